@@ -1,0 +1,108 @@
+"""Build the site: `python scripts/build_book.py` executes the chapters and writes _build/html.
+
+Nothing changed: nothing is done. Text changed: the pages are written anew from cached outputs.
+The library or a record changed: every chapter is executed again.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import vendor
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+HTML = BUILD / "html"
+GENERATED = ROOT / "book" / "assets-generated"
+
+# What a chapter's outputs depend on beside the chapter itself.
+CODE = ("sobolev_lib", "book/records", "requirements.txt")
+# What the site depends on.
+SITE = CODE + ("book", "scripts", "_config.yml", "_toc.yml", "pyproject.toml")
+IGNORED = {"__pycache__", ".ipynb_checkpoints", "assets-generated"}
+
+
+def fingerprint(names, root=ROOT):
+    """Return the SHA-256 of the named files and folders: paths and contents.
+
+    >>> len(fingerprint(["_config.yml"]))
+    64
+    """
+    paths = []
+    for name in names:
+        path = root / name
+        paths += path.rglob("*") if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for path in sorted(set(paths)):
+        if path.is_file() and not IGNORED & set(path.relative_to(root).parts):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def read(path):
+    return path.read_text() if path.exists() else None
+
+
+def generate_assets():
+    """Write the served files that come from installed packages: plotly.js and the widgets as classic scripts."""
+    from sobolev_lib.book_output import write_scripts  # here, for it takes seconds to import torch
+
+    shutil.rmtree(GENERATED, ignore_errors=True)
+    vendor.copy_installed(GENERATED)
+    write_scripts(GENERATED / "widgets")
+
+
+def run_jupyter_book():
+    environment = dict(
+        os.environ,
+        SOBOLEV_BOOK_BUILD="1",  # figures and widgets write HTML that needs no kernel
+        TQDM_DISABLE="1",  # a finished progress bar tells a reader nothing
+        PYDEVD_DISABLE_FILE_VALIDATION="1",  # else the kernel's debugger may print into a chapter
+    )
+    # Matplotlib announces its first font scan on stderr, which would land in a chapter.
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, env=environment)
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    command = [str(jupyter_book), "build", ".", "-W", "-n", "--keep-going"]
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+
+
+def allow_opening_from_disk():
+    """Take the font preloads out of the pages: a page opened from disk may not make them, and says so as an error.
+
+    The icons do not need them: they come from the theme's script as SVG.
+    """
+    for page in HTML.rglob("*.html"):
+        text = page.read_text()
+        page.write_text(re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text))
+
+
+def main():
+    code, site = fingerprint(CODE), fingerprint(SITE)
+    code_stamp, site_stamp = BUILD / "code.sha256", BUILD / "site.sha256"
+    if read(site_stamp) == site and (HTML / "index.html").exists():
+        print("Nothing has changed since the last build.")
+    else:
+        site_stamp.unlink(missing_ok=True)
+        if read(code_stamp) != code:
+            shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        # Pages are always written anew: Sphinx repeats no warning for a page that it kept,
+        # so a build that failed would pass when it is run a second time.
+        shutil.rmtree(HTML, ignore_errors=True)
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        generate_assets()
+        BUILD.mkdir(exist_ok=True)
+        code_stamp.write_text(code)
+        if run_jupyter_book() != 0:
+            sys.exit("The book was not built: see the messages above.")
+        allow_opening_from_disk()
+        site_stamp.write_text(site)
+    print(f"The book: {HTML / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()

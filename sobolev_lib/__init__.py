@@ -1,0 +1,10 @@
+"""Sobolev Training: neural networks that learn a function's values and its derivatives."""
+from sobolev_lib import functions, models, plotting, widgets
+from sobolev_lib.data import SobolevData, label
+from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
+from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.regressor import SobolevRegressor
+from sobolev_lib.scaling import Standardized
+from sobolev_lib.training import History, fit, linear_weights
+
+__version__ = "0.1.0"

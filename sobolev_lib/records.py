@@ -1,0 +1,94 @@
+"""Recorded runs: where they lie, what they hold, and writing them whole or not at all."""
+import datetime
+import json
+import math
+import os
+import platform
+import resource
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+PRESETS = ("quick", "cpu", "paper")
+_PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn")
+
+
+def records_folder() -> Path:
+    """The folder of the records: ``book/records`` in a checkout, else the copy that was installed with the library."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / "book" / "records"
+    return checkout if checkout.is_dir() else package / "recorded"
+
+
+def load_record(experiment: str, preset: str | None = None) -> dict:
+    """The record of an experiment; without a preset the best one present (paper, then cpu, then quick).
+
+    >>> record = load_record("seven-functions")
+    >>> record["preset"], record["config"]["steps"], record["provenance"]["device"]  # doctest: +SKIP
+
+    Raises ``FileNotFoundError`` naming the command that makes it.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
+    for candidate in [preset] if preset else reversed(PRESETS):
+        path = records_folder() / f"{experiment}-{candidate}.json"
+        if path.exists():
+            return json.loads(path.read_text())
+    raise FileNotFoundError(f"no record of {experiment!r}; make one with: python -m sobolev_lib.experiments run "
+                            f"{experiment} --preset {preset or 'cpu'}")
+
+
+def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int], results, code: str,
+                wall_seconds: float, peak_memory: int, device: str) -> Path:
+    """Write a record with its provenance, atomically; returns its path."""
+    from sobolev_lib import __version__
+
+    record = {
+        "experiment": experiment, "preset": preset, "config": config, "seeds": seeds, "results": results,
+        "provenance": {
+            "code_version": __version__, "code_hash": code, "python": platform.python_version(),
+            "packages": {name: metadata.version(name) for name in _PACKAGES}, "device": device,
+            "wall_seconds": round(wall_seconds), "peak_memory_bytes": peak_memory,
+            "date": datetime.date.today().isoformat(),
+        },
+    }
+    path = records_folder() / f"{experiment}-{preset}.json"
+    write_whole(path, json.dumps(_rounded(record), indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
+
+
+def _rounded(value):
+    # six digits are beyond what seeds reproduce, and keep the files small and their diffs readable
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"record: expected finite numbers, got {value}")
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value

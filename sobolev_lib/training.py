@@ -1,0 +1,285 @@
+"""fit(): a training loop that takes a model, derivative labels and a Sobolev loss."""
+import copy
+import math
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from sobolev_lib.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from sobolev_lib.data import SobolevData, derivative_name
+from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.scaling import Standardized
+
+
+@dataclass
+class History:
+    """What happened during ``fit``: losses and validation errors against steps.
+
+    >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> history = sobolev_lib.fit(sobolev_lib.models.MLP(2, 16, 1), data, steps=20, progress=False)
+    >>> len(history.steps) == len(history.train["loss"])
+    True
+
+    ``train`` has "loss" and each unweighted term ("values", "jacobian", ...) on the batch of that step, in the units
+    the network was trained in; ``validation`` has "loss" and mean squared errors ("value_mse", "jacobian_mse", ...: the
+    squared norm over a point's entries, mean over points) in original units. ``plot()`` draws them.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    train: dict[str, list[float]] = field(default_factory=dict)
+    validation: dict[str, list[float]] = field(default_factory=dict)
+    best_step: int | None = None
+    stopped_early: bool = False
+    seconds: float = 0.0
+
+    def plot(self, **kwargs):
+        """Learning curves on a logarithmic axis; keyword arguments as in ``plotting.learning_curves``."""
+        from sobolev_lib import plotting  # needs matplotlib, which training does not
+
+        return plotting.learning_curves({"fit": self}, **kwargs)
+
+
+def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSobolevLoss | None = None,
+        steps: int = 1000, batch_size: int | None = None, lr: float = 1e-3,
+        optimizer: Optimizer | Callable[..., Optimizer] | None = None,
+        scheduler: LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
+        weight_schedule: Callable[[float], Sequence[float]] | None = None, validation: SobolevData | None = None,
+        metric: str = "loss", patience: int | None = None, evaluate_every: int | None = None, seed: int = 0,
+        device: torch.device | str | None = None, progress: bool = True,
+        checkpoint: str | Path | None = None) -> History:
+    """Train ``model`` in place on values and derivatives; returns the ``History``.
+
+    >>> f = sobolev_lib.functions.styblinski_tang
+    >>> data = sobolev_lib.label(f, f.sample(20)); model = sobolev_lib.Standardized(sobolev_lib.models.MLP(2, 32, 1), data)
+    >>> history = fit(model, data, loss=sobolev_lib.SobolevLoss(order=1), steps=100, progress=False)
+
+    A ``Standardized`` model is trained on z-scored data and predicts in original units. The default loss is equation 1
+    of the data's own order. A loss with ``normalize=True`` takes its divisors from the whole of ``data``, not from
+    each batch. ``batch_size=None`` uses all points in each step; else epochs of shuffled batches.
+
+    ``optimizer``: an optimiser on the model's parameters, or a callable that makes one from them; Adam with ``lr`` by
+    default. ``scheduler``: a learning-rate schedule stepped once a step, or a callable that makes one from the
+    optimiser. ``weight_schedule``: from progress in [0, 1] to the loss weights, in place of ``loss.weights``; see
+    ``linear_weights``. ``validation`` is measured every ``evaluate_every`` steps (a hundredth of ``steps`` by default).
+    With ``patience``, training stops after that many evaluations without a lower ``metric`` ("loss", "value_mse",
+    "jacobian_mse", ...), and the best weights come back.
+
+    ``seed`` fixes batches, projections and dropout, and leaves the global random state alone. ``device`` moves model
+    and data; None keeps the model where it is. ``checkpoint`` names a file written at each evaluation: the same call
+    goes on from it and ends bit for bit where an uninterrupted run ends.
+
+    Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
+    being finite. Source: equations 1 and 2.
+    """
+    start = time.perf_counter()
+    _check(model, data, validation, steps, batch_size, lr, metric, patience, evaluate_every)
+    loss = SobolevLoss(order=data.order) if loss is None else loss
+    if not isinstance(loss, (SobolevLoss, StochasticSobolevLoss)):
+        raise TypeError(f"loss: expected a SobolevLoss or StochasticSobolevLoss, got {type(loss).__name__}")
+    if device is not None:
+        model.to(device)
+    place = next(model.parameters()).device
+    data, validation = data.to(place), None if validation is None else validation.to(place)
+    network, train_data = model, data
+    if isinstance(model, Standardized):
+        network, train_data = model.model, model.standardize(data)
+    if loss.normalize is True and isinstance(loss, SobolevLoss):
+        loss = loss.normalized_by(train_data)
+    optimizer = _optimizer(optimizer, model, lr)
+    scheduler = scheduler(optimizer) if callable(scheduler) else scheduler
+    if scheduler is not None and not isinstance(scheduler, LRScheduler) or \
+            isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise TypeError(f"scheduler: expected a schedule of steps alone, got {type(scheduler).__name__}")
+    evaluate_every = evaluate_every or max(1, steps // 100)
+
+    batches = _Batches(len(data), batch_size, seed)
+    vectors = torch.Generator().manual_seed(seed + 1)
+    history, best, first = History(), {}, 0
+    mark = fingerprint(model, data, optimizer, loss, steps, batch_size, seed, metric,
+                       patience, evaluate_every) if checkpoint is not None else ""
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        if checkpoint is not None and Path(checkpoint).exists():
+            tensors, done = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizer, fingerprint=mark)
+            history, first = History(**done["history"]), done["step"]
+            batches.restore(tensors["random.batches"], done["position"])
+            vectors.set_state(tensors["random.vectors"])
+            torch.set_rng_state(tensors["random.cpu"])
+            if place.type == "cuda":
+                torch.cuda.set_rng_state(tensors["random.cuda"], place)
+            best = {name[5:]: tensor.to(place) for name, tensor in tensors.items() if name.startswith("best.")}
+            _replay(scheduler, optimizer, first)
+        earlier = history.seconds
+        bar = tqdm(total=steps, initial=first, disable=not progress, desc="fit")
+        for step in range(first + 1, steps + 1):
+            if history.stopped_early:
+                break
+            index = batches.next()
+            batch = train_data if index is None else train_data[index.to(place)]
+            optimizer.zero_grad(set_to_none=True)
+            if isinstance(loss, StochasticSobolevLoss):
+                terms = loss.terms(network, batch.inputs, batch, generator=vectors)
+            else:
+                terms = loss.terms(network, batch)
+            weights = loss.weights if weight_schedule is None else _scheduled(weight_schedule, step, steps, loss.order)
+            total = sum(weight * term for weight, term in zip(weights, terms))
+            total.backward()
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            bar.update()
+            if step % evaluate_every == 0 or step == steps:
+                _record(history, step, total, terms)
+                if validation is not None:
+                    _validate(history, model, validation, loss, vectors)
+                    best = _keep_best(history, model, best, metric, patience)
+                bar.set_postfix(loss=f"{history.train['loss'][-1]:.3g}")
+                history.seconds = earlier + time.perf_counter() - start
+                if checkpoint is not None:
+                    random = {"random.cpu": torch.get_rng_state(), "random.vectors": vectors.get_state(),
+                              "random.batches": batches.epoch_state}
+                    if place.type == "cuda":
+                        random["random.cuda"] = torch.cuda.get_rng_state(place)
+                    save_checkpoint(Path(checkpoint), model=model, optimizer=optimizer, fingerprint=mark,
+                                    tensors=random | {f"best.{name}": tensor for name, tensor in best.items()},
+                                    progress={"history": vars(history), "step": step, "position": batches.position})
+        bar.close()
+    if patience is not None and best:
+        model.load_state_dict(best)
+    history.seconds = earlier + time.perf_counter() - start
+    return history
+
+
+def linear_weights(start: Sequence[float], end: Sequence[float]) -> Callable[[float], tuple[float, ...]]:
+    """A weight schedule from ``start`` to ``end`` in a straight line, for ``fit(weight_schedule=...)``.
+
+    >>> schedule = linear_weights(start=(0.1, 1.0), end=(1.0, 0.1))       # derivative-heavy to value-heavy
+    >>> schedule(0.0), schedule(1.0)
+    ((0.1, 1.0), (1.0, 0.1))
+
+    One weight an order, value first. Raises ``ValueError`` if the lengths differ.
+    """
+    if len(start) != len(end):
+        raise ValueError(f"end: expected {len(start)} weights as in start, got {len(end)}")
+    return lambda progress: tuple((1 - progress) * a + progress * b for a, b in zip(start, end))
+
+
+class _Batches:
+    """Row indices of one batch after another, in shuffled epochs; can be put back where it was."""
+
+    def __init__(self, n: int, batch_size: int | None, seed: int):
+        self.n, self.size = n, batch_size
+        self.generator = torch.Generator().manual_seed(seed)
+        self.epoch_state, self.position, self.order = self.generator.get_state(), n, None
+
+    def next(self) -> Tensor | None:
+        if self.size is None or self.size >= self.n:
+            return None
+        if self.position >= self.n:
+            self.epoch_state, self.position = self.generator.get_state(), 0
+            self.order = torch.randperm(self.n, generator=self.generator)
+        self.position += self.size
+        return self.order[self.position - self.size:self.position]
+
+    def restore(self, epoch_state: Tensor, position: int) -> None:
+        self.generator.set_state(epoch_state)
+        self.epoch_state, self.position = epoch_state, position
+        if self.size is not None and self.size < self.n:
+            self.order = torch.randperm(self.n, generator=self.generator)
+
+
+def _optimizer(optimizer, model: nn.Module, lr: float) -> Optimizer:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if optimizer is None:
+        return torch.optim.Adam(parameters, lr=lr)
+    made = optimizer if isinstance(optimizer, Optimizer) else optimizer(parameters)
+    if not isinstance(made, Optimizer) or isinstance(made, torch.optim.LBFGS):
+        raise TypeError(f"optimizer: expected a torch.optim.Optimizer that needs no closure, got {type(made).__name__}")
+    held = {id(p) for group in made.param_groups for p in group["params"]}
+    if not held & {id(p) for p in parameters}:
+        raise ValueError("optimizer: expected one that holds the model's parameters, got one that holds none of them")
+    return made
+
+
+def _replay(scheduler: LRScheduler | None, optimizer: Optimizer, steps: int) -> None:
+    """Bring a fresh schedule to where it was. Its state can hold functions, which no plain file format stores."""
+    if scheduler is None:
+        return
+    saved = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    for group, first in zip(optimizer.param_groups, scheduler.base_lrs):
+        group["lr"] = first  # chained schedules start from here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "step() before optimizer.step()": the steps were made in another process
+        scheduler.last_epoch = -1
+        for _ in range(steps + 1):
+            scheduler.step()
+    for group, values in zip(optimizer.param_groups, saved):
+        group.update(values)
+
+
+def _scheduled(schedule: Callable[[float], Sequence[float]], step: int, steps: int, order: int) -> Sequence[float]:
+    weights = schedule((step - 1) / max(1, steps - 1))
+    if len(weights) != order + 1:
+        raise ValueError(f"weight_schedule: expected {order + 1} weights, got {weights!r}")
+    return weights
+
+
+def _record(history: History, step: int, total: Tensor, terms: Sequence[Tensor]) -> None:
+    if not math.isfinite(float(total.detach())):
+        raise FloatingPointError(f"loss is {float(total.detach())} at step {step}; a lower learning rate or smaller "
+                                 "derivative weight may help")
+    history.steps.append(step)
+    for name, term in [("loss", total), *[(derivative_name(k), term) for k, term in enumerate(terms)]]:
+        history.train.setdefault(name, []).append(float(term.detach()))
+
+
+def _validate(history: History, model: nn.Module, data: SobolevData, loss, vectors: torch.Generator) -> None:
+    was_training = model.training
+    model.eval()
+    network, scaled = (model.model, model.standardize(data)) if isinstance(model, Standardized) else (model, data)
+    if isinstance(loss, StochasticSobolevLoss):
+        value = loss(network, scaled.inputs, scaled, generator=vectors)
+    else:
+        value = loss(network, scaled)
+    errors = SobolevLoss(order=loss.order).terms(model, data)
+    model.train(was_training)
+    names = ["loss", *[f"{name}_mse" for name in ("value", "jacobian", "hessian")[:loss.order + 1]],
+             *[f"{derivative_name(k)}_mse" for k in range(3, loss.order + 1)]]
+    for name, number in zip(names, [value, *errors]):
+        history.validation.setdefault(name, []).append(float(number.detach()))
+
+
+def _keep_best(history: History, model: nn.Module, best: dict, metric: str, patience: int | None) -> dict:
+    if metric not in history.validation:
+        raise ValueError(f"metric: expected one of {', '.join(history.validation)}, got {metric!r}")
+    numbers = history.validation[metric]
+    winner = min(range(len(numbers)), key=numbers.__getitem__)
+    history.best_step = history.steps[winner]
+    history.stopped_early = patience is not None and len(numbers) - 1 - winner >= patience
+    return copy.deepcopy(model.state_dict()) if patience is not None and winner == len(numbers) - 1 else best
+
+
+def _check(model, data, validation, steps, batch_size, lr, metric, patience, evaluate_every) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected an nn.Module (fit trains its parameters), got {type(model).__name__}")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError("model: expected parameters to train, got none that require a gradient")
+    for name, value in (("data", data), ("validation", validation)):
+        if not isinstance(value, SobolevData) and not (name == "validation" and value is None):
+            raise TypeError(f"{name}: expected SobolevData (see sobolev_lib.label), got {type(value).__name__}")
+    for name, value, optional in (("steps", steps, False), ("batch_size", batch_size, True),
+                                  ("patience", patience, True), ("evaluate_every", evaluate_every, True)):
+        if not (optional and value is None) and not (isinstance(value, int) and value >= 1):
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    if not (isinstance(lr, (int, float)) and lr > 0 and math.isfinite(lr)):
+        raise ValueError(f"lr: expected a positive number, got {lr!r}")
+    if patience is not None and validation is None:
+        raise ValueError("patience: expected validation data to watch, got validation=None")

@@ -1,0 +1,11 @@
+"""Interactive figures: live widgets in Jupyter and Colab, plain HTML with the same front end in the built book.
+
+>>> figure = sl.widgets.Explorer({"N": [1, 2]}, compute=lambda N: [sl.widgets.line_panel([0, 1], {"true": [0, N]})])
+
+Front ends lie in ``static/``: ES modules without dependencies, one ``export default { render({ model, el }) }`` a
+widget, in the format of anywidget.
+"""
+from sobolev_lib.widgets.explorer import Explorer
+from sobolev_lib.widgets.panels import LinePanel, SurfacePanel, line_panel, surface_panel
+
+__all__ = ["Explorer", "LinePanel", "SurfacePanel", "line_panel", "surface_panel"]

@@ -1,0 +1,167 @@
+"""The pictures an Explorer shows: a surface above its gradient field, or curves. They hold arrays, checked."""
+from dataclasses import dataclass
+from typing import Callable, Mapping
+
+import numpy as np
+from torch import Tensor
+
+from sobolev_lib.plotting.field import arrow_vectors, check_domain, check_points, surface_field
+from sobolev_lib.plotting.style import METHODS, POINTS, styles_of
+from sobolev_lib.widgets.packing import Blobs, pack8, pack16
+
+MOST_POINTS = 400   # more marks than this hide the picture and weigh down the page
+
+
+@dataclass
+class SurfacePanel:
+    """A function of two variables from arrays: values ``z`` (n, n), rows along x2, and gradients (k, k, 2).
+
+    >>> SurfacePanel(z=np.eye(5), domain=((0, 1), (0, 1)), title="Five by five").zrange
+    (0.0, 1.0)
+
+    ``z[i, j]`` is f at (x1[j], x2[i]) on a grid that ends at the domain's edges; ``gradients[i, j]`` lies at the
+    centre of cell (i, j) of a k x k grid. ``zrange`` fixes the limits of height and colour; values beyond them are
+    drawn at the limit. Panels shown together share the union of their limits.
+    """
+    z: np.ndarray
+    domain: tuple
+    gradients: np.ndarray | None = None
+    points: np.ndarray | None = None
+    title: str = ""
+    caption: str = ""
+    zrange: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        self.domain = check_domain(self.domain)
+        self.z = _array("z", self.z)
+        if self.z.ndim != 2 or self.z.shape[0] != self.z.shape[1] or len(self.z) < 2:
+            raise ValueError(f"z: expected shape (n, n) with n >= 2, got {self.z.shape}")
+        if self.gradients is not None:
+            self.gradients = _array("gradients", self.gradients)
+            if self.gradients.ndim != 3 or self.gradients.shape[1:] != (len(self.gradients), 2):
+                raise ValueError(f"gradients: expected shape (k, k, 2), got {self.gradients.shape}")
+        self.points = check_points(self.points)
+        self.zrange = _limits("zrange", self.zrange, self.z)
+
+    def pack(self, blobs: Blobs) -> dict:
+        low, high = self.zrange
+        packed = {"kind": "surface", "title": self.title, "caption": self.caption, "domain": self.domain,
+                  "n": len(self.z), "zrange": [low, high], "z": blobs.add(pack8(self.z, low, high))}
+        if self.gradients is not None:
+            longest = float(np.linalg.norm(self.gradients, axis=-1).max())
+            arrows = pack8(arrow_vectors(self.gradients, longest), -1, 1)
+            packed |= {"k": len(self.gradients), "longest": longest, "arrows": blobs.add(arrows)}
+        if self.points is not None:
+            (a, b), (c, d) = self.domain
+            few = (self.points[:MOST_POINTS] - (a, c)) / (b - a, d - c)
+            packed |= {"points": blobs.add(pack16(few, 0, 1)), "mark": POINTS}
+        return packed
+
+
+@dataclass
+class LinePanel:
+    """Curves over a common ``x``, drawn from arrays; see ``line_panel``."""
+    x: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    points: np.ndarray | None = None
+    title: str = ""
+    caption: str = ""
+    xlabel: str = ""
+    ylabel: str = ""
+    logy: bool = False
+    yrange: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        self.x = _array("x", self.x)
+        if self.x.ndim != 1 or len(self.x) < 2:
+            raise ValueError(f"x: expected shape (n,) with n >= 2, got {self.x.shape}")
+        if not isinstance(self.curves, Mapping) or not self.curves:
+            raise ValueError(f"curves: expected a dict of name to values with one curve at least, got {self.curves!r}")
+        self.curves = {name: _array(f"curves[{name!r}]", y, gaps=True) for name, y in self.curves.items()}
+        for name, y in self.curves.items():
+            if y.shape != self.x.shape:
+                raise ValueError(f"curves[{name!r}]: expected the shape of x, {self.x.shape}, got {y.shape}")
+        self.points = check_points(self.points)
+        seen = [*self.curves.values(), *([] if self.points is None else [self.points[:, 1]])]
+        every = np.concatenate(seen)
+        every = every[~np.isnan(every)]
+        if not len(every):
+            raise ValueError("curves: expected some numbers, got only NaN")
+        if self.logy and every.min() <= 0:
+            raise ValueError(f"curves: expected positive numbers on a logarithmic axis, got {every.min():.3g}")
+        self.yrange = _limits("yrange", self.yrange, every)
+        if self.logy and self.yrange[0] <= 0:
+            raise ValueError(f"yrange: expected positive limits on a logarithmic axis, got {self.yrange}")
+
+    def pack(self, blobs: Blobs) -> dict:
+        scale = np.log10 if self.logy else (lambda y: y)
+        ylow, yhigh = (float(v) for v in scale(np.array(self.yrange)))
+        xlow, xhigh = float(self.x.min()), float(self.x.max())
+        if self.points is not None:
+            xlow, xhigh = min(xlow, self.points[:, 0].min()), max(xhigh, self.points[:, 0].max())
+        styles = styles_of(self.curves)
+        packed = {"kind": "line", "title": self.title, "caption": self.caption, "xlabel": self.xlabel,
+                  "ylabel": self.ylabel, "logy": self.logy, "xrange": [xlow, xhigh], "yrange": [ylow, yhigh],
+                  "x": blobs.add(pack16(self.x, xlow, xhigh)),
+                  "curves": [{"name": name, "dash": styles[name].dash,
+                              # the true function takes the text's own colour: black on white, white on black
+                              "colour": "" if styles[name] == METHODS["true"] else styles[name].colour,
+                              "y": blobs.add(pack16(scale(y), ylow, yhigh))} for name, y in self.curves.items()]}
+        if self.points is not None:
+            points = np.stack([pack16(self.points[:MOST_POINTS, 0], xlow, xhigh),
+                               pack16(scale(self.points[:MOST_POINTS, 1]), ylow, yhigh)], axis=-1)
+            packed |= {"points": blobs.add(points), "mark": POINTS}
+        return packed
+
+
+def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, points=None, *, title: str = "",
+                  caption: str = "", zrange=None) -> SurfacePanel:
+    """A panel with the surface of ``f`` above its gradient field, sampled now.
+
+    >>> panel = surface_panel(sl.functions.booth, sl.functions.booth.domain, title="Booth")
+    >>> panel.z.shape, panel.gradients.shape
+    ((33, 33), (12, 12, 2))
+
+    ``f`` maps (N, 2) to (N,) or (N, 1); ``arrows=0`` leaves the field out; ``points`` (N, 2) are marked on the
+    floor, the first 400 of them. ``zrange`` (low, high) fixes height and colour; give it to all panels of a
+    comparison to keep a bad model from flattening the others. Raises ``ValueError`` for wrong shapes. Source:
+    figure 3.
+    """
+    sampled = surface_field(f, domain, resolution, arrows or 1)
+    return SurfacePanel(sampled.values, domain, sampled.gradients if arrows else None, points, title, caption, zrange)
+
+
+def line_panel(x, curves: Mapping[str, object], *, points=None, title: str = "", caption: str = "",
+               xlabel: str = "", ylabel: str = "", logy: bool = False, yrange=None) -> LinePanel:
+    """A panel with curves over a common ``x``; NaN in a curve leaves a gap.
+
+    >>> line_panel([0, 1, 2], {"regular": [3, 2, 1.0], "Sobolev": [3, 1, 0.1]}, logy=True).yrange
+    (0.1, 3.0)
+
+    ``curves`` maps names to values of the shape of ``x`` (n,); names with "regular", "sobolev" or "true" get that
+    method's colour and dashes. ``points`` (N, 2) are marked. Raises ``ValueError`` for wrong shapes, and for
+    numbers <= 0 with ``logy``.
+    """
+    return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange)
+
+
+def _array(name: str, values, gaps: bool = False) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: expected an array of numbers, got {type(values).__name__}") from error
+    bad = np.isinf(array) if gaps else ~np.isfinite(array)
+    if bad.any():
+        raise ValueError(f"{name}: expected finite numbers, got {int(bad.sum())} that are not")
+    return array
+
+
+def _limits(name: str, limits, values: np.ndarray) -> tuple[float, float]:
+    if limits is None:
+        return float(values.min()), float(values.max())
+    low, high = (float(v) for v in limits) if len(limits) == 2 else (1.0, 0.0)
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(f"{name}: expected (low, high) with low < high, got {limits!r}")
+    return low, high

@@ -1,0 +1,94 @@
+"""Every chapter's notebook, as it is committed."""
+
+import re
+
+import nbformat
+import sync_repository
+from markdown_rules import not_portable, typed_numbers
+
+# The headings of a chapter, in this order; others may stand between them. Each is matched at its start.
+SECTIONS = [
+    "What you will learn",
+    "The idea in one picture",
+    "The mathematics",
+    "What the paper found",
+    "Where it fails",
+    "Exercises",
+    "Further reading",
+]
+
+
+def cells(notebook, kind):
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def headings(cell):
+    text = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
+    return re.findall(r"^##\s+(.+?)\s*$", text, flags=re.MULTILINE)
+
+
+def test_is_valid(notebook):
+    nbformat.validate(notebook)
+
+
+def test_has_no_outputs(notebook):
+    kept = [cell.source for cell in cells(notebook, "code") if cell.outputs or cell.execution_count is not None]
+    assert kept == []
+
+
+def test_kernel_is_the_one_of_every_installation(notebook):
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_first_code_cell_imports_or_installs(notebook):
+    expected = sync_repository.install_cell(sync_repository.address())
+    assert cells(notebook, "code")[0].source == expected, "run python scripts/sync_repository.py"
+
+
+def test_nothing_else_is_installed(notebook):
+    later = cells(notebook, "code")[1:]
+    assert [cell.source for cell in later if re.search(r"^\s*[%!]\s*(pip|conda|apt)", cell.source, re.MULTILINE)] == []
+
+
+def test_markdown_renders_in_jupyter_and_colab(notebook):
+    assert [found for cell in cells(notebook, "markdown") for found in not_portable(cell.source)] == []
+
+
+def test_text_holds_no_number_typed_by_hand(notebook):
+    """Measured numbers come from code. A cell that quotes the paper or defines a constant says so in its tags."""
+    text = [cell for cell in cells(notebook, "markdown") if not {"paper", "definition"} & set(tags(cell))]
+    assert [found for cell in text for found in typed_numbers(cell.source)] == []
+
+
+def test_one_title(notebook):
+    titles = [line for cell in cells(notebook, "markdown") for line in re.findall(r"^# .+", cell.source, re.MULTILINE)]
+    assert len(titles) == 1
+
+
+def test_has_every_section_in_order(chapter):
+    found = [heading for cell in cells(chapter, "markdown") for heading in headings(cell)]
+    positions = []
+    for section in SECTIONS:
+        matching = [index for index, heading in enumerate(found) if heading.lower().startswith(section.lower())]
+        assert matching, f"expected a heading '## {section}...', got {found}"
+        positions.append(matching[0])
+    assert positions == sorted(positions), f"expected the order {SECTIONS}, got {found}"
+
+
+def test_exercises_have_a_check_and_a_solution(chapter):
+    section, exercises = None, []
+    for cell in chapter.cells:
+        if cell.cell_type == "markdown":
+            section = (headings(cell) or [section])[-1]
+        if section and section.lower().startswith("exercises"):
+            exercises.append(cell)
+    checks = [cell for cell in exercises if cell.cell_type == "code" and "self-check" in tags(cell)]
+    solutions = [cell for cell in exercises if cell.cell_type == "markdown" and "<details" in cell.source]
+    assert checks, "expected a code cell with the tag self-check after the heading Exercises"
+    assert solutions, "expected a solution in <details> after the heading Exercises"
+    # Without the empty line Markdown inside <details> is shown as it is typed.
+    assert [cell.source for cell in solutions if not re.search(r"</summary>\s*\n\s*\n", cell.source)] == []

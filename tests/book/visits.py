@@ -1,0 +1,145 @@
+"""Open a page as a reader would and note what happened: one visit serves all tests of that page."""
+
+import dataclasses
+from urllib.parse import urlsplit
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 780}
+
+# Widgets start when they come into sight, so each is scrolled to before it is judged.
+WIDGETS_ALIVE = """
+async () => {
+  const alive = el => el.querySelector("canvas, svg") && el.getBoundingClientRect().height > 60;
+  const dead = [];
+  for (const el of document.querySelectorAll(".sobolev-widget, .plotly-graph-div")) {
+    if (!el.getClientRects().length) continue;              // inside a closed <details>
+    el.scrollIntoView({block: "center"});
+    const start = performance.now();
+    while (!alive(el) && performance.now() - start < 30000) await new Promise(done => setTimeout(done, 50));
+    if (!alive(el)) dead.push(el.outerHTML.slice(0, 200));
+  }
+  scrollTo(0, 0);
+  return dead;
+}
+"""
+FACTS = """
+() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const article = document.querySelector(".bd-article") || document.body;
+  const words = article.cloneNode(true);
+  all("pre, code, script, style, mjx-container, .sobolev-widget", words).forEach(el => el.remove());
+  return {
+    text: words.textContent,
+    images: all("img").map(i => ({src: i.getAttribute("src"), alt: i.alt, width: i.naturalWidth, inArticle: article.contains(i)})),
+    mathematics: all(".math", article).length,
+    typeset: all(".math", article).filter(el => el.querySelector("mjx-container svg")).length,
+    // MathJax sets a macro that it does not know in red.
+    mathErrors: all("[data-mml-node=merror], mjx-container [data-mml-node=mtext][fill=red]").map(el => el.parentElement.outerHTML.slice(0, 200)),
+    widgets: all(".sobolev-widget", article).length,
+    unlabelled: all(".sobolev-widget", article).filter(el => !el.closest("[aria-label]")).length,
+    cells: all(".cell_input", article).length,
+    copyButtons: all(".cell_input button.copybtn", article).length,
+  };
+}
+"""
+SIDEWAYS = """
+() => {
+  const root = document.documentElement;
+  if (root.scrollWidth <= innerWidth + 1) return [];
+  const scrolls = el => el && (getComputedStyle(el).overflowX !== "visible" || scrolls(el.parentElement));
+  const wide = [...document.querySelectorAll(".bd-main *")].filter(
+    el => el.getBoundingClientRect().right > innerWidth + 1 && !scrolls(el.parentElement));
+  return [`page ${root.scrollWidth} px`, ...wide.slice(0, 5).map(el => el.outerHTML.slice(0, 120))];
+}
+"""
+# Contrast as WCAG defines it, of text against the nearest ground that is painted behind it.
+CONTRAST = """
+() => {
+  const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => {
+    const [r, g, b] = parts(colour).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const painted = colour => { const p = parts(colour); return p.length < 4 || p[3] > 0.5; };
+  const ground = el => {
+    for (; el; el = el.parentElement) {
+      const colour = getComputedStyle(el).backgroundColor;
+      if (painted(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const poor = [];
+  const selector = ".bd-article :is(p, li, h1, h2, summary, td, th), .sobolev-widget :is(label, button, select, p, figcaption, output)";
+  for (const el of document.querySelectorAll(selector)) {
+    if (!el.getClientRects().length || !el.textContent.trim() || el.disabled) continue;
+    const colour = getComputedStyle(el).color;
+    if (!colour.startsWith("rgb")) continue;
+    const [a, b] = [light(colour), light(ground(el))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${el.outerHTML.slice(0, 100)}: ${colour} on ${ground(el)}`);
+  }
+  return {body: light(ground(document.querySelector(".bd-article"))), poor: poor.slice(0, 5)};
+}
+"""
+
+
+@dataclasses.dataclass
+class Visit:
+    """What one page did: wide and light, then dark, then as narrow as a phone."""
+
+    errors: list = dataclasses.field(default_factory=list)  # console and page errors
+    foreign: list = dataclasses.field(default_factory=list)  # requests to another host
+    failed: list = dataclasses.field(default_factory=list)  # answers of 400 and above, and requests without one
+    dead: list = dataclasses.field(default_factory=list)  # widgets without content
+    facts: dict = dataclasses.field(default_factory=dict)
+    dark: dict = dataclasses.field(default_factory=dict)
+    sideways: list = dataclasses.field(default_factory=list)
+
+
+def watch(page, visit):
+    """Let the visit note every error and request of the page."""
+
+    def requested(request):
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("file", "data", "blob") and parts.hostname != "127.0.0.1":
+            visit.foreign.append(request.url)
+
+    def answered(response):
+        if response.status >= 400:
+            visit.failed.append(f"{response.status} {response.url}")
+
+    page.on("console", lambda message: visit.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on("request", requested)
+    page.on("response", answered)
+    page.on("requestfailed", lambda request: visit.failed.append(f"{request.failure} {request.url}"))
+
+
+def set_dark(page):
+    """Press the theme's button until the page is dark."""
+    for _ in range(3):
+        if page.evaluate("document.documentElement.dataset.theme") == "dark":
+            return
+        page.locator(".theme-switch-button:visible").first.click()
+    raise AssertionError("the theme's button never made the page dark")
+
+
+def open_page(chromium, url):
+    """Visit the page and return the Visit."""
+    visit = Visit()
+    page = chromium.new_page(viewport=WIDE, color_scheme="light")
+    try:
+        watch(page, visit)
+        page.goto(url, wait_until="load")
+        page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+        visit.dead = page.evaluate(WIDGETS_ALIVE)
+        visit.facts = page.evaluate(FACTS)
+        set_dark(page)
+        page.wait_for_timeout(500)  # the theme fades
+        visit.dark = page.evaluate(CONTRAST)
+        page.set_viewport_size(PHONE)
+        visit.dead += page.evaluate(WIDGETS_ALIVE)
+        page.wait_for_timeout(300)  # figures follow the width
+        visit.sideways = page.evaluate(SIDEWAYS)
+    finally:
+        page.close()
+    return visit

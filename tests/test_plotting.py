@@ -1,0 +1,286 @@
+"""Figures hold what they should: right heights, arrows along the true gradient, one scale for all panels."""
+import doctest
+import importlib
+import sys
+
+import matplotlib
+import matplotlib.pyplot
+import numpy as np
+import pytest
+import torch
+
+matplotlib.use("agg")
+
+import sobolev_lib as sl
+from sobolev_lib import book_output, plotting
+from sobolev_lib.plotting import field as field_module
+from sobolev_lib.plotting.style import METHODS, OTHERS, styles_of
+
+DOMAIN = ((-1.0, 3.0), (0.0, 2.0))
+
+
+def f(x):
+    return x[:, 0] ** 2 + 3 * x[:, 0] * x[:, 1]
+
+
+def gradient(points):
+    return np.stack([2 * points[:, 0] + 3 * points[:, 1], 3 * points[:, 0]], axis=-1)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def angle_differences(vectors, others):
+    cosines = (vectors * others).sum(-1) / np.linalg.norm(vectors, axis=-1) / np.linalg.norm(others, axis=-1)
+    return np.arccos(np.clip(cosines, -1, 1))
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------
+
+def test_field_holds_values_and_gradients_with_rows_along_the_second_variable():
+    sampled = plotting.surface_field(f, DOMAIN, resolution=5, arrows=4)
+    assert sampled.x1[[0, -1]].tolist() == [-1, 3] and sampled.x2[[0, -1]].tolist() == [0, 2]
+    assert sampled.values[0, 4] == pytest.approx(9.0)    # x1 = 3, x2 = 0
+    assert sampled.values[4, 0] == pytest.approx(-5.0)   # x1 = -1, x2 = 2
+    at = np.stack(np.meshgrid(sampled.at1, sampled.at2), axis=-1).reshape(-1, 2)
+    np.testing.assert_allclose(sampled.gradients.reshape(-1, 2), gradient(at), rtol=1e-12)
+
+
+def test_field_of_a_module_in_its_own_dtype_and_in_evaluation_mode():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+    first, second = (plotting.surface_field(model, DOMAIN, 3, 2) for _ in range(2))
+    np.testing.assert_array_equal(first.values, second.values)   # dropout would make them differ
+    assert model.training
+    weight = (model[2].weight @ model[0].weight).detach().numpy().ravel()
+    np.testing.assert_allclose(first.gradients[0, 0], weight, rtol=1e-5)
+
+
+def test_arrows_keep_directions_and_have_the_square_root_of_the_length():
+    vectors = field_module.arrow_vectors(np.array([[3.0, 4.0], [0.0, 0.0], [0.0, -20.0]]), longest=20.0)
+    np.testing.assert_allclose(vectors, [[0.3, 0.4], [0, 0], [0, -1]])
+
+
+# --- surfaces ---------------------------------------------------------------------------------------------------
+
+def gradient_field(axes):
+    """(starts, ends) of the arrows' shafts, and the height of the plane they lie in."""
+    collection, = [c for c in axes.collections if c.get_gid() == "gradient-field"]
+    lines = np.asarray(collection._segments3d)
+    shafts = lines[:len(lines) // 3]
+    return shafts[:, 0, :2], shafts[:, 1, :2], np.unique(lines[..., 2])
+
+
+def test_matplotlib_arrows_lie_on_the_floor_along_the_gradient():
+    figure = plotting.surface_with_field(f, DOMAIN, resolution=9, arrows=6)
+    axes = figure.axes[0]
+    starts, ends, heights = gradient_field(axes)
+    assert len(starts) == 36
+    middles = (starts + ends) / 2
+    # the drawing keeps directions in the units of the domain
+    assert angle_differences(ends - starts, gradient(middles)).max() < 1e-6
+    assert heights.tolist() == [axes.get_zlim()[0]]
+    assert axes.get_zlim()[0] < plotting.surface_field(f, DOMAIN, 9, 6).values.min() - 1
+    lengths = np.linalg.norm((ends - starts) / (4, 2), axis=-1)
+    assert lengths.max() <= 1 / 6                      # an arrow stays in its cell
+    norms = np.linalg.norm(gradient(middles), axis=-1)
+    assert lengths[norms.argmax()] > 2 * lengths[norms.argmin()]
+
+
+def test_a_given_axes_is_drawn_into_and_returned():
+    figure = matplotlib.pyplot.figure()
+    axes = figure.add_subplot(projection="3d")
+    assert plotting.surface_with_field(f, DOMAIN, ax=axes, title="f") is axes
+    assert axes.get_title() == "f" and len(figure.axes) == 1
+
+
+def test_compare_shares_limits_and_marks_points_matplotlib():
+    points = torch.tensor([[0.0, 1.0], [1.0, 0.5]])
+    figure = plotting.compare({"True": f, "Regular": lambda x: 2 * f(x)}, DOMAIN, points=points)
+    left, right = figure.axes[:2]
+    assert [left.get_title(), right.get_title()] == ["True", "Regular"]
+    assert left.get_zlim() == right.get_zlim()
+    surfaces = [axes.collections[0] for axes in (left, right)]
+    assert surfaces[0].get_clim() == surfaces[1].get_clim() == pytest.approx((-10, 54))
+    for axes in (left, right):
+        marks, = [c for c in axes.collections if c.get_gid() == "points"]
+        np.testing.assert_allclose(np.stack(marks._offsets3d[:2], axis=-1), points)
+        assert set(np.asarray(marks._offsets3d[2])) == {axes.get_zlim()[0]}
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+
+
+def test_compare_shares_limits_and_marks_points_plotly():
+    figure = plotting.compare({"True": f, "Regular": lambda x: 2 * f(x)}, DOMAIN, points=[[0.0, 1.0]], arrows=5,
+                              backend="plotly", alt="Two surfaces")
+    surfaces = [trace for trace in figure.data if trace.type == "surface"]
+    assert [surface.name for surface in surfaces] == ["True", "Regular"]
+    assert {(surface.cmin, surface.cmax) for surface in surfaces} == {(-10.0, 54.0)}
+    assert figure.layout.scene.zaxis.range == figure.layout.scene2.zaxis.range
+    arrows, = [trace for trace in figure.data if trace.name == "∇f" and trace.scene == "scene"]
+    path = np.stack([arrows.x, arrows.y], axis=-1).reshape(25, 7, 2)   # tail, tip, gap, three for the head, gap
+    starts, ends = path[:, 0], path[:, 1]
+    assert angle_differences(ends - starts, gradient((starts + ends) / 2)).max() < 1e-6
+    assert np.nanmax(arrows.z) == figure.layout.scene.zaxis.range[0]
+    points, = [trace for trace in figure.data if trace.name == "points" and trace.scene == "scene2"]
+    assert (points.x[0], points.y[0]) == (0.0, 1.0)
+    assert figure.layout.meta == {"alt": "Two surfaces"} and figure.layout.paper_bgcolor == "#ffffff"
+    assert "$" not in figure.to_json()   # Plotly shows LaTeX raw in the book
+
+
+def test_benchmarks_and_constant_limits_can_be_drawn():
+    for benchmark in sl.functions.BENCHMARKS:
+        plotting.surface_with_field(benchmark, benchmark.domain, resolution=5, arrows=3)
+    plotting.surface_with_field(lambda x: 0 * x.sum(-1), DOMAIN, resolution=3, arrows=2)
+
+
+def test_a_notebook_shows_a_figure_once(monkeypatch):
+    monkeypatch.setattr(matplotlib.pyplot, "get_backend", lambda: "module://matplotlib_inline.backend_inline")
+    figure = plotting.surface_with_field(f, DOMAIN, resolution=3, arrows=2)
+    assert not matplotlib.pyplot.fignum_exists(figure.number)
+
+
+# --- Plotly in the book -----------------------------------------------------------------------------------------
+
+def test_plotly_in_the_book_is_light_and_labelled(monkeypatch):
+    figure = plotting.compare({name: f for name in ("True", "Regular", "Sobolev")}, DOMAIN, backend="plotly",
+                              alt='Three "surfaces"')
+    markup = book_output.plotly_html(figure.to_dict())
+    assert 'aria-label="Three &quot;surfaces&quot;"' in markup and 'role="img"' in markup
+    assert len(markup) < 100_000
+    assert "plotly.min.js" not in markup   # loaded once a page by the shim
+    figure.update_layout(meta=None)
+    with pytest.raises(ValueError, match=r"layout\.meta\['alt'\]"):
+        book_output.plotly_html(figure.to_dict())
+
+
+def test_the_renderer_is_active_in_the_book_only(monkeypatch):
+    import plotly.io as pio
+
+    before = pio.renderers.default
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD", raising=False)
+    book_output.install()
+    assert pio.renderers.default == before
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    try:
+        book_output.install()
+        figure = plotting.surface_with_field(f, DOMAIN, backend="plotly", alt="f")
+        bundle = figure._repr_mimebundle_()
+        assert list(bundle) == ["text/html"] and 'data-widget="plotly"' in bundle["text/html"]
+    finally:
+        pio.renderers.default = before
+
+
+# --- curves and bars --------------------------------------------------------------------------------------------
+
+class History:
+    steps = [0, 10, 20]
+    train = {"loss": [1.0, 0.5, float("nan")]}
+    validation = {"loss": [2.0, 1.0, 0.5], "mse": [3.0, 2.0, 1.0]}
+
+
+def test_learning_curves_take_histories_and_dicts():
+    as_dict = {"steps": [0, 5], "train": {"loss": [1.0, 0.1]}, "validation": {}}
+    figure = plotting.learning_curves({"Regular": History(), "Sobolev": as_dict})
+    axes = figure.axes[0]
+    assert axes.get_yscale() == "log" and axes.get_ylabel() == "loss"
+    labels = [line.get_label() for line in axes.lines]
+    assert labels == ["Regular, train", "Regular, validation", "Sobolev, train"]
+    assert [line.get_color() for line in axes.lines] == [METHODS["regular"].colour] * 2 + [METHODS["sobolev"].colour]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [2.0, 1.0, 0.5])
+    assert plotting.learning_curves({"Regular": History()}, "mse").axes[0].lines[0].get_ydata()[0] == 3.0
+
+
+def test_error_bars_stand_at_the_median_with_a_dot_for_each_seed():
+    results = {"Booth": {20: {"regular": [1e-1, 1e-3, 1e-2], "sobolev": [1e-4, 1e-5, 1e-6]},
+                         100: {"regular": [1e-2], "sobolev": [1e-6]}},
+               "Beale": {20: {"regular": [1.0, 2.0]}}}
+    figure = plotting.error_bars(results)
+    booth, beale = figure.axes
+    tops = sorted(bar.get_y() + bar.get_height() for bar in booth.patches)
+    assert tops == pytest.approx([-6, -5, -2, -2])
+    dots = np.concatenate([collection.get_offsets()[:, 1] for collection in booth.collections])
+    assert sorted(dots) == pytest.approx([-6, -6, -5, -4, -3, -2, -2, -1])
+    assert booth.get_ylim() == beale.get_ylim()
+    assert [label.get_text() for label in booth.get_xticklabels()] == ["20", "100"]
+    hatches = {bar.get_hatch() or "" for bar in booth.patches}
+    assert len(hatches) == 2   # colour is not the only cue
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["regular", "sobolev"]
+
+
+# --- style ------------------------------------------------------------------------------------------------------
+
+def luminance(colour):
+    channels = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
+def test_method_colours_have_contrast_in_both_themes(ground):
+    for style in (METHODS["regular"], METHODS["sobolev"], *OTHERS):
+        a, b = sorted((luminance(style.colour), luminance(ground)))
+        assert (b + 0.05) / (a + 0.05) >= 3, style
+
+
+def test_methods_differ_in_more_than_colour_and_are_found_by_name():
+    for part in ("marker", "dash", "hatch", "colour"):
+        values = [getattr(style, part) for style in (*METHODS.values(), *OTHERS)]
+        assert len(set(values)) == len(values), part
+    assert plotting.style_of("Sobolev, N = 20") == METHODS["sobolev"]
+    assert plotting.style_of("Regular training") == METHODS["regular"]
+    assert len(set(styles_of(["a", "b", "sobolev", "c"]).values())) == 4
+
+
+# --- wrong calls ------------------------------------------------------------------------------------------------
+
+HISTORY = {"steps": [0, 1], "train": {"loss": [1, 2]}, "validation": {}}
+WRONG = {
+    "domain reversed": (lambda: plotting.surface_with_field(f, ((1, 0), (0, 1))), ValueError, "low < high"),
+    "domain flat": (lambda: plotting.surface_with_field(f, (0, 1)), ValueError, r"expected \(\(low, high\)"),
+    "resolution": (lambda: plotting.surface_with_field(f, DOMAIN, resolution=1), ValueError, "integer >= 2, got 1"),
+    "arrows": (lambda: plotting.surface_with_field(f, DOMAIN, arrows=0), ValueError, "integer >= 1, got 0"),
+    "backend": (lambda: plotting.surface_with_field(f, DOMAIN, backend="bokeh"), ValueError, "got 'bokeh'"),
+    "two outputs": (lambda: plotting.surface_with_field(lambda x: x, DOMAIN), ValueError, "one number per point"),
+    "numpy": (lambda: plotting.surface_with_field(lambda x: x.sum(-1).numpy(), DOMAIN), TypeError, "ndarray"),
+    "not finite": (lambda: plotting.surface_with_field(lambda x: (x[:, 0] - 9).log(), DOMAIN), ValueError, "finite"),
+    "points": (lambda: plotting.surface_with_field(f, DOMAIN, points=[1.0, 2.0]), ValueError, r"expected shape \(N, 2"),
+    "flat axes": (lambda: plotting.surface_with_field(f, DOMAIN, ax=matplotlib.pyplot.figure().add_subplot()),
+                  ValueError, "3-D axes"),
+    "axes for plotly": (lambda: plotting.surface_with_field(f, DOMAIN, ax=object(), backend="plotly"), ValueError,
+                        "expected none"),
+    "no functions": (lambda: plotting.compare({}, DOMAIN), ValueError, "one at least"),
+    "a function": (lambda: plotting.compare(f, DOMAIN), ValueError, "expected a dict"),
+    "no histories": (lambda: plotting.learning_curves({}), ValueError, "one at least"),
+    "no history": (lambda: plotting.learning_curves({"a": [1, 2]}), TypeError, "expected a History"),
+    "metric": (lambda: plotting.learning_curves({"a": HISTORY}, "mse"), ValueError, r"\['loss'\], got 'mse'"),
+    "lengths": (lambda: plotting.learning_curves({"a": {**HISTORY, "steps": [0]}}), ValueError, "expected 1 values"),
+    "no results": (lambda: plotting.error_bars({}), ValueError, "one at least"),
+    "zero error": (lambda: plotting.error_bars({"f": {20: {"regular": [0.0]}}}), ValueError, "positive finite"),
+    "one number": (lambda: plotting.error_bars({"f": {20: {"regular": 0.5}}}), ValueError, "a list of positive"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_calls(name):
+    call, error, message = WRONG[name]
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("backend, module", [("matplotlib", "matplotlib.pyplot"), ("plotly", "plotly.graph_objects")])
+def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"{backend} is needed.*sobolev_lib\[plot\]"):
+        plotting.surface_with_field(f, DOMAIN, backend=backend)
+
+
+@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.style", "plotting.surfaces",
+                                  "plotting.curves"])
+def test_examples_in_docstrings_run(name):
+    module = importlib.import_module(f"sobolev_lib.{name}")
+    extra = {"sl": sl, "torch": torch, "f": sl.functions.booth, "model": sl.models.MLP(2, 4, 1),
+             "x": sl.functions.booth.sample(3), **vars(plotting)}
+    result = doctest.testmod(module, extraglobs=extra, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0 and (result.attempted or name == "plotting.style")

@@ -1,0 +1,371 @@
+"""Widgets as a reader meets them: a page opened from disk, without a network, in headless Chromium."""
+import json
+import shutil
+from pathlib import Path
+
+import browser as browser_finder   # scripts/browser.py
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from sobolev_lib import book_output
+from sobolev_lib.widgets import Explorer, SurfacePanel, line_panel, surface_panel
+
+DOMAIN = ((-1.0, 1.0), (-1.0, 1.0))
+PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Widgets</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<style>:root {{ --pst-color-text-base: #222; }}
+html[data-theme=dark] {{ --pst-color-text-base: #ddd; background: #121212; }}
+body {{ max-width: 720px; margin: 0 auto; padding: 0 12px; }}</style></head><body>{body}</body></html>"""
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run",
+             "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND",
+             "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
+# a number that changes when a pixel of the i-th canvas changes
+PIXELS = """i => { const c = document.querySelectorAll('canvas')[i];
+  const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+  let hash = 0, seen = 0;
+  for (let k = 0; k < d.length; k++) { hash = (hash * 31 + d[k]) | 0; if (k % 4 === 3 && d[k]) seen++; }
+  return [hash, seen / (c.width * c.height)]; }"""
+
+
+def bowl(a):
+    return lambda x: a * (x ** 2).sum(-1)
+
+
+def surfaces(function, N):
+    a = {"bowl": 1.0, "hill": -1.0}[function]
+    return [surface_panel(bowl(a), DOMAIN, 17, 6, title="True"),
+            surface_panel(bowl(a * N), DOMAIN, 17, 6, points=[[0.5, 0.5]], title="Sobolev", caption=f"N is {N}")]
+
+
+def curves(step):
+    x = np.linspace(0, 1, 30)
+    return [line_panel(x, {"True": x, "Regular": x * step / 10}, xlabel="x", title="Fit", caption=f"step {step}",
+                       yrange=(0, 1))]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    program = browser_finder.find()
+    if program is None:
+        pytest.fail(browser_finder.MISSING)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+class Reader:
+    """A page with some HTML on it, opened from disk; fails at the end if anything went wrong on it."""
+
+    def __init__(self, chromium, folder, body, **options):
+        (folder / "book").mkdir()
+        book_output.write_scripts(folder / "_static" / "widgets")
+        (folder / "book" / "page.html").write_text(PAGE.format(body=body), encoding="utf-8")
+        options = {"viewport": {"width": 900, "height": 1000}, "reduced_motion": "reduce", **options}
+        self.page = chromium.new_page(**options)
+        self.troubles, self.requested = [], []
+        self.page.on("console", lambda m: self.troubles.append(m.text) if m.type in ("error", "warning")
+                     and "willReadFrequently" not in m.text else None)   # that one is about PIXELS
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("request", lambda request: self.requested.append(request.url))
+        self.page.goto((folder / "book" / "page.html").as_uri())
+
+    def ready(self):
+        self.page.wait_for_selector(".sobolev-widget[data-ready] canvas")
+        self.settle()
+        return self
+
+    def settle(self):
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def pixels(self, i=0):
+        self.settle()
+        return self.page.evaluate(PIXELS, i)[0]
+
+    def ink(self, i=0):
+        """Share of the canvas that is painted."""
+        return self.page.evaluate(PIXELS, i)[1]
+
+    def captions(self):
+        return self.page.locator(".sbx-caption").all_inner_texts()
+
+    def height(self):
+        return self.page.locator(".sobolev-widget").bounding_box()["height"]
+
+
+@pytest.fixture
+def read(chromium, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    readers = []
+
+    def opened(body, **options):
+        if not isinstance(body, str):
+            body = body._repr_html_()
+        readers.append(Reader(chromium, tmp_path, body, **options))
+        return readers[-1]
+
+    yield opened
+    for reader in readers:
+        reader.page.close()
+        assert reader.troubles == []
+        assert [url for url in reader.requested if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def explorer(read):
+    figure = Explorer({"function": ["bowl", "hill"], "N": [1, 2, 5]}, compute=surfaces, alt="Two bowls")
+    return read(figure).ready()
+
+
+def test_panels_are_drawn(explorer):
+    assert explorer.page.locator("canvas").count() == 2
+    assert all(0.1 < explorer.ink(i) < 0.9 for i in range(2))
+    assert explorer.page.locator(".sbx-title").all_inner_texts() == ["True", "Sobolev"]
+    assert explorer.page.locator(".sbx-bar span").count() >= 3
+    assert explorer.page.locator(".sobolev-placeholder").count() == 0
+
+
+def test_dropdown_changes_the_picture_and_moves_nothing(explorer):
+    before, height = explorer.pixels(), explorer.height()
+    explorer.page.get_by_label("function").select_option(label="hill")
+    assert explorer.pixels() != before and explorer.height() == height
+
+
+def test_slider_follows_the_keyboard_and_says_so(explorer):
+    before = explorer.pixels(0)
+    slider = explorer.page.get_by_role("slider", name="N")
+    slider.focus()
+    explorer.page.keyboard.press("ArrowRight")
+    explorer.page.keyboard.press("ArrowRight")
+    assert explorer.captions()[1] == "N is 5" and explorer.pixels(0) != before
+    assert slider.get_attribute("aria-valuetext") == "5"
+    assert explorer.page.locator("output").inner_text() == "5"
+    assert "N 5" in explorer.page.locator("[aria-live=polite]").inner_text()
+
+
+def test_dragging_turns_all_panels(explorer):
+    before = explorer.pixels(0), explorer.pixels(1)
+    box = explorer.page.locator("canvas").first.bounding_box()
+    explorer.page.mouse.move(box["x"] + 100, box["y"] + 100)
+    explorer.page.mouse.down()
+    explorer.page.mouse.move(box["x"] + 160, box["y"] + 120, steps=4)
+    explorer.page.mouse.up()
+    assert explorer.pixels(0) != before[0] and explorer.pixels(1) != before[1]
+    after = explorer.pixels(0)
+    explorer.page.mouse.move(box["x"] + 50, box["y"] + 50)   # no longer held
+    assert explorer.pixels(0) == after
+
+
+def test_arrow_keys_turn_and_do_not_scroll(explorer):
+    group = explorer.page.get_by_role("group", name="arrow keys")
+    group.focus()
+    pictures = [explorer.pixels()]
+    for key in ("ArrowLeft", "ArrowUp", "ArrowDown", "ArrowRight"):
+        explorer.page.keyboard.press(key)
+        pictures.append(explorer.pixels())
+    assert len(set(pictures)) == 3 and pictures[0] == pictures[-1]   # there and back again
+    assert explorer.page.evaluate("scrollY") == 0
+    outline = group.evaluate("el => getComputedStyle(el).outlineStyle")
+    assert outline == "solid"   # focus is visible
+
+
+def test_every_control_is_reached_by_the_tab_key(explorer):
+    reached = []
+    for _ in range(4):
+        explorer.page.keyboard.press("Tab")
+        reached.append(explorer.page.evaluate("document.activeElement.tagName"))
+    assert reached == ["SELECT", "INPUT", "BUTTON", "DIV"]
+
+
+def test_map_shows_heights_where_they_are(read):
+    """Low is purple and high is yellow; x1 grows to the right, x2 to the top."""
+    grid = np.linspace(0, 1, 9)
+    figure = Explorer({"N": [1]}, compute=lambda N: [
+        SurfacePanel(np.tile(grid, (9, 1)), DOMAIN), SurfacePanel(np.tile(grid[:, None], (1, 9)), DOMAIN)])
+    reader = read(figure).ready()
+    reader.page.get_by_role("button", name="Show as map").click()
+    reader.settle()
+    purple, yellow = [68, 1, 84], [253, 231, 37]
+    colour = """([i, x, y]) => { const c = document.querySelectorAll('canvas')[i];
+      return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data].slice(0, 3); }"""
+    places = {(0, 0.2, 0.5): purple, (0, 0.9, 0.5): yellow, (1, 0.5, 0.1): yellow, (1, 0.5, 0.8): purple}
+    for place, expected in places.items():
+        found = reader.page.evaluate(colour, list(place))
+        assert np.abs(np.array(found) - expected).max() < 60, (place, found)
+    assert reader.page.get_by_role("button", name="Show in 3-D").is_visible()
+
+
+def test_the_higher_point_is_drawn_higher_and_arrows_point_uphill(read):
+    """The front end's own functions, asked for what they make of the packed arrays."""
+    panel = surface_panel(lambda x: x[:, 0] + 3 * x[:, 1], DOMAIN, 5, 2, points=[[0.5, -1.0]])
+    figure = Explorer({"N": [1]}, {1: [panel]})
+    reader = read(figure).ready()
+    source = book_output.module_script("explorer").replace("export default", "const widget =")
+    state = json.loads(reader.page.locator("script[type='application/json']").first.text_content())
+    decoded = reader.page.evaluate(
+        "([source, panel, blobs]) => { const p = new Function(source + '; return decodeSurface;')()(panel, blobs);"
+        "return { z: [...p.z], arrows: p.arrows, points: p.points, longest: p.longest }; }",
+        [source, state["frames"]["0"][0], state["blobs"]])
+    np.testing.assert_allclose(np.reshape(decoded["z"], (5, 5)), panel.z, atol=8 / 255 / 2 + 1e-6)
+    assert [(arrow["u"], arrow["v"]) for arrow in decoded["arrows"]] == [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75),
+                                                                       (0.75, 0.75)]
+    for arrow in decoded["arrows"]:
+        assert (arrow["a"], arrow["b"]) == pytest.approx((1 / 10 ** 0.5, 3 / 10 ** 0.5), abs=0.01)
+    assert decoded["points"][0] == pytest.approx([0.75, 0.0], abs=1e-4)
+    assert decoded["longest"] == pytest.approx(10 ** 0.5)
+
+
+def test_tick_labels_are_round_numbers(read):
+    reader = read(Explorer({"step": [0, 1]}, compute=curves)).ready()
+    source = book_output.module_script("explorer").replace("export default", "const widget =")
+    marks = reader.page.evaluate("source => { const { ticks, format } = new Function(source + '; return { ticks, format };')();"
+                                 "return [ticks(-4.5, 4.5, 4), ticks(0, 1, 5).map(format),"
+                                 "[0, -2.5, 0.00012, 1e6, 123456, 0.1 + 0.2].map(format)]; }", source)
+    assert marks[0] == [-4, -2, 0, 2, 4]
+    assert marks[1] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert marks[2] == ["0", "−2.5", "1.2·10⁻⁴", "10⁶", "1.2·10⁵", "0.3"]
+
+
+@pytest.mark.parametrize("figure", ["surfaces", "curves"])
+def test_dark_theme_redraws(read, figure):
+    axes = {"function": ["bowl"], "N": [2]} if figure == "surfaces" else {"step": [0, 5]}
+    reader = read(Explorer(axes, compute={"surfaces": surfaces, "curves": curves}[figure])).ready()
+    before = reader.pixels()
+    reader.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert reader.pixels() != before
+    assert reader.page.locator(".sbx-title").first.evaluate("el => getComputedStyle(el).color") == "rgb(221, 221, 221)"
+    reader.page.evaluate("document.documentElement.dataset.theme = 'light'")
+    assert reader.pixels() == before
+
+
+def test_fits_a_phone(read):
+    figure = Explorer({"a rather long name of an axis": ["a rather long option to choose", "other"], "N": [1, 2, 5]},
+                      compute=lambda N, **_: surfaces("bowl", N))
+    reader = read(figure, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).ready()
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 360
+    first, second = (canvas.bounding_box() for canvas in reader.page.locator("canvas").all())
+    assert second["y"] > first["y"] + first["height"]   # one below the other
+    assert first["width"] > 300
+
+
+def test_canvas_has_the_screen_s_pixels(read):
+    reader = read(Explorer({"step": [5]}, compute=curves), device_scale_factor=2).ready()
+    assert reader.page.evaluate("(c => c.width / c.clientWidth)(document.querySelector('canvas'))") == 2
+
+
+def test_animation_plays_once_and_can_be_paused(read):
+    figure = Explorer({"step": list(range(6))}, compute=curves, play="step", initial={"step": 3})
+    reader = read(figure).ready()
+    reader.page.wait_for_timeout(1200)
+    assert reader.captions() == ["step 3"]   # the reader asked for less motion
+    reader.page.get_by_role("button", name="Play").click()
+    reader.page.wait_for_function("document.querySelector('.sbx-caption').textContent === 'step 4'")
+    reader.page.get_by_role("button", name="Pause").click()
+    reader.page.wait_for_timeout(1000)
+    assert reader.captions() == ["step 4"]
+    reader.page.get_by_role("button", name="Play").click()
+    reader.page.wait_for_selector("button:has-text('Play')", timeout=10_000)
+    assert reader.captions() == ["step 5"]
+
+
+def test_animation_starts_by_itself_when_motion_is_welcome(read):
+    figure = Explorer({"step": list(range(6))}, compute=curves, play="step", initial={"step": 3})
+    reader = read(figure, reduced_motion="no-preference").ready()
+    reader.page.wait_for_function("document.querySelector('.sbx-caption').textContent === 'step 5'")
+    reader.page.wait_for_selector("button:has-text('Play')")
+
+
+def test_scripts_wait_until_the_figure_is_near(read):
+    figure = Explorer({"step": [5]}, compute=curves)._repr_html_()
+    reader = read(f'<div style="height: 6000px"></div>{figure}{figure}')
+    reader.page.wait_for_timeout(300)
+    assert not any("explorer.js" in url for url in reader.requested)
+    reader.page.locator(".sobolev-widget").first.scroll_into_view_if_needed()
+    reader.ready()
+    reader.page.wait_for_function("document.querySelectorAll('.sobolev-widget[data-ready]').length === 2")
+    assert sum("explorer.js" in url for url in reader.requested) == 1
+
+
+def test_a_panel_of_curves_has_a_legend_with_dashes(read):
+    reader = read(Explorer({"step": [5]}, compute=curves)).ready()
+    assert reader.page.locator(".sbx-legend span").all_inner_texts() == ["True", "Regular"]
+    dashes = reader.page.locator(".sbx-legend line").evaluate_all("all => all.map(l => l.getAttribute('stroke-dasharray'))")
+    assert len(set(dashes)) == 2
+    assert reader.page.locator(".sbx-bar").is_hidden() and reader.page.get_by_text("Show as map").is_hidden()
+
+
+def test_plotly_figures_are_drawn_from_one_script(read, tmp_path):
+    import plotly
+
+    from sobolev_lib.plotting import surface_with_field
+
+    vendor = tmp_path / "_static" / "vendor"
+    vendor.mkdir(parents=True)
+    shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", vendor)
+    figure = surface_with_field(bowl(1.0), DOMAIN, backend="plotly", resolution=9, arrows=3, alt="A bowl")
+    markup = book_output.plotly_html(figure.to_dict())
+    reader = read(markup + markup)
+    reader.page.wait_for_function("document.querySelectorAll('.sobolev-widget[data-ready] canvas').length >= 2")
+    assert sum("plotly.min.js" in url for url in reader.requested) == 1
+    assert reader.page.get_by_role("img", name="A bowl").count() == 2
+    assert reader.page.evaluate("document.querySelector('.plotly-graph-div').data.map(trace => trace.type)") == ["surface", "scatter3d"]
+
+
+# --- the same front end with a kernel behind it -----------------------------------------------------------------
+
+KERNEL = """source => {
+  const listeners = {};
+  const model = window.model = {
+    state: window.state,
+    get(key) { return this.state[key]; },
+    set(key, value) { this.state[key] = value; (listeners['change:' + key] ?? []).forEach(f => f()); },
+    on(event, f) { (listeners[event] ??= []).push(f); },
+    off() {}, save_changes() { window.saved(this.state.selection); },
+    send(message) { window.kernel(message).then(answer => listeners['msg:custom'].forEach(f => f(answer))); },
+  };
+  const module = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  return import(module).then(({ default: widget }) => { widget.render({ model, el: document.querySelector('#stage') }); });
+}"""
+
+
+def test_jupyter_frames_come_from_the_kernel_when_asked_for(read, monkeypatch):
+    reader = read('<div id="stage"></div>')
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
+
+    def compute(function, N):
+        if function == "hill" and N == 5:
+            raise ValueError("no hill for you")
+        return surfaces(function, N)
+
+    widget = Explorer({"function": ["bowl", "hill"], "N": [1, 2, 5]}, compute=compute)
+    sent, saved = [], []
+    widget.send = sent.append
+
+    def kernel(message):
+        widget._answer(widget, message, [])
+        return sent[-1]
+
+    reader.page.expose_function("kernel", kernel)
+    reader.page.expose_function("saved", lambda selection: saved.append(selection))
+    state = {name: getattr(widget, name) for name in ("spec", "selection", "frames", "blobs")}
+    reader.page.evaluate("state => { window.state = state; }", json.loads(json.dumps(state)))
+    reader.page.evaluate(KERNEL, book_output.module_script("explorer"))
+    reader.page.wait_for_selector("canvas")
+    before = reader.pixels(1)
+
+    notes = reader.page.evaluate("""() => { const select = document.querySelector('select');
+      select.selectedIndex = 1; select.dispatchEvent(new Event('change'));
+      return document.querySelector('.sbx-note').textContent; }""")
+    assert notes == "computing…"
+    reader.page.wait_for_function("document.querySelector('.sbx-note').textContent === ''")
+    assert reader.pixels(1) != before and saved[-1] == {"function": "hill", "N": 1}
+
+    slider = reader.page.get_by_role("slider", name="N")
+    slider.focus()
+    reader.page.keyboard.press("End")
+    reader.page.wait_for_function("document.querySelector('.sbx-note').textContent.includes('no hill for you')")
+    assert [message["type"] for message in sent] == ["frame", "error"]
+    reader.page.evaluate("window.model.set('selection', {function: 'bowl', N: 2})")   # Python sets the choice
+    reader.page.wait_for_function("document.querySelectorAll('.sbx-caption')[1].textContent === 'N is 2'")
+    assert slider.input_value() == "1"
