@@ -23,7 +23,7 @@ GENERATED = ROOT / "book" / "assets-generated"
 CODE = ("sobolev_lib", "book/records", "requirements.txt")
 # What the site depends on.
 SITE = CODE + ("book", "scripts", "_config.yml", "_toc.yml", "pyproject.toml")
-IGNORED = {"__pycache__", ".ipynb_checkpoints", "assets-generated"}
+IGNORED = {"__pycache__", ".ipynb_checkpoints", ".unfinished", "assets-generated"}
 
 
 def fingerprint(names, root=ROOT):

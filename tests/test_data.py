@@ -1,0 +1,309 @@
+"""Labels from autodiff, finite differences and tables; SobolevData as a container, a data set and a pytree."""
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Subset, random_split
+
+import sobolev_lib as sl
+from sobolev_lib import SobolevData, label
+
+DOUBLE = torch.float64
+
+
+def points(*shape, seed=0, dtype=DOUBLE):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype) * 2 - 1
+
+
+def cubic(x):
+    """R^3 -> R^2: (x0 x1 x2, x0^3 + 2 x1^2)."""
+    return torch.stack([x[:, 0] * x[:, 1] * x[:, 2], x[:, 0] ** 3 + 2 * x[:, 1] ** 2], dim=1)
+
+
+def cubic_by_hand(x):
+    n, zero = len(x), torch.zeros(len(x), dtype=x.dtype)
+    a, b, c = x.T
+    jacobian = torch.stack([torch.stack([b * c, a * c, a * b], 1), torch.stack([3 * a**2, 4 * b, zero], 1)], 1)
+    hessian = torch.zeros(n, 2, 3, 3, dtype=x.dtype)
+    hessian[:, 0, 0, 1] = hessian[:, 0, 1, 0] = c
+    hessian[:, 0, 0, 2] = hessian[:, 0, 2, 0] = b
+    hessian[:, 0, 1, 2] = hessian[:, 0, 2, 1] = a
+    hessian[:, 1, 0, 0], hessian[:, 1, 1, 1] = 6 * a, 4
+    return torch.stack([a * b * c, a**3 + 2 * b**2], 1), jacobian, hessian
+
+
+class BlackBox:
+    """A function nobody can differentiate: NumPy inside, and it counts its calls."""
+
+    def __init__(self, f):
+        self.f, self.calls = f, 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return self.f(np.asarray(x))
+
+
+# --- autodiff ---------------------------------------------------------------------------------------------------
+
+def test_autodiff_labels_equal_derivatives_by_hand():
+    x = points(7, 3)
+    data = label(cubic, x, order=2)
+    for tensor, expected in zip(data.derivatives, cubic_by_hand(x)):
+        torch.testing.assert_close(tensor, expected, rtol=1e-13, atol=1e-13)
+    third = label(cubic, x, order=3).derivatives[3]
+    expected = torch.zeros(7, 2, 3, 3, 3, dtype=DOUBLE)
+    for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
+        expected[:, 0, i, j, k] = 1
+    expected[:, 1, 0, 0, 0] = 6
+    torch.testing.assert_close(third, expected)
+
+
+@pytest.mark.parametrize("method", ["autodiff", "finite-difference"])
+@pytest.mark.parametrize("in_shape", [(), (1,), (3,), (2, 3), (1, 2, 2)], ids=str)
+@pytest.mark.parametrize("out_shape", [(), (1,), (4,), (2, 2)], ids=str)
+def test_labels_of_any_input_and_output_shape(method, in_shape, out_shape):
+    x = points(5, *in_shape)
+    weight = points(*out_shape, *in_shape, seed=1)
+    f = lambda x: torch.tensordot(torch.sin(x), weight, dims=(list(range(1, x.ndim)),
+                                                              list(range(len(out_shape), weight.ndim))))
+    data = label(f, x, order=2, method=method)
+    assert data.in_shape == in_shape and data.out_shape == out_shape and data.order == 2 and len(data) == 5
+    assert data.values.shape == (5, *out_shape)
+    wide = (5, *[1] * len(out_shape), *in_shape)
+    torch.testing.assert_close(data.jacobian, weight * torch.cos(x).reshape(wide), rtol=1e-8, atol=1e-8)
+    d = max(1, x[0].numel())
+    flat = (-weight * torch.sin(x).reshape(wide)).reshape(5, -1, d)
+    expected = torch.diag_embed(flat).reshape(5, *out_shape, *in_shape, *in_shape)
+    torch.testing.assert_close(data.hessian, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_labels_carry_no_graph_and_leave_the_function_as_it_was():
+    model = sl.models.MLP(3, 4, 2, activation="tanh", dtype=DOUBLE)
+    x = points(5, 3).requires_grad_()
+    for method in ("autodiff", "finite-difference"):
+        data = label(model, x, order=2, method=method)
+        assert not any(tensor.requires_grad for tensor in data.tensors)
+    assert x.grad is None and all(p.grad is None for p in model.parameters())
+
+
+def test_labels_under_no_grad_are_the_same():
+    x = points(5, 3)
+    with torch.no_grad():
+        data = label(cubic, x, order=2)
+    torch.testing.assert_close(data.hessian, cubic_by_hand(x)[2])
+
+
+def test_order_zero_calls_for_no_derivative():
+    assert label(lambda x: x.detach().sum(1), points(4, 2), order=0).order == 0
+
+
+# --- finite differences -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_a_black_box_is_called_once(order):
+    box = BlackBox(lambda x: np.sin(x).sum(axis=1))
+    data = label(box, points(6, 4), order=order, method="finite-difference")
+    assert box.calls == 1 and data.order == order
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_differences_equal_derivatives_by_hand(order):
+    x = points(9, 3)
+    box = BlackBox(lambda x: np.stack([x.prod(axis=1), x[:, 0] ** 3 + 2 * x[:, 1] ** 2], axis=1))
+    data = label(box, x, order=order, method="finite-difference")
+    exact = cubic_by_hand(x)
+    torch.testing.assert_close(data.values, exact[0], rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(data.jacobian, exact[1], rtol=1e-9, atol=1e-9)
+    if order == 2:
+        torch.testing.assert_close(data.hessian, exact[2], rtol=1e-6, atol=1e-6)
+        assert torch.equal(data.hessian, data.hessian.transpose(2, 3))
+
+
+@pytest.mark.parametrize("step", [None, 1e-3, 0.5, 3.0])
+def test_central_differences_are_exact_for_quadratics_at_any_step(step):
+    # f = x^T A x + b^T x on rows of shape (2, 2)
+    A, b, x = points(4, 4, seed=1), points(4, seed=2), points(6, 2, 2, seed=3)
+    A = A + A.T
+    f = lambda x: np.einsum("ni,ij,nj->n", z := x.reshape(len(x), 4), A.numpy(), z) + z @ b.numpy()
+    data = label(BlackBox(f), x, order=2, method="finite-difference", step=step)
+    torch.testing.assert_close(data.jacobian, (2 * x.reshape(6, 4) @ A + b).reshape(6, 2, 2), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(data.hessian, (2 * A).reshape(1, 2, 2, 2, 2).expand(6, -1, -1, -1, -1),
+                               rtol=1e-6, atol=1e-6)
+
+
+def test_the_step_grows_with_the_input():
+    x = torch.tensor([[1e-3], [1.0], [1e6]], dtype=DOUBLE)
+    data = label(lambda x: x[:, 0] ** 2, x, order=2, method="finite-difference")
+    torch.testing.assert_close(data.jacobian, 2 * x, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(data.hessian, torch.full((3, 1, 1), 2.0, dtype=DOUBLE), rtol=1e-5, atol=0)
+
+
+def test_differences_in_single_precision_use_the_step_that_was_taken():
+    # at x = 1000 a step of 4.9 is rounded to a multiple of 6e-5; a linear function shows any mismatch
+    x = torch.tensor([[1000.1], [77.7]])
+    data = label(lambda x: 3 * x[:, 0], x, method="finite-difference")
+    torch.testing.assert_close(data.jacobian, torch.full((2, 1), 3.0), rtol=1e-4, atol=0)
+    data = label(lambda x: 3 * x[:, 0], x, method="finite-difference", step=1e-3)
+    torch.testing.assert_close(data.jacobian, torch.full((2, 1), 3.0), rtol=0.3, atol=0)
+
+
+@pytest.mark.parametrize("wrap", [lambda y: y, lambda y: y.astype(np.float32), list, torch.as_tensor],
+                         ids=["float64", "float32", "list", "tensor"])
+def test_a_black_box_may_return_arrays_lists_or_tensors(wrap):
+    x = points(3, 2)
+    data = label(lambda x: wrap(x.numpy().sum(axis=1)), x, method="finite-difference", step=0.5)
+    assert data.jacobian.dtype == DOUBLE
+    torch.testing.assert_close(data.jacobian, torch.ones(3, 2, dtype=DOUBLE), rtol=1e-6, atol=1e-6)
+
+
+def test_a_black_box_that_writes_into_its_argument_does_no_harm():
+    def f(x):
+        result = (x.numpy() ** 2).sum(axis=1)
+        x.zero_()
+        return result
+
+    x = points(5, 2)
+    before = x.clone()
+    data = label(f, x, order=2, method="finite-difference")
+    assert torch.equal(x, before) and torch.equal(data.inputs, before)
+    torch.testing.assert_close(data.jacobian, 2 * before, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(data.hessian, 2 * torch.eye(2, dtype=DOUBLE).expand(5, 2, 2), rtol=1e-6, atol=1e-6)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+def table(n=6, order=2, dtype=torch.float32):
+    x = points(n, 3, dtype=dtype)
+    return SobolevData(x, *[tensor.to(dtype) for tensor in cubic_by_hand(x)[:order + 1]])
+
+
+def test_attributes():
+    data = table()
+    assert len(data) == 6 and data.order == 2 and data.in_shape == (3,) and data.out_shape == (2,)
+    assert data.derivatives == (data.values, data.jacobian, data.hessian)
+    values_only = SobolevData(data.inputs, data.values)
+    assert values_only.order == 0 and values_only.jacobian is None and values_only.hessian is None
+    assert SobolevData(data.inputs, data.values, None, None).order == 0
+    assert SobolevData(data.inputs, data.values, data.jacobian, None).order == 1
+    third = SobolevData(*data.tensors, torch.zeros(6, 2, 3, 3, 3))
+    assert third.order == 3 and third.derivatives[3].shape == (6, 2, 3, 3, 3)
+
+
+def test_a_function_of_one_number_may_drop_the_input_axis():
+    x = torch.linspace(0, 1, 5)
+    data = SobolevData(x, x**2, 2 * x, 2 * torch.ones(5))
+    assert data.in_shape == () and data.out_shape == () and data.order == 2
+    row = data[2]
+    assert [tensor.shape for tensor in row] == [()] * 4
+    torch.testing.assert_close(label(lambda x: x**2, x, 2).jacobian, 2 * x)
+
+
+def test_arrays_and_lists_are_converted_and_copied():
+    x = np.random.default_rng(0).random((4, 2))
+    data = SobolevData(x, x.sum(1), np.ones((4, 2)))
+    assert data.inputs.dtype == DOUBLE
+    x[:] = 0
+    assert data.inputs.abs().max() > 0, "the data changed with the caller's array"
+    assert SobolevData([[1.0, 2.0]], [3.0], [[1.0, 1.0]]).inputs.dtype == torch.float32
+    frozen = np.broadcast_to(np.array([1.0, 2.0]), (4, 2))
+    frozen.setflags(write=False)
+    assert SobolevData(frozen[::-1], np.ones(4)).inputs.shape == (4, 2)
+
+
+def test_missing_entries_are_kept_and_counted():
+    data = table()
+    data.jacobian[0] = float("nan")
+    data.hessian[1, 0, 2, 2] = float("nan")
+    again = SobolevData(*data.tensors)
+    assert again.jacobian[0].isnan().all() and "missing=7" in repr(again)
+
+
+def test_repr_tells_what_is_inside():
+    text = repr(table())
+    for part in ("6 points", "order=2", "in_shape=(3,)", "out_shape=(2,)", "torch.float32", "cpu"):
+        assert part in text
+    assert "missing" not in text
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_to_moves_everything_and_leaves_the_original(dtype):
+    data = table()
+    data.jacobian[0, 0, 0] = float("nan")
+    moved = data.to(dtype)
+    assert all(tensor.dtype == dtype for tensor in moved.tensors) and moved.jacobian[0, 0, 0].isnan()
+    assert all(tensor.dtype == torch.float32 for tensor in data.tensors)
+    both = data.to("cpu", DOUBLE)
+    assert both.inputs.dtype == DOUBLE and both.inputs.device.type == "cpu" and both.order == 2
+
+
+# --- selecting --------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("index, rows", [
+    (slice(1, 4), [1, 2, 3]), (slice(None, None, 2), [0, 2, 4]), (slice(-2, None), [4, 5]),
+    ([4, 0, 0], [4, 0, 0]), ((5, 1), [5, 1]), ([True, False] * 3, [0, 2, 4]),
+    (torch.tensor([3, -1]), [3, 5]), (torch.arange(6) > 3, [4, 5]),
+    (np.array([2, 1]), [2, 1]), (np.arange(6) < 2, [0, 1]),
+], ids=repr)
+def test_selecting_gives_sobolev_data_with_those_rows(index, rows):
+    data = table()
+    part = data[index]
+    assert isinstance(part, SobolevData) and len(part) == len(rows) and part.order == 2
+    for tensor, whole in zip(part.tensors, data.tensors):
+        assert torch.equal(tensor, torch.stack([whole[row] for row in rows]))
+
+
+@pytest.mark.parametrize("index", [3, -3, np.int64(3), torch.tensor(3), np.array(3)], ids=repr)
+def test_one_index_gives_one_point_as_a_tuple(index):
+    data = table()
+    row = data[index]
+    assert isinstance(row, tuple) and [tensor.shape for tensor in row] == [(3,), (2,), (2, 3), (2, 3, 3)]
+    assert all(torch.equal(tensor, whole[3]) for tensor, whole in zip(row, data.tensors))
+
+
+def test_iterating_ends():
+    assert len(list(table())) == 6
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_data_loader_batches_make_data_again(order):
+    data = table(7, order)
+    loader = DataLoader(data, batch_size=3, shuffle=True, generator=torch.Generator().manual_seed(0))
+    batches = [SobolevData(*batch) for batch in loader]
+    assert [len(batch) for batch in batches] == [3, 3, 1] and all(batch.order == order for batch in batches)
+    together = torch.cat([batch.inputs for batch in batches])
+    assert torch.equal(together.sort(0).values, data.inputs.sort(0).values)
+    scalars = SobolevData(torch.arange(4.0), torch.arange(4.0) ** 2)
+    assert [tuple(tensor.shape) for tensor in next(iter(DataLoader(scalars, batch_size=4)))] == [(4,), (4,)]
+
+
+def test_subsets_and_splits():
+    data = table()
+    first, second = random_split(data, [4, 2], generator=torch.Generator().manual_seed(0))
+    assert len(first) == 4 and len(SobolevData(*next(iter(DataLoader(second, batch_size=2))))) == 2
+    rows = Subset(data, np.array([5, 0]))
+    assert torch.equal(rows[0][0], data.inputs[5]) and torch.equal(rows[1][1], data.values[0])
+
+
+def test_copies_and_pickles():
+    data = table()
+    data.jacobian[0, 0, 0] = float("nan")
+    for other in (copy.deepcopy(data), pickle.loads(pickle.dumps(data))):
+        for a, b in zip(other.tensors, data.tensors):
+            torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+            assert a is not b
+
+
+# --- as a pytree ------------------------------------------------------------------------------------------------
+
+def test_vmap_takes_stacked_data_and_gives_data_back():
+    data = table()
+    leaves, structure = torch.utils._pytree.tree_flatten(data)
+    assert len(leaves) == 4
+    stacked = torch.utils._pytree.tree_unflatten([torch.stack([leaf, 2 * leaf]) for leaf in leaves], structure)
+    sums = torch.vmap(lambda d: d.values.sum() + d.hessian.sum() * d.order)(stacked)
+    once = data.values.sum() + 2 * data.hessian.sum()
+    torch.testing.assert_close(sums, torch.stack([once, 2 * once]))
+    halves = torch.vmap(lambda d: d[:2])(stacked)
+    assert isinstance(halves, SobolevData) and halves.inputs.shape == (2, 2, 3)
