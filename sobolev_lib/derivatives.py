@@ -129,8 +129,8 @@ def _projections_func(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tup
         y, *projections = one([v[0] for v in vectors])
         return (y, *[p.unsqueeze(0) for p in projections])
     # the model's forward pass does not depend on v: vmap computes it once for all P projections
-    out_dims = (None, *[0] * len(vectors))
-    return torch.vmap(one, out_dims=out_dims, randomness="same")(tuple(vectors))
+    y, *projections = torch.vmap(one, randomness="same")(tuple(vectors))
+    return (y[0], *projections)
 
 
 def _basis(like: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def directional_differences(value, model, directions, step=1e-6):
         ends = []
         for sign in (1, -1):
             torch.nn.utils.vector_to_parameters(start + sign * step * direction, parameters)
-            ends.append(float(value()))
+            ends.append(float(value().detach()))
         slopes.append((ends[0] - ends[1]) / (2 * step))
     torch.nn.utils.vector_to_parameters(start, parameters)
     return torch.tensor(slopes, dtype=start.dtype)
@@ -71,4 +71,4 @@ def directional_differences(value, model, directions, step=1e-6):
 
 def relative_error(actual, expected):
     """Largest difference over the largest entry, so that entries near zero do not decide."""
-    return float((actual - expected).abs().max() / expected.abs().max())
+    return float((actual - expected).detach().abs().max() / expected.detach().abs().max())

@@ -1,0 +1,284 @@
+"""Experiments resume, share work between processes, notice stale records; the seven-functions protocol is fair."""
+import json
+import math
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+import sobolev_lib as sl
+from sobolev_lib import records
+from sobolev_lib.experiments import __main__ as command_line
+from sobolev_lib.experiments import runner, seven_functions
+
+NAME = "seven-functions"
+TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=8, batch_size=4,
+                              regular_lrs=(1e-3, 1e-2), sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0),
+                              tuning_seeds=(1000,), validation_points=20, test_points=30, curve_points=3, compile=False)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Records go to a folder of their own, every preset is tiny, and one unit's surfaces are small."""
+    monkeypatch.setattr(records, "records_folder", lambda: tmp_path)
+    monkeypatch.setattr(runner, "records_folder", lambda: tmp_path)
+    for preset in records.PRESETS:
+        monkeypatch.setitem(seven_functions.PRESETS, preset, TINY)
+    monkeypatch.setattr(seven_functions, "GRID", 5)
+    monkeypatch.setattr(seven_functions, "ARROWS", 3)
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    yield tmp_path
+    torch.set_flush_denormal(False)  # a run turns it on for the whole process
+
+
+def run(seeds=2, preset="quick"):
+    return runner.run(NAME, preset, seeds, "cpu", progress=False)
+
+
+def results(path):
+    """What must not depend on when or how often the run was interrupted."""
+    record = json.loads(path.read_text())
+    return {key: record[key] for key in ("experiment", "preset", "config", "seeds", "results")}
+
+
+def fail_at(monkeypatch, count, error=KeyboardInterrupt):
+    """Have the ``count``-th unit from now on stop the run, as a kill would."""
+    original, started = seven_functions.run_unit, []
+
+    def run_unit(unit, *arguments):
+        started.append(unit)
+        if len(started) == count:
+            raise error
+        return original(unit, *arguments)
+
+    monkeypatch.setattr(seven_functions, "run_unit", run_unit)
+    return started
+
+
+# --- running ----------------------------------------------------------------------------------------------------
+
+def test_a_run_leaves_one_record_and_no_leftovers(folder):
+    path = run()
+    assert path == folder / f"{NAME}-quick.json"
+    record = json.loads(path.read_text())
+    assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.METHODS}
+    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 8
+    assert record["provenance"]["device"].startswith("CPU") and record["provenance"]["peak_memory_bytes"] > 0
+    assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == [path.name]
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 4])
+def test_a_killed_run_resumes_to_the_same_record(folder, monkeypatch, killed_at):
+    whole = results(run())
+    (folder / f"{NAME}-quick.json").unlink()
+    with monkeypatch.context() as context:
+        fail_at(context, killed_at)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert not (folder / f"{NAME}-quick.json").exists()
+    started = fail_at(monkeypatch, None)
+    assert results(run()) == whole
+    assert len(started) == 4 - (killed_at - 1), "finished units ran again"
+
+
+def test_other_settings_do_not_share_unfinished_units(folder, monkeypatch):
+    with monkeypatch.context() as context:
+        fail_at(context, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(seeds=2)
+    started = fail_at(monkeypatch, None)
+    assert len(results(run(seeds=1))["results"]["booth/6/regular"]["test_mse"]) == 1
+    assert len(started) == 4
+    monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=9))
+    run(seeds=2)
+    assert len(started) == 8
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, monkeypatch, world):
+    whole = results(run())
+    (folder / f"{NAME}-quick.json").unlink()
+    started = fail_at(monkeypatch, None)
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    for rank in range(world):
+        assert not (folder / f"{NAME}-quick.json").exists()
+        monkeypatch.setenv("RANK", str(rank))
+        path = run()
+        assert (path is None) == (rank < world - 1)
+    assert results(path) == whole
+    assert sorted(started) == sorted(seven_functions.units(TINY)), "a unit ran twice or never"
+
+
+def test_a_failing_unit_stops_the_run_and_keeps_the_others(monkeypatch):
+    with monkeypatch.context() as context:
+        fail_at(context, 3, RuntimeError("out of memory"))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            run()
+    started = fail_at(monkeypatch, None)
+    run()
+    assert len(started) == 2
+
+
+# --- status -----------------------------------------------------------------------------------------------------
+
+def test_status_knows_missing_recorded_and_stale(folder, monkeypatch):
+    assert runner.state(NAME, "quick") == "missing"
+    path = run(seeds=1)
+    assert runner.state(NAME, "quick") == "recorded" and runner.state(NAME, "cpu") == "missing"
+    with monkeypatch.context() as context:
+        context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=9))
+        assert runner.state(NAME, "quick") == "stale"
+    with monkeypatch.context() as context:
+        context.setattr(runner, "code_hash", lambda experiment: "another")
+        assert runner.state(NAME, "quick") == "stale"
+    record = json.loads(path.read_text())
+    record["config"]["scales"]["booth"]["value_variance"] *= 1.000001  # rounding on another machine
+    path.write_text(json.dumps(record))
+    assert runner.state(NAME, "quick") == "recorded"
+
+
+def test_the_code_hash_sees_code_and_not_comments(tmp_path):
+    class Module:
+        __file__ = str(tmp_path / "module.py")
+
+    hashes = []
+    for text in ('"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 1  # one\n',
+                 '"""Other doc."""\n\n\ndef f(x):\n    """Other."""\n    # two\n    return x + 1\n',
+                 '"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 2  # one\n'):
+        (tmp_path / "module.py").write_text(text)
+        hashes.append(runner.code_hash(Module))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+# --- the command line -------------------------------------------------------------------------------------------
+
+def test_list_and_status_print_every_experiment(capsys):
+    assert command_line.main(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert command_line.main(["status"]) == 0
+    status = capsys.readouterr().out
+    for name in runner.EXPERIMENTS:
+        assert name in listed and runner.find(name).SHOWS in listed
+        for preset in runner.find(name).PRESETS:
+            assert any(line.split()[:3] == [name, preset, "missing"] for line in status.splitlines())
+
+
+def test_run_prints_the_record_it_wrote(folder, capsys, monkeypatch):
+    assert command_line.main(["run", NAME, "--preset", "quick", "--seeds", "1", "--device", "cpu"]) == 0
+    path = folder / f"{NAME}-quick.json"
+    assert capsys.readouterr().out.strip() == str(path) and path.exists()
+    assert command_line.main(["status"]) == 0
+    assert f"{NAME:30} quick  recorded" in capsys.readouterr().out
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert command_line.main(["run", NAME, "--preset", "cpu", "--seeds", "1", "--device", "cpu"]) == 0
+    assert "this process is done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "required"), (["run"], "required"), (["run", "no-such"], "no-such"), (["erase"], "erase"),
+    (["run", NAME, "--preset", "huge"], "huge"), (["run", NAME, "--seeds", "many"], "many"),
+    (["run", NAME, "--seeds", "0"], "positive number of seeds, got 0"),
+], ids=" ".join)
+def test_wrong_arguments_exit_with_2_and_say_why(arguments, message, capsys):
+    try:
+        code = command_line.main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2 and message in capsys.readouterr().err
+
+
+# --- every experiment -------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", runner.EXPERIMENTS)
+def test_an_experiment_has_what_the_runner_needs(name):
+    experiment = runner.find(name)
+    assert experiment.NAME == name and "igure" in experiment.SHOWS or "able" in experiment.SHOWS
+    assert set(experiment.PRESETS) <= set(records.PRESETS)
+    for config in experiment.PRESETS.values():
+        units = experiment.units(config)
+        assert units and len(set(units)) == len(units)
+        json.dumps(experiment.describe(config), allow_nan=False)
+
+
+# --- the protocol of the seven functions ------------------------------------------------------------------------
+
+
+def test_both_methods_get_the_same_tuning_budget():
+    config = seven_functions.Config()
+    assert len(config.regular_lrs) == len(config.sobolev_lrs) * len(config.derivative_weights)
+    assert config.sizes == (20, 100, 10_000) and config.hidden == (256, 256) and config.test_points == 10_000
+    assert config.functions == tuple(f.name for f in sl.functions.BENCHMARKS)
+    assert not set(config.tuning_seeds) & set(range(100)), "tuning seeds must not be measured again"
+
+
+def test_a_unit_is_repeatable_and_consistent():
+    result = seven_functions.run_unit("booth/6/sobolev", TINY, [0, 1, 2], "cpu")
+    assert result == seven_functions.run_unit("booth/6/sobolev", TINY, [0, 1, 2], "cpu")
+    assert len(result["test_mse"]) == len(result["test_gradient_mse"]) == len(result["train_mse"]) == 3
+    assert all(math.isfinite(v) and v > 0 for v in result["test_mse"])
+    # the winner is the trial with the lowest validation error
+    best = min(result["trials"], key=lambda trial: trial["log10_validation_mse"])
+    assert (result["lr"], result["derivative_weight"]) == (best["lr"], best["derivative_weight"])
+    assert len(result["trials"]) == 2
+    # what is shown is the seed with the middle error
+    assert result["shown_seed"] == sorted(range(3), key=lambda k: result["test_mse"][k])[1]
+    assert result["curve"]["steps"][-1] == TINY.steps
+    assert result["curve"]["test_mse"][-1] == pytest.approx(result["test_mse"], rel=1e-5)
+
+
+def test_regular_training_never_sees_a_derivative(monkeypatch):
+    """Regular training has the derivative weight 0 and order 0, and its result does not change with the labels."""
+    result = seven_functions.run_unit("booth/6/regular", TINY, [0], "cpu")
+    assert result["derivative_weight"] == 0 and {t["derivative_weight"] for t in result["trials"]} == {0}
+    original = seven_functions.label
+
+    def spoiled(f, x, *arguments):
+        data = original(f, x, *arguments)
+        if len(x) == 6:  # training data only
+            data.jacobian.mul_(-7)
+        return data
+
+    monkeypatch.setattr(seven_functions, "label", spoiled)
+    again = seven_functions.run_unit("booth/6/regular", TINY, [0], "cpu")
+    assert again["test_mse"] == result["test_mse"]
+    assert seven_functions.run_unit("booth/6/sobolev", TINY, [0], "cpu")["test_mse"] != result["test_mse"]
+
+
+def test_training_validation_and_test_points_are_different_draws(monkeypatch):
+    drawn = []
+    original = seven_functions.label
+
+    def watched(f, x, *arguments):
+        drawn.append(x.clone().double())
+        return original(f, x, *arguments)
+
+    monkeypatch.setattr(seven_functions, "label", watched)
+    seven_functions.run_unit("booth/6/regular", TINY, [0, 1], "cpu")
+    kinds = {len(x): x for x in drawn}
+    assert set(kinds) == {6, 20, 30}  # training, validation, test
+    for a in kinds:
+        for b in kinds:
+            if a < b:
+                assert torch.cdist(kinds[a], kinds[b]).min() > 1e-4
+    tests = [x for x in drawn if len(x) == 30]
+    assert all(torch.equal(x, tests[0]) for x in tests), "methods and seeds must meet the same test points"
+
+
+def test_errors_are_in_the_functions_own_units():
+    data = sl.label(sl.functions.booth, sl.functions.booth.sample(50, generator=torch.Generator().manual_seed(0)))
+    off_by_three = lambda x: (sl.functions.booth(x) + 3 + 2 * x[:, 0]).unsqueeze(1)
+    errors = seven_functions._errors(off_by_three, data)
+    assert errors["value_mse"] == pytest.approx(float((3 + 2 * data.inputs[:, 0]).square().mean()), rel=1e-4)
+    assert errors["gradient_mse"] == pytest.approx(4.0, rel=1e-4)
+
+
+def test_surfaces_have_their_first_index_along_the_second_input():
+    function = sl.functions.mccormick
+    surface = seven_functions._surface(function, lambda x: function(x).unsqueeze(1), "cpu")
+    (a, b), (c, d) = function.domain
+    assert surface["values"][0][-1] == pytest.approx(float(function(torch.tensor([b, c]))), rel=1e-3)
+    assert surface["values"][-1][0] == pytest.approx(float(function(torch.tensor([a, d]))), rel=1e-3)
+    assert len(surface["values"]) == 5 and len(surface["gradient"]) == 3 and len(surface["gradient"][0][0]) == 2

@@ -1,0 +1,123 @@
+"""train_many against a plain loop with torch.optim.Adam, one network at a time."""
+import copy
+import math
+
+import pytest
+import reference
+import torch
+
+import sobolev_lib as sl
+from sobolev_lib import SobolevLoss
+from sobolev_lib.fast import train_many
+from sobolev_lib.models import MLP
+
+DOUBLE = torch.float64
+STEPS = 12
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def networks(count=3, activation="tanh", outputs=1):
+    return [MLP(2, 6, outputs, activation=activation, generator=seeded(k), dtype=DOUBLE) for k in range(count)]
+
+
+def sets(count=3, n=12, order=1):
+    f = sl.functions.styblinski_tang
+    scaled = lambda x: f(x) / 50
+    return [sl.label(scaled, f.sample(n, generator=seeded(10 + k), dtype=DOUBLE), order) for k in range(count)]
+
+
+def one_by_one(model, data, order, lr, weights, seed, batch_size):
+    """The same training in the plainest form: Adam, a cosine from lr to 0, the loss from the slow reference."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.5 * (1 + math.cos(math.pi * t / STEPS)))
+    generator = seeded(seed)
+    for _ in range(STEPS):
+        rows = torch.arange(len(data))
+        if batch_size is not None and batch_size < len(data):
+            rows = torch.randint(len(data), (batch_size,), generator=generator)
+        optimizer.zero_grad()
+        labels = [tensor[rows] for tensor in data.derivatives[:order + 1]]
+        reference.loss(lambda x: model(x)[:, 0], data.inputs[rows], labels, weights).backward()
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("order, activation", [(0, "relu"), (1, "relu"), (1, "tanh"), (2, "tanh")])
+@pytest.mark.parametrize("batch_size", [None, 4, 12])
+def test_equals_training_one_by_one(order, activation, batch_size):
+    n = 12 if order < 2 else 5
+    models, data = networks(activation=activation), sets(n=n, order=max(order, 1))
+    plain = copy.deepcopy(models)
+    lr, seeds = [1e-2, 3e-3, 1e-3], [5, 6, 5]
+    weights = [(1.0, 0.5, 0.1)[:order + 1], (0.3, 0.0, 0.0)[:order + 1], (1, 2, 3)[:order + 1]]
+    train_many(models, data, loss=SobolevLoss(order), steps=STEPS, lr=lr, weights=weights, seeds=seeds,
+               batch_size=batch_size)
+    for k, model in enumerate(plain):
+        before = copy.deepcopy(model.state_dict())
+        one_by_one(model, data[k], order, lr[k], weights[k], seeds[k], batch_size)
+        for name, tensor in model.state_dict().items():
+            torch.testing.assert_close(models[k].state_dict()[name], tensor, rtol=1e-8, atol=1e-9)
+        assert any((before[name] - tensor).abs().max() > 1e-3 for name, tensor in model.state_dict().items())
+
+
+def test_each_network_is_independent_of_its_neighbours():
+    data = sets()
+    together, alone = networks(), networks()
+    options = dict(loss=SobolevLoss(1, normalize=True), steps=STEPS, batch_size=5)
+    train_many(together, data, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0, 1, 2], **options)
+    train_many(alone[1:2], data[1:2], lr=[1e-2], weights=[(1, 1)], seeds=[1], **options)
+    for a, b in zip(together[1].parameters(), alone[1].parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+
+
+def test_reports_come_after_the_steps_asked_for_with_current_weights():
+    models, seen = networks(), []
+    start = [model[0].weight.detach().clone() for model in models]
+
+    def on_step(step, reported):
+        seen.append(step)
+        assert [id(model) for model in reported] == [id(model) for model in models]
+        moved = (models[0][0].weight - start[0]).abs().max()
+        # Adam moves a weight by lr in its first step, whatever the gradient
+        assert (moved < 1.01e-2) == (step == 1)
+
+    train_many(models, sets(), loss=SobolevLoss(), steps=10, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3,
+               on_step=on_step, report=[1, 4, 10])
+    assert seen == [1, 4, 10]
+
+
+def test_models_train_in_place_and_keep_no_graph():
+    models = networks()
+    before = [[p.detach().clone() for p in model.parameters()] for model in models]
+    addresses = [p.data_ptr() for model in models for p in model.parameters()]
+    train_many(models, sets(), loss=SobolevLoss(), steps=3, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3)
+    assert [p.data_ptr() for model in models for p in model.parameters()] == addresses
+    for model, old in zip(models, before):
+        for p, q in zip(model.parameters(), old):
+            assert p.requires_grad and p.is_leaf and p.grad is None and not torch.equal(p, q)
+
+
+def test_it_learns():
+    f = sl.functions.booth
+    data = [sl.label(lambda x: f(x) / 500, f.sample(50, generator=seeded(k))) for k in range(2)]
+    models = [MLP(2, 32, 1, activation="tanh", generator=seeded(k)) for k in range(2)]
+    before = [float(SobolevLoss()(m, d).detach()) for m, d in zip(models, data)]
+    train_many(models, data, loss=SobolevLoss(), steps=300, lr=[1e-2] * 2, weights=[(1, 1)] * 2, seeds=[0, 1])
+    for model, own, start in zip(models, data, before):
+        assert float(SobolevLoss()(model, own).detach()) < 0.02 * start
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (dict(lr=[1e-2]), r"lr: expected one per model, 3, got 1"),
+    (dict(weights=[(1, 1)] * 4), r"weights: expected one per model, 3, got 4"),
+    (dict(seeds=[]), r"seeds: expected one per model, 3, got 0"),
+    (dict(data=sets(2)), r"data: expected one per model, 3, got 2"),
+    (dict(data=sets(2) + sets(1, n=7)), r"data: expected data sets of equal shapes, got"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_lists_that_do_not_fit(wrong, message):
+    options = dict(data=sets(), loss=SobolevLoss(), steps=2, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3) | wrong
+    with pytest.raises(ValueError, match=message):
+        train_many(networks(), **options)

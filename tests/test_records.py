@@ -1,0 +1,132 @@
+"""Records are written whole or not at all, hold their provenance, and the best preset is found."""
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sobolev_lib
+from sobolev_lib import records
+
+ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "records_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def save(preset="quick", results=None, **changes):
+    given = dict(config={"steps": 5}, seeds=[0, 1], results=results if results is not None else {"mse": [0.5]},
+                 code="abc", wall_seconds=1.6, peak_memory=123, device="CPU") | changes
+    return records.save_record("some-figure", preset, **given)
+
+
+def test_the_folder_is_the_checkouts():
+    assert records.records_folder() == ROOT / "book" / "records"
+
+
+def test_a_record_holds_what_it_takes_to_repeat_the_run(folder):
+    path = save()
+    assert path == folder / "some-figure-quick.json" and os.listdir(folder) == [path.name]
+    record = records.load_record("some-figure", "quick")
+    assert record == json.loads(path.read_text())
+    assert (record["experiment"], record["preset"], record["seeds"]) == ("some-figure", "quick", [0, 1])
+    assert record["config"] == {"steps": 5} and record["results"] == {"mse": [0.5]}
+    provenance = record["provenance"]
+    assert provenance["code_version"] == sobolev_lib.__version__ and provenance["code_hash"] == "abc"
+    assert {"torch", "numpy"} <= set(provenance["packages"]) and provenance["device"] == "CPU"
+    assert provenance["wall_seconds"] == 2 and provenance["peak_memory_bytes"] == 123
+    assert len(provenance["date"]) == 10 and provenance["python"].startswith("3.")
+
+
+def test_anyone_may_read_the_file(folder):
+    assert save().stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("present, best", [
+    (["quick"], "quick"), (["cpu", "quick"], "cpu"), (["quick", "paper"], "paper"), (["quick", "cpu", "paper"], "paper"),
+])
+def test_the_best_record_present_is_loaded(folder, present, best):
+    for preset in present:
+        save(preset)
+    assert records.load_record("some-figure")["preset"] == best
+    assert records.load_record("some-figure", "quick")["preset"] == "quick" if "quick" in present else True
+
+
+def test_a_missing_record_names_the_command_that_makes_it(folder):
+    save("quick")
+    with pytest.raises(FileNotFoundError, match="run some-figure --preset paper"):
+        records.load_record("some-figure", "paper")
+    with pytest.raises(FileNotFoundError, match="experiments run other-figure --preset"):
+        records.load_record("other-figure")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), [1.0, [float("nan")]], {"a": float("nan")},
+                                   np.float64("nan")], ids=str)
+def test_nan_and_infinity_are_refused_and_leave_the_old_record(folder, value):
+    save(results={"mse": 1.0})
+    with pytest.raises(ValueError, match="finite numbers, got (nan|inf|-inf)"):
+        save(results={"mse": value})
+    assert records.load_record("some-figure")["results"] == {"mse": 1.0}
+    assert len(os.listdir(folder)) == 1
+
+
+def test_numbers_keep_six_digits_and_whole_numbers_all(folder):
+    save(results={"a": 0.123456789, "b": 1.23456789e-12, "c": 123456789, "d": (0.5, -2.0), "e": True, "f": None,
+                  "g": np.float64(1 / 3)})
+    assert records.load_record("some-figure")["results"] == {
+        "a": 0.123457, "b": 1.23457e-12, "c": 123456789, "d": [0.5, -2.0], "e": True, "f": None, "g": 0.333333}
+
+
+# --- writing whole files ----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("content", ["text ✓\n", b"\x00bytes"])
+def test_write_whole_writes_and_replaces(tmp_path, content):
+    path = tmp_path / "new" / "folder" / "file"
+    for _ in range(2):
+        records.write_whole(path, content)
+    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert os.listdir(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["disk full", "interrupt"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, failing, error):
+    path = tmp_path / "file"
+    records.write_whole(path, "old")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(records.os, failing, fail)
+    with pytest.raises(type(error)):
+        records.write_whole(path, "new" * 10000)
+    monkeypatch.undo()
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_record(folder):
+    save(results={"mse": 1.0})
+    script = ("import os, signal\nfrom pathlib import Path\nfrom sobolev_lib import records\n"
+              f"records.records_folder = lambda: Path({str(folder)!r})\n"
+              "records.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+              "records.save_record('some-figure', 'quick', config={}, seeds=[0], results={'mse': 2.0}, code='x', "
+              "wall_seconds=1, peak_memory=1, device='CPU')\n")
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    assert records.load_record("some-figure")["results"] == {"mse": 1.0}
+    # what the kill left behind is hidden, and the next write succeeds beside it
+    save(results={"mse": 3.0})
+    assert records.load_record("some-figure")["results"] == {"mse": 3.0}
+    assert [name for name in os.listdir(folder) if not name.startswith(".")] == ["some-figure-quick.json"]
+
+
+def test_peak_memory_is_in_bytes():
+    # this process holds PyTorch: more than 50 MB, less than a terabyte
+    assert 50e6 < records.peak_memory_bytes() < 1e12

@@ -1,0 +1,158 @@
+"""Standardized: z-scores with the chain rule carried through to every order, and undone at prediction."""
+import math
+
+import pytest
+import reference
+import torch
+from torch import nn
+
+import sobolev_lib as sl
+from sobolev_lib import SobolevData, SobolevLoss
+from sobolev_lib.models import MLP
+from sobolev_lib.scaling import Standardized
+
+DOUBLE = torch.float64
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def uneven(*shape, seed=0):
+    """Inputs whose columns have very different means and spreads."""
+    z = torch.randn(*shape, generator=seeded(seed), dtype=DOUBLE)
+    k = torch.arange(math.prod(shape[1:]), dtype=DOUBLE).reshape(shape[1:])
+    return z * 10 ** (k % 5 - 2) + 7 * k
+
+
+def smooth(weight):
+    """R^in -> R^out, nonlinear and on no particular scale."""
+    def f(x):
+        flat = x.reshape(len(x), -1)
+        return 50 * torch.sin(flat @ weight.T) + 3 + 1e-2 * (flat @ weight.T) ** 2
+    return f
+
+
+CASES = pytest.mark.parametrize("in_shape, outputs", [((3,), 2), ((3,), 1), ((1, 2, 3), 2), ((1,), 4)], ids=str)
+
+
+def case(in_shape, outputs, order, n=6):
+    x = uneven(n, *in_shape)
+    d = math.prod(in_shape)
+    weight = torch.randn(outputs, d, generator=seeded(1), dtype=DOUBLE) / 10 ** (torch.arange(d, dtype=DOUBLE) % 5 - 2)
+    return sl.label(smooth(weight), x, order)
+
+
+def zscored_net(in_shape, outputs):
+    d = math.prod(in_shape)
+    return nn.Sequential(nn.Flatten(), MLP(d, 5, outputs, activation="tanh", generator=seeded(2), dtype=DOUBLE))
+
+
+@CASES
+def test_inputs_and_values_are_z_scored(in_shape, outputs):
+    data = case(in_shape, outputs, 0)
+    z = Standardized(zscored_net(in_shape, outputs), data).standardize(data)
+    for tensor, shape in ((z.inputs, in_shape), (z.values, (outputs,))):
+        torch.testing.assert_close(tensor.mean(0), torch.zeros(shape, dtype=DOUBLE), rtol=0, atol=1e-12)
+        torch.testing.assert_close(tensor.square().mean(0), torch.ones(shape, dtype=DOUBLE))
+
+
+@CASES
+def test_standardized_labels_equal_autodiff_of_the_rescaled_function(in_shape, outputs):
+    """g(z) = (f(mean + std z) - mean_y) / std_y, differentiated row by row; no chain rule written down."""
+    data = case(in_shape, outputs, 2, n=4)
+    z = Standardized(zscored_net(in_shape, outputs), data).standardize(data)
+    mean, std = data.inputs.mean(0), data.inputs.std(0, correction=0)
+    y_mean, y_std = data.values.mean(0), data.values.std(0, correction=0)
+    d = math.prod(in_shape)
+    weight = torch.randn(outputs, d, generator=seeded(1), dtype=DOUBLE) / 10 ** (torch.arange(d, dtype=DOUBLE) % 5 - 2)
+    g = lambda z: (smooth(weight)(mean + std * z) - y_mean) / y_std
+    for ours, expected in zip(z.derivatives, reference.derivatives(g, (data.inputs - mean) / std, 2), strict=True):
+        assert reference.relative_error(ours, expected) < 1e-10
+
+
+@CASES
+def test_derivatives_through_the_model_are_in_original_units(in_shape, outputs):
+    data = case(in_shape, outputs, 2, n=4)
+    model = Standardized(zscored_net(in_shape, outputs), data)
+    mean, std = data.inputs.mean(0), data.inputs.std(0, correction=0)
+    y_mean, y_std = data.values.mean(0), data.values.std(0, correction=0)
+    by_hand = lambda x: y_mean + y_std * model.model((x - mean) / std)
+    torch.testing.assert_close(model(data.inputs), by_hand(data.inputs), rtol=1e-12, atol=1e-12)
+    derivatives = sl.value_and_derivatives(model, data.inputs, 2)
+    for ours, expected in zip(derivatives, reference.derivatives(by_hand, data.inputs, 2), strict=True):
+        assert reference.relative_error(ours, expected) < 1e-10
+    # and back again: the model's own labels, z-scored, are the inner network's derivatives at z
+    z = model.standardize(SobolevData(data.inputs, *[t.detach() for t in derivatives]))
+    for ours, expected in zip(z.derivatives, reference.derivatives(model.model, z.inputs, 2), strict=True):
+        assert reference.relative_error(ours, expected) < 1e-9
+
+
+def test_scalar_labels_without_an_output_axis():
+    f = sl.functions.styblinski_tang
+    data = sl.label(f, f.sample(20, generator=seeded(0), dtype=DOUBLE), order=2)
+    model = Standardized(MLP(2, 5, 1, activation="tanh", generator=seeded(1), dtype=DOUBLE), data)
+    assert model(data.inputs).shape == (20, 1)
+    flat = Standardized(lambda x: model.model(x)[:, 0], data)
+    torch.testing.assert_close(flat(data.inputs), model(data.inputs)[:, 0])
+    std = data.values.std(correction=0)
+    torch.testing.assert_close(model(data.inputs)[:, 0], data.values.mean() + std * model.model(
+        (data.inputs - data.inputs.mean(0)) / data.inputs.std(0, correction=0))[:, 0])
+    z = model.standardize(data)
+    assert z.values.shape == (20,) and z.jacobian.shape == (20, 2) and z.hessian.shape == (20, 2, 2)
+    # minimising the z-scored loss to zero is the same as fitting the original function: errors differ by factors only
+    value_term = SobolevLoss(1).terms(model.model, z)[0]
+    torch.testing.assert_close(value_term * std**2, SobolevLoss(1).terms(model, data)[0])
+
+
+def test_a_function_of_one_number():
+    x = 100 + 3 * torch.rand(10, generator=seeded(0), dtype=DOUBLE)
+    data = sl.label(lambda x: x**3, x, 2)
+    model = Standardized(lambda z: z.sin(), data)
+    z = model.standardize(data)
+    scale, value_scale = x.std(correction=0), (x**3).std(correction=0)
+    torch.testing.assert_close(z.jacobian, 3 * x**2 * scale / value_scale)
+    torch.testing.assert_close(z.hessian, 6 * x * scale**2 / value_scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE], ids=str)
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 / 3, -1e-30])
+def test_columns_that_do_not_vary_keep_scale_one(constant, dtype):
+    x = torch.randn(50, 3, generator=seeded(0), dtype=dtype)
+    x[:, 1] = constant
+    values = torch.stack([x[:, 0], torch.full((50,), constant, dtype=dtype)], 1)
+    data = SobolevData(x, values, torch.ones(50, 2, 3, dtype=dtype))
+    model = Standardized(nn.Linear(3, 2, dtype=dtype), data)
+    z = model.standardize(data)
+    assert z.inputs[:, 1].abs().max() <= 1e-6 * max(1, abs(constant)) and all(t.isfinite().all() for t in z.tensors)
+    assert model.input_std[1] == 1 and model.output_std[1] == 1 and model.input_std[0] != 1
+    torch.testing.assert_close(z.jacobian[:, 1, 1], torch.ones(50, dtype=dtype))
+    assert model(x).isfinite().all()
+
+
+def test_one_point_is_enough():
+    data = SobolevData([[1.0, 2.0]], [3.0], [[4.0, 5.0]])
+    model = Standardized(nn.Linear(2, 1), data)
+    z = model.standardize(data)
+    assert z.inputs.tolist() == [[0, 0]] and z.values.tolist() == [0] and z.jacobian.tolist() == [[4, 5]]
+
+
+def test_missing_entries_stay_missing():
+    data = case((3,), 2, 2)
+    data.jacobian[1, 0, 2] = float("nan")
+    data.hessian[2] = float("nan")
+    z = Standardized(zscored_net((3,), 2), data).standardize(data)
+    for ours, given in zip(z.derivatives, data.derivatives):
+        assert torch.equal(ours.isnan(), given.isnan())
+
+
+def test_the_scales_belong_to_the_training_data_and_travel_with_the_model():
+    data, other = case((3,), 2, 1, n=8), case((3,), 2, 1, n=3)
+    model = Standardized(zscored_net((3,), 2), data)
+    part = model.standardize(other)
+    torch.testing.assert_close(part.inputs * data.inputs.std(0, correction=0) + data.inputs.mean(0), other.inputs)
+    again = Standardized(zscored_net((3,), 2), other)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(data.inputs), model(data.inputs))
+    assert model.float()(data.inputs.float()).dtype == torch.float32
+    assert len(list(model.parameters())) == 4, "scales must not be trained"
