@@ -57,7 +57,9 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
             rate = (lr * correction[0]).view(-1, *[1] * (gradient.ndim - 1))
             parameters[name].sub_(rate * first[name] / ((second[name] * correction[1]).sqrt() + 1e-8))
 
-    step = torch.compile(step, fullgraph=True, dynamic=False) if compile else step
+    if compile:
+        torch.compiler.reset()  # each call compiles a step of its own, and PyTorch gives up after a few of them
+        step = torch.compile(step, fullgraph=True, dynamic=False)
     rows = torch.arange(count, device=like["device"]).unsqueeze(1)
     report = set(report)
     with torch.no_grad():

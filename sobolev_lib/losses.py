@@ -119,9 +119,9 @@ class StochasticSobolevLoss(_Terms):
 
     Each call draws, for each point, ``projections`` fresh vectors v and compares J_m^T v with J_f^T v, one
     vector-Jacobian product each. Order 2 projects again: the derivative of J^T v, times a second vector.
-    ``teacher`` is any differentiable callable (its parameters get no gradient) or ``SobolevData`` with the same
-    inputs, whose tabulated derivatives are projected. ``distribution``: "sphere" (uniform on the unit sphere, as in
-    the paper), "gaussian" or "rademacher".
+    ``model`` maps ``x`` (N, *in) to (N, *out). ``teacher`` is any differentiable callable that does so too (its
+    parameters get no gradient) or ``SobolevData`` with the same inputs, whose tabulated derivatives are projected.
+    ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
 
     For v on the unit sphere of R^m, E ||J^T v||^2 = ||J||^2 / m. So v is stretched to length sqrt(m), which multiplies
     the squared error by m: with the "mse" loss the expectation over v is then exactly ``SobolevLoss``, at any order.

@@ -12,7 +12,8 @@ class Standardized(nn.Module):
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, sobolev_lib.functions.booth.sample(50))
     >>> model = Standardized(sobolev_lib.models.MLP(2, 64, 1), data)
-    >>> sobolev_lib.fit(model, data, steps=10, progress=False); model(data.inputs).shape
+    >>> history = sobolev_lib.fit(model, data, steps=10, progress=False)
+    >>> model(data.inputs).shape
     torch.Size([50, 1])
 
     With z = (x - mean) / std for each input and output, a derivative of order k in z-scores is the original one times
@@ -39,8 +40,8 @@ class Standardized(nn.Module):
         if y.ndim == 2 and y.shape[1] == 1 and mean.ndim == 0:  # scalar labels (N,), network output (N, 1)
             mean, std = mean.unsqueeze(0), std.unsqueeze(0)
         if y.shape[1:] != mean.shape:
-            raise ValueError(f"model: expected outputs of shape (N, {', '.join(map(str, mean.shape))}) as the data's "
-                             f"values have, got {tuple(y.shape)}")
+            raise ValueError(f"model: expected outputs of shape {(len(x), *mean.shape)} as the data's values have, got "
+                             f"{tuple(y.shape)}")
         return mean + std * y
 
     def standardize(self, data: SobolevData) -> SobolevData:

@@ -148,7 +148,8 @@ def test_third_order(name):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm, lambda n: nn.GroupNorm(2, n)], ids=["layer", "rms", "group"])
+@pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm, lambda n: nn.GroupNorm(2, n)],
+                         ids=["layer", "rms", "group"])
 @pytest.mark.parametrize("inputs, outputs", [(2, 3), (3, 2)])
 def test_gradients_through_normalisation_equal_finite_differences(norm, inputs, outputs):
     """PyTorch's forward mode gives wrong gradients for LayerNorm: a reference by autograd alone might share them."""

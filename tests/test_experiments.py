@@ -13,7 +13,7 @@ from sobolev_lib.experiments import __main__ as command_line
 from sobolev_lib.experiments import runner, seven_functions
 
 NAME = "seven-functions"
-TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=8, batch_size=4,
+TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=12, batch_size=4,
                               regular_lrs=(1e-3, 1e-2), sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0),
                               tuning_seeds=(1000,), validation_points=20, test_points=30, curve_points=3, compile=False)
 
@@ -64,7 +64,7 @@ def test_a_run_leaves_one_record_and_no_leftovers(folder):
     assert path == folder / f"{NAME}-quick.json"
     record = json.loads(path.read_text())
     assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.METHODS}
-    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 8
+    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 12
     assert record["provenance"]["device"].startswith("CPU") and record["provenance"]["peak_memory_bytes"] > 0
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == [path.name]
 
@@ -91,7 +91,7 @@ def test_other_settings_do_not_share_unfinished_units(folder, monkeypatch):
     started = fail_at(monkeypatch, None)
     assert len(results(run(seeds=1))["results"]["booth/6/regular"]["test_mse"]) == 1
     assert len(started) == 4
-    monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=9))
+    monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
     run(seeds=2)
     assert len(started) == 8
 
@@ -128,7 +128,7 @@ def test_status_knows_missing_recorded_and_stale(folder, monkeypatch):
     path = run(seeds=1)
     assert runner.state(NAME, "quick") == "recorded" and runner.state(NAME, "cpu") == "missing"
     with monkeypatch.context() as context:
-        context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=9))
+        context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
         assert runner.state(NAME, "quick") == "stale"
     with monkeypatch.context() as context:
         context.setattr(runner, "code_hash", lambda experiment: "another")

@@ -61,7 +61,7 @@ def generic_points(f, n=200, seed=0):
 
 
 def delicate_points(f):
-    """A lattice with the borders and corners, the minimisers, and where autodiff of the formula fails or nearly does."""
+    """A lattice with the borders and corners, the minimisers, and where autodiff of the formula (nearly) fails."""
     (a, b), (c, d) = f.domain
     mesh = torch.cartesian_prod(torch.linspace(a, b, 21, dtype=torch.float64),
                                 torch.linspace(c, d, 21, dtype=torch.float64))
@@ -216,6 +216,16 @@ def test_bukin_is_right_next_to_its_ridge_and_level_on_it():
     value, gradient = sl.value_and_derivatives(functions.bukin, on)
     np.testing.assert_allclose(value, 0.01 * (x + 10).abs(), atol=1e-12)
     np.testing.assert_allclose(gradient, torch.stack([0.01 * (x + 10).sign(), 0 * x], 1), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("ridge", [lambda x: (0.1 * x).square(), lambda x: (x / 10) ** 2, lambda x: x * x / 100],
+                         ids=["(0.1 x)^2", "(x/10)^2", "x^2/100"])
+def test_bukin_is_level_on_its_ridge_however_the_ridge_was_rounded(ridge, dtype):
+    # else the slope there would be the sign of a rounding error times 50 / sqrt(eps)
+    x = torch.linspace(-15, -5, 2001, dtype=torch.float64).to(dtype)
+    value, gradient = sl.value_and_derivatives(functions.bukin, torch.stack([x, ridge(x)], 1))
+    assert gradient.abs().max() <= 0.0100001 and value.max() <= 0.0500001
 
 
 # --- shapes, dtypes ---------------------------------------------------------------------------------------------

@@ -235,7 +235,8 @@ def test_a_missing_entry_takes_no_part_whatever_the_model_says_there(name):
                                           for label, mine in zip(masked.derivatives, own)])
     value, other = loss(model, masked), loss(model, filled)
     torch.testing.assert_close(value, other, rtol=1e-12, atol=0)
-    torch.testing.assert_close(reference.gradients(value, model), reference.gradients(other, model), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(reference.gradients(value, model), reference.gradients(other, model),
+                               rtol=1e-10, atol=1e-12)
     assert reference.gradients(loss(model, masked), model).isfinite().all()
 
 
@@ -332,9 +333,9 @@ def test_any_torch_optimizer_can_train_with_it():
         value.backward()
         return value
 
-    before = float(closure())
+    before = closure().item()
     optimizer.step(closure)
-    assert float(closure()) < 0.05 * before
+    assert closure().item() < 0.05 * before
 
 
 def test_repr_tells_the_settings():

@@ -50,7 +50,8 @@ def test_anyone_may_read_the_file(folder):
 
 
 @pytest.mark.parametrize("present, best", [
-    (["quick"], "quick"), (["cpu", "quick"], "cpu"), (["quick", "paper"], "paper"), (["quick", "cpu", "paper"], "paper"),
+    (["quick"], "quick"), (["cpu", "quick"], "cpu"), (["quick", "paper"], "paper"),
+    (["quick", "cpu", "paper"], "paper"),
 ])
 def test_the_best_record_present_is_loaded(folder, present, best):
     for preset in present:
@@ -67,8 +68,8 @@ def test_a_missing_record_names_the_command_that_makes_it(folder):
         records.load_record("other-figure")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), [1.0, [float("nan")]], {"a": float("nan")},
-                                   np.float64("nan")], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), np.float64("nan"),
+                                   [1.0, [float("nan")]], {"a": float("nan")}], ids=str)
 def test_nan_and_infinity_are_refused_and_leave_the_old_record(folder, value):
     save(results={"mse": 1.0})
     with pytest.raises(ValueError, match="finite numbers, got (nan|inf|-inf)"):

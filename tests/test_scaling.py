@@ -130,6 +130,14 @@ def test_columns_that_do_not_vary_keep_scale_one(constant, dtype):
     assert model(x).isfinite().all()
 
 
+def test_a_column_of_rounding_noise_counts_as_constant():
+    x = torch.randn(50, 2, generator=seeded(0), dtype=DOUBLE)
+    x[:, 1] = 0.3
+    x[::2, 1] = 0.1 + 0.2  # one unit in the last place away
+    model = Standardized(nn.Linear(2, 1, dtype=DOUBLE), SobolevData(x, x[:, 1]))
+    assert x[:, 1].std() > 0 and model.input_std[1] == 1 and model.output_std == 1
+
+
 def test_one_point_is_enough():
     data = SobolevData([[1.0, 2.0]], [3.0], [[4.0, 5.0]])
     model = Standardized(nn.Linear(2, 1), data)

@@ -39,6 +39,26 @@ def projected(model, x, vectors):
     return results
 
 
+class Square(torch.autograd.Function):  # the style torch.func refuses
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * g * ctx.saved_tensors[0]
+
+
+class Old(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 2, 3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(Square.apply(self.conv(x)).flatten(1))
+
+
 # --- the projections --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("tabulated", [False, True], ids=["teacher", "table"])
@@ -61,24 +81,6 @@ def test_terms_equal_projected_errors_for_the_vectors_drawn(order, count, distri
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_on_images_and_through_the_fallback(order):
-    class Square(torch.autograd.Function):  # the style torch.func refuses
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx, g):
-            return 2 * g * ctx.saved_tensors[0]
-
-    class Old(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.head = nn.Conv2d(1, 2, 3), nn.Linear(8, 3)
-
-        def forward(self, x):
-            return self.head(Square.apply(self.conv(x)).flatten(1))
-
     student, x = Old().to(DOUBLE), points(2, 1, 4, 4)
     table = SobolevData(x, *[points(2, 3, *[1, 4, 4] * k, seed=k) for k in range(order + 1)])
     loss = StochasticSobolevLoss(order, 2)
@@ -207,6 +209,13 @@ def test_the_teacher_gets_no_gradient_and_the_student_does():
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
     assert x.grad is None
+
+
+def test_a_teacher_that_needs_the_fallback_gets_no_gradient_either():
+    student, teacher, x = Old().to(DOUBLE), Old().to(DOUBLE), points(2, 1, 4, 4)
+    StochasticSobolevLoss(1, 2)(student, x, teacher).backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert student.conv.weight.grad.abs().max() > 0
 
 
 def test_a_student_that_equals_its_teacher_has_no_loss():

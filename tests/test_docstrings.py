@@ -1,0 +1,87 @@
+"""Every public name explains itself: one sentence, an example that runs, the shapes it takes and gives."""
+import ast
+import doctest
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import sobolev_lib
+import sobolev_lib.records
+
+MODULES = ["functions", "data", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
+           "records"]
+# public, though not all of them at the top of the package
+FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record"]
+# these take and give no arrays of their own
+WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record"}
+
+
+def find(path):
+    name, attribute = path.split(".")
+    return getattr(importlib.import_module(f"sobolev_lib.{name}"), attribute)
+
+
+PUBLIC = {item.__name__: item for item in [
+    *[value for name, value in vars(sobolev_lib).items() if not name.startswith("_")
+      and (inspect.isclass(value) or inspect.isfunction(value))], *map(find, FURTHER)]}
+
+
+def test_the_names_of_the_design_are_there():
+    assert {"SobolevData", "label", "SobolevLoss", "StochasticSobolevLoss", "value_and_derivatives",
+            "value_and_projections", "fit", "SobolevRegressor"} <= set(PUBLIC)
+    assert sobolev_lib.models.MLP and len(sobolev_lib.functions.BENCHMARKS) == 7
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_docstring_starts_with_a_sentence_and_shows_an_example(name):
+    text = inspect.getdoc(PUBLIC[name])
+    assert text, f"{name} has no docstring"
+    first = text.split("\n\n")[0]
+    assert re.search(r"\.(\s|$)", first) and first[0].isupper() and len(first) < 250, first
+    assert ">>>" in text, f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in WITHOUT_SHAPES])
+def test_a_docstring_gives_shapes(name):
+    text = inspect.getdoc(PUBLIC[name])
+    assert re.search(r"\(\.{3}, \d\)|\((n|N|k|P)\b[^)]*\)|\bshape\b|torch\.Size", text), f"{name}: no shape mentioned"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # an example may save a file
+    monkeypatch.setattr(sobolev_lib.records, "records_folder", lambda: tmp_path)
+    (tmp_path / "seven-functions-quick.json").write_text("{}")
+    module = importlib.import_module(f"sobolev_lib.{name}")
+    scope = {"sobolev_lib": sobolev_lib, "sl": sobolev_lib, "torch": torch, "np": np}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        result = doctest.testmod(module, extraglobs=scope, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0, f"{result.failed} examples of {result.attempted} failed (see the output above)"
+    assert result.attempted > 0
+
+
+def test_modules_import_downwards_only():
+    """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
+    order = ["functions", "derivatives", "data", "losses", "models", "scaling", "checkpoint", "training", "fast",
+             "regressor"]
+    for name in order:
+        module = importlib.import_module(f"sobolev_lib.{name}")
+        tree = ast.parse(inspect.getsource(module))
+        top = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module
+               and node.module.startswith("sobolev_lib.")]
+        used = {node.module.split(".")[1] for node in top} & set(order)
+        assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
+
+
+def test_no_plotting_library_is_needed_to_train():
+    script = ("import sys, sobolev_lib; loaded = [m for m in ('matplotlib', 'plotly', 'ipywidgets', 'anywidget') "
+              "if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
+    root = sobolev_lib.__path__[0] + "/.."
+    assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0
