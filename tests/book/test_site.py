@@ -48,7 +48,7 @@ def test_no_error_and_no_other_host(visit):
 def test_mathematics_is_typeset(visit):
     assert visit.facts["mathErrors"] == []
     assert visit.facts["typeset"] == visit.facts["mathematics"]
-    raw = [mark for mark in ("$$", "\\frac", "\\(", "\\[", "\\begin", "{cite}", "{eq}") if mark in visit.facts["text"]]
+    raw = [mark for mark in ("$$", "\\frac", "\\(", "\\[", "\\begin", "{cite}", "{eq}", "| ---", "| —") if mark in visit.facts["text"]]
     assert raw == []
 
 
