@@ -1,4 +1,5 @@
 """The Sobolev loss: exact (equation 1) and stochastic (equation 2)."""
+import copy
 import math
 from typing import Callable, Sequence
 
@@ -47,6 +48,13 @@ class _Terms:
         self.value_loss, self.derivative_losses = value_loss, per_order
         self.losses = [_find_loss(value_loss, "value_loss"), *[_find_loss(l, "derivative_loss") for l in per_order]]
         self.normalize = _check_normalize(normalize, order)
+
+    def normalized_by(self, data: SobolevData):
+        """This loss with its divisors fixed to the mean squares of ``data``'s labels, whatever batch it sees."""
+        _check_data(data, self.order)
+        fixed = copy.copy(self)
+        fixed.normalize = tuple(float(_mean_square(labels)) for labels in data.derivatives[:self.order + 1])
+        return fixed
 
     def _total(self, terms: Sequence[Tensor]) -> Tensor:
         return sum(weight * term for weight, term in zip(self.weights, terms))
@@ -103,12 +111,6 @@ class SobolevLoss(_Terms):
         predictions = _drop_or_add_axis(value_and_derivatives(model, data.inputs, self.order), data.values)
         return self._terms(predictions, data.derivatives[:self.order + 1])
 
-    def normalized_by(self, data: SobolevData) -> "SobolevLoss":
-        """This loss with its divisors fixed to the mean squares of ``data``'s labels, whatever batch it sees."""
-        _check_data(data, self.order)
-        divisors = [float(_mean_square(labels)) for labels in data.derivatives[:self.order + 1]]
-        return SobolevLoss(self.order, self.weights, self.value_loss, self.derivative_losses, divisors)
-
 
 class StochasticSobolevLoss(_Terms):
     """The Sobolev loss through random projections of the derivatives: no Jacobian is ever formed.
@@ -124,7 +126,8 @@ class StochasticSobolevLoss(_Terms):
     ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
 
     For v on the unit sphere of R^m, E ||J^T v||^2 = ||J||^2 / m. So v is stretched to length sqrt(m), which multiplies
-    the squared error by m: with the "mse" loss the expectation over v is then exactly ``SobolevLoss``, at any order.
+    the squared error by m: with the "mse" loss and complete labels the expectation over v is then exactly
+    ``SobolevLoss``, at any order.
     Other arguments as in ``SobolevLoss``. With ``normalize=True`` the mean square is that of the projected labels.
 
     A missing label: an output whose derivatives are all missing at a point takes no part in the projection there; for

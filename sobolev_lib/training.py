@@ -91,7 +91,7 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
     network, train_data = model, data
     if isinstance(model, Standardized):
         network, train_data = model.model, model.standardize(data)
-    if loss.normalize is True and isinstance(loss, SobolevLoss):
+    if loss.normalize is True:
         loss = loss.normalized_by(train_data)
     optimizer = _optimizer(optimizer, model, lr)
     scheduler = scheduler(optimizer) if callable(scheduler) else scheduler

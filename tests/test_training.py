@@ -186,7 +186,12 @@ def test_normalisation_uses_all_labels_not_the_batch():
     history = sl.fit(network(), data, loss=sl.SobolevLoss(1, normalize=True), steps=1, batch_size=8, progress=False)
     batch = data[torch.randperm(64, generator=torch.Generator().manual_seed(0))[:8]]
     raw = sl.SobolevLoss(1).terms(network(), batch)
-    assert history.train["values"][0] == pytest.approx(float(raw[0].detach() / data.values.square().mean()), rel=1e-5)
+    expected = float(raw[0].detach() / data.values.square().mean())
+    assert history.train["values"][0] == pytest.approx(expected, rel=1e-5)
+    stochastic = sl.StochasticSobolevLoss(1, normalize=True)     # one output: its projections are the gradient itself
+    again = sl.fit(network(), data, loss=stochastic, steps=1, batch_size=8, progress=False)
+    for name in ("values", "jacobian"):
+        assert again.train[name][0] == pytest.approx(history.train[name][0], rel=1e-5)
 
 
 def test_epochs_visit_every_point_once():
