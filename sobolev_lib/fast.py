@@ -23,12 +23,23 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     Adam, learning rate decayed to zero along a cosine. Same results as one by one, to rounding. ``batch_size`` points
     a step, drawn with replacement; all of them if None or not fewer than the data. ``compile=True`` fuses the step
     (seconds of compilation for each new shape). ``on_step(step, models)`` is called after the steps in ``report``,
-    with the weights written back. Raises ``ValueError`` if the lists differ in length or the data in shape.
+    with the weights written back. Raises ``ValueError`` if the lists differ in length, the data in shape, or a model has
+    buffers or frozen parameters.
     """
     count = len(models)
     for name, items in (("data", data), ("lr", lr), ("weights", weights), ("seeds", seeds)):
         if len(items) != count:
             raise ValueError(f"{name}: expected one per model, {count}, got {len(items)}")
+    for row in weights:
+        if len(row) != loss.order + 1:
+            raise ValueError(f"weights: expected {loss.order + 1} numbers for a loss of order {loss.order}, got {row!r}")
+    for model in models:
+        # one module computes for all: buffers and frozen parameters of the others would be lost without a word
+        held = [name for name, _ in model.named_buffers()]
+        held += [name for name, p in model.named_parameters() if not p.requires_grad]
+        if held:
+            raise ValueError(f"models: expected trainable parameters only, got {held}; of a Standardized model pass "
+                             "the inner .model and standardized data")
     shapes = {tuple(t.shape for t in d.tensors[:loss.order + 2]) for d in data}
     if len(shapes) != 1:
         raise ValueError(f"data: expected data sets of equal shapes, got {sorted(map(str, shapes))}")

@@ -181,6 +181,7 @@ def test_run_prints_the_record_it_wrote(folder, capsys, monkeypatch):
     ([], "required"), (["run"], "required"), (["run", "no-such"], "no-such"), (["erase"], "erase"),
     (["run", NAME, "--preset", "huge"], "huge"), (["run", NAME, "--seeds", "many"], "many"),
     (["run", NAME, "--seeds", "0"], "positive number of seeds, got 0"),
+    (["run", NAME, "--device", "gpu"], "device: expected auto, cpu, cuda or cuda:N, got 'gpu'"),
 ], ids=" ".join)
 def test_wrong_arguments_exit_with_2_and_say_why(arguments, message, capsys):
     try:

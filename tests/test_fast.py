@@ -114,6 +114,7 @@ def test_it_learns():
     (dict(lr=[1e-2]), r"lr: expected one per model, 3, got 1"),
     (dict(weights=[(1, 1)] * 4), r"weights: expected one per model, 3, got 4"),
     (dict(seeds=[]), r"seeds: expected one per model, 3, got 0"),
+    (dict(weights=[(1, 1), (1,), (1, 1)]), r"weights: expected 2 numbers for a loss of order 1, got \(1,\)"),
     (dict(data=sets(2)), r"data: expected one per model, 3, got 2"),
     (dict(data=sets(2) + sets(1, n=7)), r"data: expected data sets of equal shapes, got"),
 ], ids=lambda value: value if isinstance(value, str) else "")
@@ -121,3 +122,12 @@ def test_lists_that_do_not_fit(wrong, message):
     options = dict(data=sets(), loss=SobolevLoss(), steps=2, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3) | wrong
     with pytest.raises(ValueError, match=message):
         train_many(networks(), **options)
+
+
+def test_models_whose_state_would_be_lost_are_refused():
+    frozen = networks()
+    frozen[1][0].weight.requires_grad_(False)
+    scaled = [sl.Standardized(model, data) for model, data in zip(networks(), sets())]
+    for models, name in ((frozen, "0.weight"), (scaled, "input_mean")):
+        with pytest.raises(ValueError, match=f"expected trainable parameters only, got .*{name}"):
+            train_many(models, sets(), loss=SobolevLoss(), steps=2, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3)

@@ -2,6 +2,8 @@
 import argparse
 import sys
 
+import torch
+
 from sobolev_lib.experiments import runner
 from sobolev_lib.records import PRESETS
 
@@ -19,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     if options.command == "run":
+        # denormal numbers, which idle Adam moments decay into, slow a CPU down tenfold
+        torch.set_flush_denormal(True)
         try:
             path = runner.run(options.name, options.preset, options.seeds, options.device)
         except ValueError as error:

@@ -61,13 +61,15 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", progress: bool
     experiment = find(name)
     config = experiment.PRESETS[preset]
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     described, code = experiment.describe(config), code_hash(experiment)
     key = hashlib.sha256(json.dumps([described, code, seeds, device]).encode()).hexdigest()[:12]
     folder = records_folder() / ".unfinished" / f"{name}-{preset}-{key}"
     units = experiment.units(config)
-    # denormal numbers, which idle Adam moments decay into, slow a CPU down tenfold
-    torch.set_flush_denormal(True)
     for unit in tqdm(units[rank::world], desc=f"{name} ({preset})", disable=not progress):
         path = folder / f"{unit.replace('/', '~')}.json"
         if path.exists():
@@ -79,12 +81,15 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", progress: bool
     parts = {unit: folder / f"{unit.replace('/', '~')}.json" for unit in units}
     if not all(path.exists() for path in parts.values()):
         return None  # another process has units left, and will find everything in place when it ends
-    parts = {unit: json.loads(path.read_text()) for unit, path in parts.items()}
+    try:
+        parts = {unit: json.loads(path.read_text()) for unit, path in parts.items()}
+    except FileNotFoundError:
+        return None  # another process ended at the same moment, and has joined the parts already
     path = save_record(name, preset, config=described, seeds=list(range(seeds)), code=code,
                        results={unit: part["results"] for unit, part in parts.items()},
                        wall_seconds=sum(part["seconds"] for part in parts.values()),
                        peak_memory=max(part["peak_memory"] for part in parts.values()), device=device_name(device))
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     return path
 
 
