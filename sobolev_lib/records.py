@@ -54,7 +54,7 @@ def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int],
         },
     }
     path = records_folder() / f"{experiment}-{preset}.json"
-    write_whole(path, json.dumps(_rounded(record), indent=1, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(_rounded(record), allow_nan=False) + "\n")
     return path
 
 
@@ -82,7 +82,7 @@ def peak_memory_bytes() -> int:
 
 
 def _rounded(value):
-    # six digits are beyond what seeds reproduce, and keep the files small and their diffs readable
+    # six digits are beyond what seeds reproduce, and keep the files small
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"record: expected finite numbers, got {value}")
