@@ -138,8 +138,11 @@ def open_page(chromium, url):
         visit.dark = page.evaluate(CONTRAST)
         page.set_viewport_size(PHONE)
         visit.dead += page.evaluate(WIDGETS_ALIVE)
-        page.wait_for_timeout(300)  # figures follow the width
-        visit.sideways = page.evaluate(SIDEWAYS)
+        for _ in range(40):  # figures follow the width, on a busy machine slowly; what is too wide stays so
+            visit.sideways = page.evaluate(SIDEWAYS)
+            if not visit.sideways:
+                break
+            page.wait_for_timeout(250)
     finally:
         page.close()
     return visit
