@@ -22,7 +22,7 @@ serve: book
 test: $(INSTALLED)
 	@$(BIN)/python scripts/browser.py --install
 	@$(BIN)/python scripts/build_book.py
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Runs again only when the pins or the package's own needs have changed.
 $(INSTALLED): requirements.txt pyproject.toml

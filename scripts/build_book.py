@@ -61,6 +61,8 @@ def run_jupyter_book():
     environment = dict(
         os.environ,
         SOBOLEV_BOOK_BUILD="1",  # figures and widgets write HTML that needs no kernel
+        # Small networks gain nothing from threads, and on a busy machine threads wait for each other.
+        OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "1"),
         TQDM_DISABLE="1",  # a finished progress bar tells a reader nothing
         PYDEVD_DISABLE_FILE_VALIDATION="1",  # else the kernel's debugger may print into a chapter
     )
