@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import sys
+import zlib
 
 import matplotlib
 import numpy as np
@@ -15,11 +16,12 @@ import torch
 
 import sobolev_lib as sl
 from sobolev_lib import book_output, widgets
-from sobolev_lib.widgets import Explorer, LinePanel, SurfacePanel, line_panel, surface_panel
-from sobolev_lib.widgets.packing import GAP, Blobs, pack8, pack16
+from sobolev_lib.widgets import Explorer, ImagePanel, LinePanel, SurfacePanel, image_panel, line_panel, surface_panel
+from sobolev_lib.widgets.packing import GAP, STEPS, Blobs, pack8, pack16, pack_signed
 
 DOMAIN = ((-1.0, 1.0), (0.0, 2.0))
 LINE = line_panel([0, 1], {"true": [0, 1]})
+SCREEN = np.arange(84 * 84, dtype=np.uint8).reshape(84, 84)
 
 
 def ramp(x):
@@ -93,6 +95,57 @@ def test_arrows_survive_packing():
     arrows = codes.reshape(8, 8, 2) / 255 * 2 - 1
     unpacked = arrows * np.linalg.norm(arrows, axis=-1, keepdims=True) * packed["longest"]
     assert np.abs(unpacked - panel.gradients).max() < 0.02 * packed["longest"]
+
+
+def test_signed_numbers_round_trip_within_half_a_step_and_keep_their_zero():
+    values = np.append(np.random.default_rng(0).normal(size=1000), 0)
+    limit = np.abs(values).max()
+    codes = pack_signed(values, limit)
+    assert np.abs((codes / STEPS - 1) * limit - values).max() <= 0.5001 * limit / STEPS
+    assert codes[-1] == STEPS
+    assert pack_signed(np.array([-9.0, 9.0]), 1.0).tolist() == [0, 2 * STEPS]
+    assert pack_signed(np.zeros(2), 0.0).tolist() == [STEPS] * 2
+
+
+def inflated(panel, name):
+    blobs = Blobs()
+    packed = panel.pack(blobs)
+    return np.frombuffer(zlib.decompress(base64.b64decode(blobs.used_by([packed])[packed[name]])), np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(84, 84), (210, 160, 3)])
+def test_images_and_overlays_survive_packing(shape):
+    random = np.random.default_rng(0)
+    image, overlay = random.integers(0, 256, shape, np.uint8), random.normal(size=shape[:2])
+    panel = image_panel(image[:, ::-1], overlay[:, ::-1])   # views of other arrays
+    assert panel.pack(Blobs())["size"] == [shape[1], shape[0]]
+    np.testing.assert_array_equal(inflated(panel, "image").reshape(shape), image[:, ::-1])
+    unpacked = (inflated(panel, "overlay").reshape(shape[:2]) / STEPS - 1) * panel.limit
+    assert np.abs(unpacked - overlay[:, ::-1]).max() <= 0.5001 * panel.limit / STEPS
+
+
+def test_a_screen_under_several_overlays_is_stored_once():
+    blobs = Blobs()
+    overlays = [None, np.eye(84), -np.eye(84), 2 * np.eye(84)]   # the last looks like the first: each has its own limit
+    packed = [image_panel(SCREEN.copy(), overlay).pack(blobs) for overlay in overlays]
+    assert len({panel["image"] for panel in packed}) == 1 and "overlay" not in packed[0]
+    assert len(blobs.used_by(packed)) == 3
+
+
+def test_three_games_of_twelve_frames_weigh_less_than_500_kb(book):
+    """Noise on two thirds of the screen, as in the gradients of untrained policies: the hardest to compress."""
+    random = np.random.default_rng(0)
+
+    def panels(game, frame):
+        screen = np.zeros((84, 84), np.uint8)
+        for row, column in random.integers(0, 78, (12, 2)):
+            screen[row:row + 6, column:column + 6] = random.integers(0, 256, (6, 6))
+        seen = np.arange(84)[:, None] >= 28
+        return [image_panel(screen, random.laplace(size=(84, 84)) * seen, title="Student with the Sobolev loss",
+                            caption="π(RIGHTFIRE) = 0.42, cosine 0.12") for _ in range(3)]
+
+    figure = Explorer({"game": ["Pong", "Breakout", "Space Invaders"], "frame": list(range(1, 13))}, compute=panels)
+    assert len(figure._repr_html_()) < 500_000
 
 
 def test_fifty_frames_of_three_panels_weigh_less_than_400_kb(book):
@@ -242,7 +295,31 @@ def test_line_panel_on_a_logarithmic_axis():
     assert packed["curves"][0]["colour"] == sl.plotting.METHODS["regular"].colour
 
 
+def test_image_panel_takes_tensors_and_its_own_limit():
+    overlay = torch.tensor([[0.5, -2.0], [0.0, 1.0]], requires_grad=True)
+    panel = image_panel(torch.zeros(2, 2, dtype=torch.uint8), overlay, title="Pong")
+    assert panel.limit == 2.0 and inflated(panel, "overlay").tolist() == [25, 0, 20, 30]
+    given = image_panel(np.zeros((2, 2), np.uint8), overlay, limit=torch.tensor(1.0))
+    assert given.limit == 1.0 and inflated(given, "overlay").tolist() == [30, 0, 20, 40]
+    still = image_panel(np.zeros((2, 2), np.uint8), np.zeros((2, 2)))
+    assert still.limit == 0.0 and inflated(still, "overlay").tolist() == [20] * 4
+
+
+def test_labels_may_differ_between_frames_and_where_there_is_no_overlay(book):
+    overlay, labels = np.eye(84), ("lowers", "raises")
+    state = state_of(Explorer({"N": [1, 2]}, {
+        1: [image_panel(SCREEN), image_panel(SCREEN, overlay, labels=labels), LINE], 2: image_panel(SCREEN, overlay)}))
+    assert state["frames"]["0"][1]["labels"] == ["lowers", "raises"]
+    assert state["frames"]["1"][0]["labels"] == ["negative", "positive"]
+
+
+def test_the_space_kept_for_images_has_their_shape(book):
+    markup = Explorer({"N": [1]}, {1: image_panel(np.zeros((210, 160), np.uint8))})._repr_html_()
+    assert "aspect-ratio:160/210" in markup
+
+
 Z = np.zeros((3, 3))
+IMAGE = np.zeros((3, 4), np.uint8)
 WRONG = {
     "axes empty": (lambda: Explorer({}, compute=len), TypeError, "one axis at least"),
     "axes list": (lambda: Explorer(["N"], compute=len), TypeError, "expected a dict"),
@@ -277,6 +354,27 @@ WRONG = {
     "curve nan": (lambda: line_panel([0, 1], {"a": [np.nan] * 2}), ValueError, "only NaN"),
     "log of zero": (lambda: line_panel([0, 1], {"a": [0, 1]}, logy=True), ValueError, "positive numbers"),
     "log limits": (lambda: line_panel([0, 1], {"a": [1, 1]}, logy=True, yrange=(0, 1)), ValueError, "positive limits"),
+    "image floats": (lambda: image_panel(IMAGE / 255), TypeError, "expected an array of uint8, got float64"),
+    "image list": (lambda: image_panel([[0, 1]]), TypeError, "expected an array of uint8, got list"),
+    "image shape": (lambda: image_panel(np.zeros((4, 84, 84), np.uint8)), ValueError, r"\(H, W\).*got \(4, 84, 84\)"),
+    "image flat": (lambda: ImagePanel(np.zeros(9, np.uint8)), ValueError, r"\(H, W\).*got \(9,\)"),
+    "image empty": (lambda: ImagePanel(np.zeros((0, 3), np.uint8)), ValueError, r"\(H, W\).*got \(0, 3\)"),
+    "overlay shape": (lambda: image_panel(IMAGE, IMAGE.T), ValueError, r"image, \(3, 4\), got \(4, 3\)"),
+    "overlay colour": (lambda: image_panel(np.zeros((3, 4, 3), np.uint8), np.zeros((3, 4, 3))), ValueError,
+                       r"image, \(3, 4\), got \(3, 4, 3\)"),
+    "overlay nan": (lambda: image_panel(IMAGE, np.full((3, 4), np.nan)), ValueError, "12 that are not"),
+    "overlay text": (lambda: image_panel(IMAGE, "abc"), TypeError, "overlay: expected an array of numbers"),
+    "limit zero": (lambda: image_panel(IMAGE, IMAGE, limit=0), ValueError, "finite number > 0, got 0"),
+    "limit nan": (lambda: image_panel(IMAGE, limit=float("nan")), ValueError, "finite number > 0, got nan"),
+    "limit pair": (lambda: image_panel(IMAGE, IMAGE, limit=(-1, 1)), TypeError, "expected a number, got tuple"),
+    "limit tensor": (lambda: image_panel(IMAGE, IMAGE, limit=torch.ones(2)), TypeError, "expected a number, got Tensor"),
+    "limit text": (lambda: image_panel(IMAGE, IMAGE, limit="1"), ValueError, "finite number > 0, got '1'"),
+    "labels text": (lambda: image_panel(IMAGE, IMAGE, labels="ab"), ValueError, "expected two texts.*got 'ab'"),
+    "labels three": (lambda: image_panel(IMAGE, IMAGE, labels=("a", "b", "c")), ValueError, "expected two texts"),
+    "labels numbers": (lambda: image_panel(IMAGE, IMAGE, labels=(-1, 1)), ValueError, "expected two texts"),
+    "labels none": (lambda: image_panel(IMAGE, IMAGE, labels=None), ValueError, "expected two texts.*got None"),
+    "labels differ": (lambda: Explorer({"N": [1]}, {1: [image_panel(IMAGE, IMAGE), image_panel(
+        IMAGE, IMAGE, labels=("a", "b"))]}), ValueError, "same labels for all overlays"),
     "no label": (lambda: book_output.widget_html("explorer", {}, " "), ValueError, "expected a description"),
 }
 

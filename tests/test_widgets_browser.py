@@ -1,4 +1,5 @@
 """Widgets as a reader meets them: a page opened from disk, without a network, in headless Chromium."""
+import io
 import json
 import shutil
 from pathlib import Path
@@ -6,10 +7,12 @@ from pathlib import Path
 import browser as browser_finder   # scripts/browser.py
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from sobolev_lib import book_output
-from sobolev_lib.widgets import Explorer, SurfacePanel, line_panel, surface_panel
+from sobolev_lib.widgets import Explorer, SurfacePanel, image_panel, line_panel, surface_panel
+from sobolev_lib.widgets.panels import OVERLAY
 
 DOMAIN = ((-1.0, 1.0), (-1.0, 1.0))
 PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Widgets</title>
@@ -26,6 +29,8 @@ PIXELS = """i => { const c = document.querySelectorAll('canvas')[i];
   let hash = 0, seen = 0;
   for (let k = 0; k < d.length; k++) { hash = (hash * 31 + d[k]) | 0; if (k % 4 === 3 && d[k]) seen++; }
   return [hash, seen / (c.width * c.height)]; }"""
+
+NEGATIVE, POSITIVE = (np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) for colour in OVERLAY)
 
 
 def bowl(a):
@@ -89,6 +94,19 @@ class Reader:
 
     def captions(self):
         return self.page.locator(".sbx-caption").all_inner_texts()
+
+    def pixel(self, row, column, i=0):
+        """Colour of the i-th canvas, which has a pixel for each of its image."""
+        colour = self.page.evaluate("""([i, x, y]) => { const c = document.querySelectorAll('canvas')[i];
+            return [...c.getContext('2d').getImageData(x, y, 1, 1).data]; }""", [i, column, row])
+        assert colour[3] in (0, 255)
+        return colour[:3] if colour[3] else None
+
+    def wait_for_pixel(self, row, column, colour, i=0):
+        """Images are decoded in the background."""
+        self.page.wait_for_function("""([i, x, y, colour]) => { const c = document.querySelectorAll('canvas')[i];
+            return c.getContext('2d').getImageData(x, y, 1, 1).data.slice(0, 3).join() === colour; }""",
+                                    arg=[i, column, row, ",".join(map(str, colour))])
 
     def height(self):
         return self.page.locator(".sobolev-widget").bounding_box()["height"]
@@ -292,8 +310,190 @@ def test_a_panel_of_curves_has_a_legend_with_dashes(read):
     assert reader.page.locator(".sbx-legend span").all_inner_texts() == ["True", "Regular"]
     dashes = reader.page.locator(".sbx-legend line").evaluate_all("all => all.map(l => l.getAttribute('stroke-dasharray'))")
     assert len(set(dashes)) == 2
-    assert reader.page.locator(".sbx-bar").is_hidden() and reader.page.get_by_text("Show as map").is_hidden()
+    assert reader.page.locator(".sbx-bar:visible").count() == 0 and reader.page.get_by_text("Show as map").is_hidden()
 
+
+# --- images -----------------------------------------------------------------------------------------------------
+
+def screens(game, frame):
+    """Grey tells which game and frame; the overlays are +1, -1 and, at the left edge, 0."""
+    image = np.full((84, 84), {"Pong": 10, "Breakout": 100}[game] + frame, np.uint8)
+    overlay = np.ones((84, 84))
+    overlay[:, 0] = 0
+    return [image_panel(image, sign * overlay, title=title, caption=f"{game}, {frame}", labels=("lowers", "raises"))
+            for title, sign in (("Teacher", 1), ("Student, KL only", -1), ("Student, Sobolev", 1))]
+
+
+def atari(**options):
+    return Explorer({"game": ["Pong", "Breakout"], "frame": [1, 2, 3, 4]}, compute=screens, play="frame",
+                    alt="Three screens", **options)
+
+
+def test_an_overlay_is_blue_below_zero_and_orange_above(read):
+    image = np.full((3, 5), 200, np.uint8)
+    image[2, 0], image[0, 4] = 0, 255
+    overlay = np.zeros((3, 5))
+    overlay[0, 1], overlay[1, 4], overlay[2, 1], overlay[2, 3] = -2, 2, 1, -9
+    reader = read(Explorer({"frame": [1]}, {1: image_panel(image, overlay, limit=2)})).ready()
+    reader.wait_for_pixel(0, 0, [200] * 3)
+    assert reader.pixel(2, 0) == [0] * 3 and reader.pixel(0, 4) == [255] * 3   # as in the array: rows downwards
+    assert reader.pixel(0, 1) == NEGATIVE.tolist() and reader.pixel(1, 4) == POSITIVE.tolist()
+    np.testing.assert_allclose(reader.pixel(2, 1), (200 + POSITIVE) / 2, atol=0.5)
+    assert reader.pixel(2, 3) == NEGATIVE.tolist()   # beyond the limit
+
+
+def test_colour_images_keep_their_colours_and_shape(read):
+    image = np.random.default_rng(0).integers(0, 256, (21, 16, 3), np.uint8)
+    reader = read(Explorer({"frame": [1]}, {1: image_panel(image)})).ready()
+    reader.wait_for_pixel(0, 0, image[0, 0])
+    assert [reader.pixel(row, column) for row, column in ((0, 15), (20, 0), (13, 7))] == \
+        [image[row, column].tolist() for row, column in ((0, 15), (20, 0), (13, 7))]
+    box = reader.page.locator("canvas").bounding_box()
+    assert box["height"] / box["width"] == pytest.approx(21 / 16, rel=0.01)
+    assert reader.page.locator("canvas").evaluate("c => getComputedStyle(c).imageRendering") == "pixelated"
+
+
+def test_enlarged_pixels_have_sharp_edges(read):
+    image = np.array([[0, 255]], np.uint8)
+    reader = read(Explorer({"frame": [1]}, {1: image_panel(image)})).ready()
+    reader.wait_for_pixel(0, 1, [255] * 3)
+    shot = Image.open(io.BytesIO(reader.page.locator("canvas").screenshot())).convert("L")
+    middle = np.asarray(shot)[shot.height // 2, 5:-5]
+    assert set(middle.tolist()) == {0, 255} and len(middle) > 200
+
+
+def test_images_follow_the_slider_and_the_dropdown_and_move_nothing(read):
+    reader = read(atari()).ready()
+    reader.wait_for_pixel(0, 0, [11] * 3)
+    height = reader.height()
+    reader.page.get_by_role("slider", name="frame").focus()
+    for grey in (12, 13, 14):
+        reader.page.keyboard.press("ArrowRight")
+        for i in range(3):
+            reader.wait_for_pixel(0, 0, [grey] * 3, i)
+    assert [reader.pixel(5, 5, i) for i in range(3)] == [POSITIVE.tolist(), NEGATIVE.tolist(), POSITIVE.tolist()]
+    reader.page.get_by_label("game").select_option(label="Breakout")
+    reader.wait_for_pixel(0, 0, [104] * 3, 2)
+    assert reader.captions() == ["Breakout, 4"] * 3 and reader.height() == height
+    canvas = reader.page.get_by_role("img", name="Student, KL only: image with an overlay, lowers to raises: Breakout, 4")
+    assert canvas.count() == 1
+
+
+def test_the_last_choice_wins_even_if_it_is_decoded_first(read):
+    reader = read(Explorer({"frame": [1, 2, 3, 4]}, compute=lambda frame: screens("Pong", frame)[:1])).ready()
+    reader.wait_for_pixel(0, 0, [11] * 3)
+    reader.page.evaluate("""() => { const decode = Response.prototype.arrayBuffer, delays = [500, 250, 0];
+        window.decoded = 0;
+        Response.prototype.arrayBuffer = async function () {
+          const bytes = await decode.call(this);
+          await new Promise((done) => setTimeout(done, delays.shift() ?? 0));
+          window.decoded++;
+          return bytes;
+        }; }""")
+    reader.page.get_by_role("slider", name="frame").focus()
+    for _ in range(3):
+        reader.page.keyboard.press("ArrowRight")
+    reader.wait_for_pixel(0, 0, [14] * 3)
+    reader.page.wait_for_function("window.decoded === 6")   # the images and overlays of frames 2, 3 and 4
+    reader.settle()
+    assert reader.pixel(0, 0) == [14] * 3 and reader.captions() == ["Pong, 4"]
+    for key, grey in (("ArrowLeft", 13), ("ArrowLeft", 12), ("ArrowRight", 13)):   # from here on nothing is decoded
+        reader.page.keyboard.press(key)
+        assert reader.pixel(0, 0) == [grey] * 3
+    assert reader.page.evaluate("window.decoded") == 6
+
+
+def test_playing_ends_on_the_last_image(read):
+    reader = read(atari(), reduced_motion="no-preference").ready()
+    reader.page.wait_for_function("document.querySelector('.sbx-caption').textContent === 'Pong, 4'")
+    reader.wait_for_pixel(0, 0, [14] * 3, 2)
+
+
+def test_an_image_that_cannot_be_decoded_is_told_and_leaves_no_other_behind(read):
+    markup = Explorer({"frame": [1, 2]}, compute=lambda frame: screens("Pong", frame)[:1])._repr_html_()
+    state = json.loads(markup.split("json\">")[1].split("</script>")[0])
+    broken = state["blobs"][state["frames"]["1"][0]["image"]]
+    assert markup.count(broken) == 1
+    reader = read(markup.replace(broken, broken[::-1].replace("=", "A"))).ready()
+    reader.wait_for_pixel(0, 0, [11] * 3)
+    reader.page.get_by_role("slider", name="frame").focus()
+    reader.page.keyboard.press("ArrowRight")
+    reader.page.wait_for_function("document.querySelector('.sbx-note').textContent.includes('could not be shown')")
+    assert reader.pixel(0, 0) is None
+    reader.page.keyboard.press("ArrowLeft")
+    reader.wait_for_pixel(0, 0, [11] * 3)
+    assert reader.page.locator(".sbx-note").inner_text() == ""
+
+
+def test_the_overlay_has_a_legend_in_both_themes(read):
+    reader = read(atari()).ready()
+    reader.wait_for_pixel(5, 5, POSITIVE)
+    scale, before = reader.page.locator(".sbx-scale"), reader.pixels()
+    assert scale.locator("span").all_inner_texts() == ["lowers", "raises"]
+    left, right = (span.bounding_box()["x"] for span in scale.locator("span").all())
+    assert left < right
+    gradient = scale.locator("i").evaluate("el => getComputedStyle(el).backgroundImage")
+    blue, orange = (f"rgb({', '.join(map(str, colour))})" for colour in (NEGATIVE, POSITIVE))
+    assert 0 < gradient.index(blue) < gradient.index("rgba(0, 0, 0, 0)") < gradient.index(orange)
+    assert reader.page.locator(".sbx-bar:not(.sbx-scale)").is_hidden()
+    reader.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert reader.pixels() == before   # a screen looks the same at night
+    assert scale.locator("span").first.evaluate("el => getComputedStyle(el).color") == "rgb(221, 221, 221)"
+
+
+def test_the_legend_is_there_only_with_an_overlay(read):
+    image = np.zeros((4, 4), np.uint8)
+    reader = read(Explorer({"frame": [1, 2]}, {1: image_panel(image, np.eye(4)), 2: image_panel(image)})).ready()
+    assert reader.page.locator(".sbx-scale").is_visible()
+    reader.page.get_by_role("slider", name="frame").focus()
+    reader.page.keyboard.press("ArrowRight")
+    reader.wait_for_pixel(0, 0, [0] * 3)
+    assert reader.page.locator(".sbx-scale").is_hidden()
+
+
+def test_images_fit_a_phone_two_in_a_row(read):
+    reader = read(atari(), viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).ready()
+    reader.wait_for_pixel(0, 0, [11] * 3, 2)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 360
+    first, second, third = (canvas.bounding_box() for canvas in reader.page.locator("canvas").all())
+    assert first["y"] == second["y"] and second["x"] > first["x"] + first["width"]
+    assert third["y"] > first["y"] + first["height"] and third["x"] == first["x"]
+    assert first["width"] > 140 and first["width"] == pytest.approx(first["height"], rel=0.01)
+
+
+@pytest.mark.parametrize("width", [900, 360])
+def test_the_place_of_images_is_kept_before_they_are_there(read, width):
+    reader = read(f'<div style="height: 6000px"></div>{atari()._repr_html_()}', viewport={"width": width, "height": 700})
+    kept = reader.height()
+    reader.page.locator(".sobolev-widget").scroll_into_view_if_needed()
+    reader.ready()
+    controls = reader.page.locator(".sbx-controls").bounding_box()["height"]
+    one_row = reader.page.get_by_role("button", name="Play").bounding_box()["height"] + 25
+    more_rows = max(0, controls - one_row)   # where the controls break cannot be foreseen
+    assert kept == pytest.approx(reader.height() - more_rows, abs=25)
+
+
+def test_images_surfaces_and_curves_share_a_frame_and_take_turns(read):
+    kinds = {"image": lambda: screens("Pong", 1)[0], "surface": lambda: surface_panel(bowl(1.0), DOMAIN, 17, 6),
+             "line": lambda: curves(3)[0]}
+    orders = {1: ("image", "surface", "line"), 2: ("line", "image", "surface"), 3: ("surface", "line", "image")}
+    reader = read(Explorer({"order": [1, 2, 3]}, {n: [kinds[k]() for k in order] for n, order in orders.items()})).ready()
+    slider = reader.page.get_by_role("slider", name="order")
+    slider.focus()
+    drawn = {}
+    for order in orders.values():
+        for i, kind in enumerate(order):
+            if kind == "image":
+                reader.wait_for_pixel(0, 0, [11] * 3, i)
+                reader.wait_for_pixel(40, 40, POSITIVE, i)
+            drawn.setdefault(kind, set()).add(reader.pixels(i))
+            assert reader.page.locator(".sbx-panel").nth(i).get_attribute("data-kind") == kind
+        reader.page.keyboard.press("ArrowRight")
+    assert [len(drawn[kind]) for kind in kinds] == [1, 1, 1]   # the same wherever it stands
+    assert reader.page.locator(".sbx-bar").count() == 2 and reader.page.locator(".sbx-bar:visible").count() == 2
+
+
+# --- Plotly -----------------------------------------------------------------------------------------------------
 
 def test_plotly_figures_are_drawn_from_one_script(read, tmp_path):
     import plotly
@@ -329,16 +529,8 @@ KERNEL = """source => {
 }"""
 
 
-def test_jupyter_frames_come_from_the_kernel_when_asked_for(read, monkeypatch):
-    reader = read('<div id="stage"></div>')
-    monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
-
-    def compute(function, N):
-        if function == "hill" and N == 5:
-            raise ValueError("no hill for you")
-        return surfaces(function, N)
-
-    widget = Explorer({"function": ["bowl", "hill"], "N": [1, 2, 5]}, compute=compute)
+def connect(reader, widget):
+    """Show a live widget on the page; returns the messages it sends and the selections it is given, as they come."""
     sent, saved = [], []
     widget.send = sent.append
 
@@ -351,6 +543,20 @@ def test_jupyter_frames_come_from_the_kernel_when_asked_for(read, monkeypatch):
     state = {name: getattr(widget, name) for name in ("spec", "selection", "frames", "blobs")}
     reader.page.evaluate("state => { window.state = state; }", json.loads(json.dumps(state)))
     reader.page.evaluate(KERNEL, book_output.module_script("explorer"))
+    return sent, saved
+
+
+def test_jupyter_frames_come_from_the_kernel_when_asked_for(read, monkeypatch):
+    reader = read('<div id="stage"></div>')
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
+
+    def compute(function, N):
+        if function == "hill" and N == 5:
+            raise ValueError("no hill for you")
+        return surfaces(function, N)
+
+    widget = Explorer({"function": ["bowl", "hill"], "N": [1, 2, 5]}, compute=compute)
+    sent, saved = connect(reader, widget)
     reader.page.wait_for_selector("canvas")
     before = reader.pixels(1)
 
@@ -369,3 +575,14 @@ def test_jupyter_frames_come_from_the_kernel_when_asked_for(read, monkeypatch):
     reader.page.evaluate("window.model.set('selection', {function: 'bowl', N: 2})")   # Python sets the choice
     reader.page.wait_for_function("document.querySelectorAll('.sbx-caption')[1].textContent === 'N is 2'")
     assert slider.input_value() == "1"
+
+
+def test_jupyter_images_come_from_the_kernel_when_asked_for(read, monkeypatch):
+    reader = read('<div id="stage"></div>')
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
+    sent, _ = connect(reader, Explorer({"frame": [1, 2]}, compute=lambda frame: screens("Pong", frame)))
+    reader.wait_for_pixel(0, 0, [11] * 3)
+    reader.page.get_by_role("slider", name="frame").focus()
+    reader.page.keyboard.press("End")
+    reader.wait_for_pixel(0, 0, [12] * 3)
+    assert [message["type"] for message in sent] == ["frame"]

@@ -5,10 +5,10 @@ from typing import Callable, Mapping, Sequence
 
 from sobolev_lib import book_output
 from sobolev_lib.widgets.packing import Blobs
-from sobolev_lib.widgets.panels import LinePanel, SurfacePanel
+from sobolev_lib.widgets.panels import ImagePanel, Panel
 
 Option = str | int | float
-Frame = Sequence[SurfacePanel | LinePanel]
+Frame = Sequence[Panel]
 
 
 def Explorer(axes: Mapping[str, Sequence[Option]], frames: Mapping[tuple, Frame] | None = None,
@@ -116,11 +116,20 @@ class FrameSource:
 
 def _static(source: FrameSource, spec: dict, selection: dict) -> book_output.StaticWidget:
     state = {"spec": spec, "selection": selection, **source.bundle(source.keys())}
-    count = max(len(panels) for panels in state["frames"].values())
-    square = '<div style="aspect-ratio:4/5"></div>'   # a panel's canvas and its two lines of text
+    panels = max(state["frames"].values(), key=len)
+    narrowest = "9rem" if all(panel["kind"] == "image" for panel in panels) else "13rem"   # as in explorer.js
     placeholder = ('<div class="sobolev-placeholder" style="display:grid;gap:.75rem;padding:5rem 0 3rem;'
-                   f'grid-template-columns:repeat(auto-fit,minmax(min(100%,13rem),1fr))">{square * count}</div>')
+                   f'grid-template-columns:repeat(auto-fit,minmax(min(100%,{narrowest}),1fr))">'
+                   f'{"".join(map(_placeholder, panels))}</div>')
     return book_output.StaticWidget(book_output.widget_html("explorer", state, spec["alt"], placeholder=placeholder))
+
+
+def _placeholder(panel: dict) -> str:
+    """Space for a panel: its canvas and its lines of text."""
+    if panel["kind"] != "image":
+        return '<div style="aspect-ratio:4/5"></div>'
+    width, height = panel["size"]
+    return f'<div style="max-width:30rem;padding-bottom:4rem"><div style="aspect-ratio:{width}/{height}"></div></div>'
 
 
 def _checked_axes(axes) -> dict[str, list[Option]]:
@@ -145,12 +154,15 @@ def _checked_axes(axes) -> dict[str, list[Option]]:
     return checked
 
 
-def _checked_frame(frame, selection: dict) -> list[SurfacePanel | LinePanel]:
-    if isinstance(frame, (SurfacePanel, LinePanel)):
+def _checked_frame(frame, selection: dict) -> list[Panel]:
+    if isinstance(frame, Panel):
         frame = [frame]
-    if not isinstance(frame, (list, tuple)) or not frame or \
-            not all(isinstance(panel, (SurfacePanel, LinePanel)) for panel in frame):
-        raise TypeError(f"frame for {selection}: expected a list of panels (surface_panel, line_panel), got {frame!r}")
+    if not isinstance(frame, (list, tuple)) or not frame or not all(isinstance(panel, Panel) for panel in frame):
+        raise TypeError(f"frame for {selection}: expected a list of panels (surface_panel, line_panel, image_panel), "
+                        f"got {frame!r}")
+    labels = {panel.labels for panel in frame if isinstance(panel, ImagePanel) and panel.overlay is not None}
+    if len(labels) > 1:   # the panels have one legend
+        raise ValueError(f"frame for {selection}: expected the same labels for all overlays, got {sorted(labels)}")
     return list(frame)
 
 

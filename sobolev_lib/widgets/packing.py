@@ -1,13 +1,15 @@
 """Arrays in few bytes: numbers rounded to 8 or 16 bits between two limits, equal arrays stored once.
 
 A figure with a few hundred surfaces has to fit into a web page. On a screen, 256 heights are enough for a surface,
-and 65,535 for a curve.
+65,535 for a curve, and 20 opacities for a colour laid over an image.
 """
 import base64
+import zlib
 
 import numpy as np
 
 GAP = 65535   # 16-bit code of a missing number in a curve
+STEPS = 20    # opacities of an overlay: gradients are noise, and every doubling costs a bit a pixel
 
 
 class Blobs:
@@ -30,7 +32,7 @@ class Blobs:
 
     def used_by(self, panels: list[dict]) -> dict[str, str]:
         """Key to base64 of the byte strings that packed panels refer to."""
-        keys = [panel.get(name) for panel in panels for name in ("z", "arrows", "points", "x")]
+        keys = [panel.get(name) for panel in panels for name in ("z", "arrows", "points", "x", "image", "overlay")]
         keys += [curve["y"] for panel in panels for curve in panel.get("curves", [])]
         return {key: self._texts[key] for key in keys if key is not None}
 
@@ -52,3 +54,22 @@ def pack16(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     scaled = np.rint((np.clip(values, low, high) - low) / ((high - low) or 1.0) * (GAP - 1))
     return np.where(np.isnan(scaled), GAP, scaled).astype(np.uint16)
+
+
+def pack_signed(values: np.ndarray, limit: float) -> np.ndarray:
+    """Numbers in [-limit, limit] as 0..40, zero as 20; numbers outside are moved to the nearer limit.
+
+    >>> pack_signed(np.array([-9.0, 0.0, 0.5]), 1.0)
+    array([ 0, 20, 30], dtype=uint8)
+    """
+    return (np.rint(np.clip(values / (limit or 1.0), -1, 1) * STEPS) + STEPS).astype(np.uint8)
+
+
+def deflate(array: np.ndarray) -> np.ndarray:
+    """The array's bytes, compressed; in the page ``DecompressionStream("deflate")`` takes them back.
+
+    >>> zlib.decompress(deflate(np.zeros(5, np.uint8)).tobytes()) == bytes(5)
+    True
+    """
+    squeeze = zlib.compressobj(9, strategy=zlib.Z_FILTERED)   # for noise: a tenth smaller than the default
+    return np.frombuffer(squeeze.compress(array.tobytes()) + squeeze.flush(), np.uint8)

@@ -1,4 +1,4 @@
-"""The pictures an Explorer shows: a surface above its gradient field, or curves. They hold arrays, checked."""
+"""The pictures an Explorer shows: a surface above its gradient field, curves, or an image. They hold arrays, checked."""
 from dataclasses import dataclass
 from typing import Callable, Mapping
 
@@ -7,9 +7,10 @@ from torch import Tensor
 
 from sobolev_lib.plotting.field import arrow_vectors, check_domain, check_points, surface_field
 from sobolev_lib.plotting.style import METHODS, POINTS, styles_of
-from sobolev_lib.widgets.packing import Blobs, pack8, pack16
+from sobolev_lib.widgets.packing import STEPS, Blobs, deflate, pack8, pack16, pack_signed
 
 MOST_POINTS = 400   # more marks than this hide the picture and weigh down the page
+OVERLAY = ("#1f8fff", "#ff8c00")   # negative, positive: told apart by colour-blind people, bright on a black screen
 
 
 @dataclass
@@ -114,6 +115,43 @@ class LinePanel:
         return packed
 
 
+@dataclass
+class ImagePanel:
+    """Pixels, and signed numbers laid over them in two colours; see ``image_panel``."""
+    image: np.ndarray
+    overlay: np.ndarray | None = None
+    title: str = ""
+    caption: str = ""
+    limit: float | None = None
+    labels: tuple[str, str] = ("negative", "positive")
+
+    def __post_init__(self):
+        self.image = _pixels("image", self.image)
+        self.labels = _labels("labels", self.labels)
+        if self.limit is not None:
+            self.limit = _positive("limit", self.limit)
+        if self.overlay is None:
+            return
+        self.overlay = _array("overlay", self.overlay)
+        if self.overlay.shape != self.image.shape[:2]:
+            raise ValueError(f"overlay: expected the height and width of the image, {self.image.shape[:2]}, "
+                             f"got {self.overlay.shape}")
+        if self.limit is None:
+            self.limit = float(np.abs(self.overlay).max())
+
+    def pack(self, blobs: Blobs) -> dict:
+        height, width = self.image.shape[:2]
+        packed = {"kind": "image", "title": self.title, "caption": self.caption, "size": [width, height],
+                  "image": blobs.add(deflate(self.image))}
+        if self.overlay is not None:
+            packed |= {"overlay": blobs.add(deflate(pack_signed(self.overlay, self.limit))), "steps": STEPS,
+                       "colours": OVERLAY, "labels": self.labels}
+        return packed
+
+
+Panel = SurfacePanel | LinePanel | ImagePanel
+
+
 def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, points=None, *, title: str = "",
                   caption: str = "", zrange=None) -> SurfacePanel:
     """A panel with the surface of ``f`` above its gradient field, sampled now.
@@ -143,6 +181,52 @@ def line_panel(x, curves: Mapping[str, object], *, points=None, title: str = "",
     numbers <= 0 with ``logy``.
     """
     return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange)
+
+
+def image_panel(image, overlay=None, *, title: str = "", caption: str = "", limit: float | None = None,
+                labels: tuple[str, str] = ("negative", "positive")) -> ImagePanel:
+    """A panel with an image, pixel by pixel, and signed numbers laid over it: blue below zero, orange above.
+
+    >>> panel = image_panel(np.zeros((84, 84), np.uint8), np.linspace(-1, 3, 84 * 84).reshape(84, 84), title="Pong")
+    >>> panel.limit
+    3.0
+
+    ``image`` is uint8, grey (H, W) or colour (H, W, 3); ``overlay`` (H, W) floats. The colour's opacity is the number's
+    size relative to ``limit``, in steps of a twentieth: zero is invisible, ``limit`` and beyond cover the image. Without
+    ``limit``, the overlay's own largest size takes its place; give one to all panels whose strengths are to be
+    compared. ``labels`` name the two colours below the panels, one pair for all panels shown together. Raises
+    ``TypeError`` for an image that is not uint8, ``ValueError`` for wrong shapes, a limit <= 0, and numbers that are
+    not finite.
+    """
+    return ImagePanel(image, overlay, title, caption, limit, labels)
+
+
+def _pixels(name: str, values) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    dtype = getattr(values, "dtype", type(values).__name__)
+    if dtype != np.uint8:
+        raise TypeError(f"{name}: expected an array of uint8, got {dtype}")
+    array = np.asarray(values)
+    if not array.size or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
+        raise ValueError(f"{name}: expected shape (H, W) or (H, W, 3), got {array.shape}")
+    return array
+
+
+def _labels(name: str, labels) -> tuple[str, str]:
+    if not isinstance(labels, (list, tuple)) or len(labels) != 2 or not all(isinstance(t, str) and t for t in labels):
+        raise ValueError(f"{name}: expected two texts, for negative and positive, got {labels!r}")
+    return tuple(labels)
+
+
+def _positive(name: str, number) -> float:
+    try:
+        value = float(np.nan if isinstance(number, str) else number)
+    except (TypeError, ValueError, RuntimeError) as error:   # the last from a tensor of several numbers
+        raise TypeError(f"{name}: expected a number, got {type(number).__name__}") from error
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a finite number > 0, got {number!r}")
+    return value
 
 
 def _array(name: str, values, gaps: bool = False) -> np.ndarray:

@@ -3,6 +3,7 @@
 // The model holds: spec {axes, play, alt}, selection {axis: option}, frames {key: panels}, blobs {key: base64}. A key is
 // the positions of the chosen options, joined by commas. A frame that is not there is asked of the kernel.
 import { colourGradient, format, onThemeChange, ticks } from "./common.js";
+import { decodeImage, drawImage, overlayGradient } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
 import { decodeSurface, draw3d, drawMap } from "./surface.js";
 
@@ -25,6 +26,11 @@ const STYLE = `
 .sbx-panel canvas { display: block; width: 100%; aspect-ratio: 1; border-radius: 5px; }
 .sbx-panel[data-kind=line] { max-width: 44rem; }
 .sbx-panel[data-kind=line] canvas { aspect-ratio: 4 / 3; }
+.sbx-panels[data-images=yes] { grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); }
+.sbx-panel[data-kind=image] canvas { image-rendering: pixelated; outline: 1px solid rgb(128 128 128 / .6); border-radius: 0; }
+.sbx-panel[data-kind=image] .sbx-caption { margin-top: .3rem; }
+.sbx-panels[data-images=yes] .sbx-legend { display: none; }
+.sbx-panels[data-images=yes] .sbx-title { margin-bottom: .15rem; }
 .sbx-panels[data-turns=yes] canvas { cursor: grab; touch-action: pan-y; }
 .sbx-title { font-weight: 600; text-align: center; min-height: 1.4em; }
 .sbx-legend { display: flex; flex-wrap: wrap; gap: 0 .9rem; justify-content: center; font-size: 13px; min-height: 1.4em; }
@@ -34,9 +40,20 @@ const STYLE = `
 .sbx-bar i { display: block; height: 10px; border-radius: 2px; }
 .sbx-bar div { position: relative; height: 1.5em; }
 .sbx-bar span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.sbx-scale div { display: flex; justify-content: space-between; gap: 1rem; height: auto; min-height: 1.5em; }
+.sbx-scale span { position: static; transform: none; white-space: normal; }
 .sbx-note { min-height: 1.4em; margin: .2rem 0 0; font-size: 13px; text-align: center; }
 .sbx-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .sbx-busy { opacity: .45; }`;
+
+const DECODE = { surface: decodeSurface, line: decodeLines, image: decodeImage };
+
+// What a panel shows, for those who cannot see it.
+function describe(panel) {
+  if (panel.kind === "line") return `curves ${panel.curves.map((curve) => curve.name).join(", ")}`;
+  if (panel.kind === "surface") return "surface above its gradient field";
+  return panel.overlay === undefined ? "image" : `image with an overlay, ${panel.labels.join(" to ")}`;
+}
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -92,11 +109,13 @@ export default {
     // --- page -------------------------------------------------------------------------------------------------
     const row = make("div", { className: "sbx-panels" });
     const bar = make("div", { className: "sbx-bar", ariaHidden: "true" });
+    const scale = make("div", { className: "sbx-bar sbx-scale", ariaHidden: "true" });
     const note = make("p", { className: "sbx-note" });
     const spoken = make("p", { className: "sbx-hidden" });
     spoken.setAttribute("aria-live", "polite");
     row.setAttribute("role", "group");
-    const root = make("div", { className: "sbx" }, make("style", { textContent: STYLE }), controls, row, bar, note, spoken);
+    const root = make("div", { className: "sbx" }, make("style", { textContent: STYLE }), controls, row, bar, scale, note,
+      spoken);
     el.append(root);
 
     // --- choosing a frame -------------------------------------------------------------------------------------
@@ -136,12 +155,13 @@ export default {
     function show(packed) {
       row.classList.remove("sbx-busy");
       note.textContent = "";
-      const boxes = panels.map((panel) => panel.box);
+      const before = panels;
       panels = packed.map((one, i) => {
-        const panel = one.kind === "surface" ? decodeSurface(one, blobs) : decodeLines(one, blobs);
-        panel.box = boxes[i] ?? panelBox();
+        const panel = DECODE[one.kind](one, blobs);
+        panel.box = before[i]?.kind === one.kind ? before[i].box : panelBox();
         return panel;
       });
+      row.dataset.images = panels.every((panel) => panel.kind === "image") ? "yes" : "no";
       row.replaceChildren(...panels.map((panel) => panel.box.figure));
       for (const panel of panels) fillBox(panel);
       const surfaces = panels.filter((panel) => panel.kind === "surface");
@@ -151,10 +171,22 @@ export default {
       }
       flip.hidden = bar.hidden = !shared;
       if (shared) showBar(shared);
+      const overlay = panels.find((panel) => panel.overlay !== undefined); // all of a frame have the same legend
+      scale.hidden = !overlay;
+      if (overlay) showScale(overlay);
       if (!clock) spoken.textContent = spec.axes.map((axis, a) => `${axis.label} ${axis.text[choice[a]]}`).join(", ") + ". "
         + panels.map((panel) => [panel.title, panel.caption].filter(Boolean).join(": ")).join("; ");
       showView();
       draw();
+      for (const panel of panels.filter((one) => one.kind === "image")) {
+        const unless = (act) => (result) => { if (panels.includes(panel)) act(result); }; // a later choice has won
+        panel.picture.ready.then(unless(() => drawImage(panel.box.canvas, panel)), unless((error) => fail(panel, error)));
+      }
+    }
+
+    function fail({ box: { canvas } }, error) {
+      canvas.width = canvas.height = 1; // no picture rather than the one of another choice
+      note.textContent = spoken.textContent = `This image could not be shown: ${error.message}`;
     }
 
     function limits(alike, name) {
@@ -178,10 +210,9 @@ export default {
       box.title.textContent = panel.title;
       box.caption.textContent = panel.caption;
       box.legend.hidden = panel.kind !== "line";
+      if (panel.size) box.canvas.style.aspectRatio = panel.size.join(" / ");
       box.legend.replaceChildren(...(panel.curves ?? []).map((curve) => make("span", {}, swatch(curve), curve.name)));
-      const what = panel.kind === "line" ? `curves ${panel.curves.map((curve) => curve.name).join(", ")}`
-        : "surface above its gradient field";
-      box.canvas.setAttribute("aria-label", [panel.title, what, panel.caption].filter(Boolean).join(": "));
+      box.canvas.setAttribute("aria-label", [panel.title, describe(panel), panel.caption].filter(Boolean).join(": "));
     }
 
     function showBar({ low, high }) {
@@ -193,6 +224,12 @@ export default {
       const strip = make("i");
       strip.style.background = colourGradient();
       bar.replaceChildren(strip, make("div", {}, ...marks));
+    }
+
+    function showScale({ colours, labels }) {
+      const strip = make("i");
+      strip.style.background = overlayGradient(colours);
+      scale.replaceChildren(strip, make("div", {}, ...labels.map((text) => make("span", { textContent: text }))));
     }
 
     function showView() {
@@ -208,6 +245,7 @@ export default {
         const { canvas } = panel.box;
         if (!canvas.clientWidth) continue;
         if (panel.kind === "line") drawLines(canvas, panel, panel.shared);
+        else if (panel.kind === "image") drawImage(canvas, panel);
         else if (view.map) drawMap(canvas, panel, shared);
         else draw3d(canvas, panel, view, shared);
       }
