@@ -1,6 +1,7 @@
 """The Sobolev loss: exact (equation 1) and stochastic (equation 2)."""
 import copy
 import math
+from dataclasses import dataclass
 from typing import Callable, Sequence
 
 import torch
@@ -24,11 +25,18 @@ def _kl(prediction: Tensor, target: Tensor) -> Tensor:
     return (student.exp() * (student - teacher)).sum(1)
 
 
+def _norm(prediction: Tensor, target: Tensor) -> Tensor:
+    # where prediction and target agree exactly, vector_norm's gradient is 0, not NaN
+    return torch.linalg.vector_norm((prediction - target).reshape(len(target), -1), dim=1)
+
+
 LOSSES: dict[str, PointLoss] = {
     "mse": _per_point(lambda p, t: (p - t).square()),
     "l1": _per_point(lambda p, t: (p - t).abs()),
     "huber": _per_point(lambda p, t: F.huber_loss(p, t, reduction="none")),
+    "norm": _norm,
     "kl": _kl,
+    "kl_teacher_first": lambda p, t: _kl(t, p),
 }
 
 
@@ -88,10 +96,11 @@ class SobolevLoss(_Terms):
     ``loss(model, data)`` is a scalar; ``loss.terms(model, data)`` the tuple of its unweighted terms, by order. ``model``
     is any ``nn.Module`` or callable from (N, *in) to (N, *out), rows independent; for values of shape (N,) it may also
     return (N, 1). ``weights``: one per order, value first, default 1. ``value_loss`` and ``derivative_loss`` are "mse"
-    (squared L2 norm over a point's entries, mean over points, as printed in section 4.1), "l1", "huber", "kl" (on
-    logits, student first), or a callable from (prediction, target) to (N,) or to a scalar; ``derivative_loss`` may
-    also be a sequence, one per order. ``normalize=True`` divides each term by the mean square of its own labels, so
-    that weights compare terms of equal size; a tuple gives the divisors.
+    (squared L2 norm over a point's entries, mean over points, as printed in section 4.1), "norm" (the same not squared,
+    as printed in section 4.2), "l1", "huber", "kl" (on logits, student first), "kl_teacher_first", or a callable from
+    (prediction, target) to (N,) or to a scalar; ``derivative_loss`` may also be a sequence, one per order.
+    ``normalize=True`` divides each term by the mean square of its own labels, so that weights compare terms of equal
+    size; a tuple gives the divisors.
 
     Missing (NaN) entries count as absent from the sum of equation 1; the mean still runs over all points.
     ``order=0`` is plain regression. Raises ``ValueError`` if the data lack labels of that order, shapes differ, or the
@@ -122,7 +131,8 @@ class StochasticSobolevLoss(_Terms):
     Each call draws, for each point, ``projections`` fresh vectors v and compares J_m^T v with J_f^T v, one
     vector-Jacobian product each. Order 2 projects again: the derivative of J^T v, times a second vector.
     ``model`` maps ``x`` (N, *in) to (N, *out). ``teacher`` is any differentiable callable that does so too (its
-    parameters get no gradient) or ``SobolevData`` with the same inputs, whose tabulated derivatives are projected.
+    parameters get no gradient), ``SobolevData`` with the same inputs, whose tabulated derivatives are projected, or what
+    ``targets`` returned.
     ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
 
     For v on the unit sphere of R^m, E ||J^T v||^2 = ||J||^2 / m. So v is stretched to length sqrt(m), which multiplies
@@ -148,36 +158,62 @@ class StochasticSobolevLoss(_Terms):
         self.projections = projections
         self.distribution = distribution
 
-    def __call__(self, model: Model, x: Tensor, teacher: Model | SobolevData, *,
+    def __call__(self, model: Model, x: Tensor, teacher: "Model | SobolevData | ProjectedTargets", *,
                  generator: torch.Generator | None = None) -> Tensor:
         return self._total(self.terms(model, x, teacher, generator=generator))
 
-    def terms(self, model: Model, x: Tensor, teacher: Model | SobolevData, *,
+    def terms(self, model: Model, x: Tensor, teacher: "Model | SobolevData | ProjectedTargets", *,
               generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        known = teacher if isinstance(teacher, ProjectedTargets) else self.targets(x, teacher, generator=generator)
+        if len(known.vectors) != self.order:
+            raise ValueError(f"teacher: expected targets of order {self.order}, got order {len(known.vectors)}")
+        y, *projections = value_and_projections(model, x, known.vectors)
+        y, = _drop_or_add_axis((y,), known.labels[0])
+        # the P projections of a point count as P points: fold them into the batch
+        return self._terms([y, *[p.flatten(0, 1) for p in projections]],
+                           [known.labels[0], *[t.flatten(0, 1) for t in known.labels[1:]]])
+
+    def targets(self, x: Tensor, teacher: Model | SobolevData, *,
+                generator: torch.Generator | None = None) -> "ProjectedTargets":
+        """Draw the vectors and ask the teacher once; many models can then be compared with the result.
+
+        >>> teacher, students = sobolev_lib.models.MLP(8, 64, 10), [sobolev_lib.models.MLP(8, 16, 10) for _ in range(3)]
+        >>> loss, x = StochasticSobolevLoss(), torch.rand(32, 8)
+        >>> targets = loss.targets(x, teacher)
+        >>> values = [loss(student, x, targets) for student in students]
+        """
         if isinstance(teacher, SobolevData):
             _check_data(teacher, self.order)
             _check_same_inputs(x, teacher)
             vectors = self.draw(x, teacher.out_shape, generator)
-            vectors[0], targets = _project_labels(teacher, vectors)
+            vectors[0], labels = _project_labels(teacher, vectors)
         elif not callable(teacher):
-            raise TypeError(f"teacher: expected a callable or SobolevData, got {type(teacher).__name__}")
+            raise TypeError(f"teacher: expected a callable, SobolevData or ProjectedTargets, got {type(teacher).__name__}")
         else:
             with torch.no_grad():
                 out_shape = check_output(teacher(x[:1]), x[:1]).shape[1:]
                 vectors = self.draw(x, out_shape, generator)
-                targets = value_and_projections(teacher, x, vectors)
-        targets = [target.detach() for target in targets]
-        y, *projections = value_and_projections(model, x, vectors)
-        y, = _drop_or_add_axis((y,), targets[0])
-        # the P projections of a point count as P points: fold them into the batch
-        return self._terms([y, *[p.flatten(0, 1) for p in projections]],
-                           [targets[0], *[t.flatten(0, 1) for t in targets[1:]]])
+                labels = value_and_projections(teacher, x, vectors)
+        return ProjectedTargets(vectors, [label.detach() for label in labels])
 
     def draw(self, x: Tensor, out_shape: Sequence[int], generator: torch.Generator | None = None) -> list[Tensor]:
         """Fresh vectors, one tensor an order: (P, N, *out), then (P, N, *in) for each order above 1."""
         shapes = [tuple(out_shape)] + [tuple(x.shape[1:])] * (self.order - 1)
         return [_random_vectors((self.projections, x.shape[0]), shape, self.distribution, x, generator)
                 for shape in shapes]
+
+
+@dataclass(frozen=True)
+class ProjectedTargets:
+    """Random vectors and a teacher's values and projected derivatives: see ``StochasticSobolevLoss.targets``.
+
+    >>> targets = StochasticSobolevLoss(projections=2).targets(torch.rand(32, 8), sobolev_lib.models.MLP(8, 64, 10))
+    >>> [tuple(v.shape) for v in targets.vectors], [tuple(t.shape) for t in targets.labels]
+    ([(2, 32, 10)], [(32, 10), (2, 32, 8)])
+    """
+
+    vectors: list[Tensor]                                  # by order: (P, N, *out), then (P, N, *in)
+    labels: list[Tensor]                                   # values (N, *out), then projections (P, N, *in)
 
 
 def _random_vectors(batch: tuple[int, ...], shape: tuple[int, ...], distribution: str, like: Tensor,

@@ -143,6 +143,49 @@ def test_kl_puts_the_student_first():
     torch.testing.assert_close(SobolevLoss(0, value_loss="kl")(lambda x: student + 1e3, data), expected)
 
 
+def test_kl_teacher_first_is_the_other_way_round():
+    student, teacher = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    data, swapped = [SobolevData(torch.zeros(5, 1, dtype=DOUBLE), logits) for logits in (teacher, student)]
+    categorical = lambda logits: torch.distributions.Categorical(logits=logits)
+    expected = torch.distributions.kl_divergence(categorical(teacher), categorical(student)).mean()
+    value = SobolevLoss(0, value_loss="kl_teacher_first")(lambda x: student, data)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(value, SobolevLoss(0, value_loss="kl")(lambda x: teacher, swapped))
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["complete", "masked"])
+@pytest.mark.parametrize("out_shape", [(), (2,)], ids=["scalar", "vector"])
+def test_norm_is_the_root_of_each_points_squared_error(out_shape, missing):
+    model, in_shape = make(outputs=math.prod(out_shape))
+    data = table(4, in_shape, out_shape, 2, missing)
+    value = SobolevLoss(2, (1.0, 0.3, 0.7), "norm", "norm")(model, data)
+    expected = 0.0
+    predictions = reference.derivatives(scalar_view(model, out_shape), data.inputs, 2)
+    for weight, predicted, label in zip((1.0, 0.3, 0.7), predictions, data.derivatives):
+        for p, l in zip(predicted.reshape(4, -1), label.reshape(4, -1)):
+            error = (p - l)[~l.isnan()]
+            if len(error):
+                expected = expected + weight * (error @ error).sqrt() / 4
+    assert reference.relative_error(value, expected) < 1e-10
+    assert reference.relative_error(reference.gradients(value, model), reference.gradients(expected, model)) < 1e-10
+
+
+def test_norm_has_gradient_zero_where_there_is_no_error():
+    """The norm has a kink there; a NaN would end the training of a student that has become its teacher."""
+    model, in_shape = make(outputs=2)
+    x = table(4, in_shape, (2,), 0).inputs
+    own = [tensor.detach() for tensor in sl.value_and_derivatives(model, x)]
+    for data in (SobolevData(x, *own), SobolevData(x, own[0], torch.full_like(own[1], NAN))):
+        value = SobolevLoss(1, value_loss="norm", derivative_loss="norm")(model, data)
+        assert value == 0 and not reference.gradients(value, model).any()
+    # at one point no error, at the others some
+    labels = [label + (torch.arange(4) > 0).to(label).reshape(-1, *[1] * (label.ndim - 1)) for label in own]
+    value = SobolevLoss(1, value_loss="norm", derivative_loss="norm")(model, SobolevData(x, *labels))
+    torch.testing.assert_close(value, torch.tensor(3 / 4 * (math.sqrt(2) + math.sqrt(6)), dtype=DOUBLE))
+    gradient = reference.gradients(value, model)
+    assert gradient.isfinite().all() and gradient.any()
+
+
 @pytest.mark.parametrize("callable_loss, name", [
     (lambda p, t: (p - t).abs().flatten(1).sum(1), "l1"), (lambda p, t: (p - t).square().sum() / len(t), "mse"),
 ], ids=["one number a point", "one number"])

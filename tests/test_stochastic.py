@@ -187,6 +187,58 @@ def test_weights_losses_and_normalisation_apply_to_the_projections():
     torch.testing.assert_close(normal[1], (ours[1] - theirs[1]).square().sum() / theirs[1].square().sum())
 
 
+# --- the teacher asked beforehand -------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("tabulated", [False, True], ids=["teacher", "table"])
+@pytest.mark.parametrize("order, count", [(1, 1), (1, 3), (2, 2)])
+def test_targets_stand_for_the_teacher_that_gave_them(order, count, tabulated):
+    teacher, x = net(seed=1), points(5, 3)
+    given = label(teacher, x, order) if tabulated else teacher
+    if tabulated:
+        given.jacobian[2], given.jacobian[0, 1] = NAN, NAN  # a point and an output without labels
+    loss = StochasticSobolevLoss(order, count, weights=(1.0, 0.3, 0.7)[:order + 1])
+    targets = loss.targets(x, given, generator=seeded(7))
+    assert [tuple(v.shape) for v in targets.vectors] == [(count, 5, 4), (count, 5, 3)][:order]
+    assert [tuple(t.shape) for t in targets.labels] == [(5, 4), *[(count, 5, 3)] * order]
+    assert not any(tensor.requires_grad for tensor in (*targets.vectors, *targets.labels))
+    for student in (net(seed=0), net(seed=2)):  # one answer serves many students
+        value, direct = loss(student, x, targets), loss(student, x, given, generator=seeded(7))
+        assert torch.equal(value, direct)
+        assert torch.equal(reference.gradients(value, student), reference.gradients(direct, student))
+    assert torch.equal(torch.stack(loss.terms(student, x, targets)),
+                       torch.stack(loss.terms(student, x, given, generator=seeded(7))))
+
+
+def test_targets_are_the_teachers_own_values_and_projections():
+    teacher, x = net(seed=1), points(5, 3)
+    targets = StochasticSobolevLoss(2, 3).targets(x, teacher, generator=seeded(0))
+    for found, expected in zip(targets.labels, projected(teacher, x, targets.vectors), strict=True):
+        torch.testing.assert_close(found, expected.detach(), rtol=1e-10, atol=1e-12)
+    fresh = StochasticSobolevLoss(2, 3).targets(x, teacher, generator=seeded(1))
+    assert not torch.equal(targets.vectors[0], fresh.vectors[0]) and torch.equal(targets.labels[0], fresh.labels[0])
+
+
+def test_the_teacher_is_not_asked_again_and_nothing_is_drawn_again():
+    teacher, student, x = net(seed=1), net(seed=0), points(4, 3)
+    loss = StochasticSobolevLoss(1, 2)
+    targets, state = loss.targets(x, teacher, generator=seeded(0)), torch.get_rng_state()
+    teacher.register_forward_pre_hook(lambda *_: pytest.fail("the teacher was asked again"))
+    assert loss(student, x, targets) == loss(student, x, targets)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_targets_can_be_stacked_for_vmap_over_students():
+    students, x = [net(seed=seed) for seed in range(3)], points(4, 3)
+    loss = StochasticSobolevLoss(1, 2, derivative_loss="norm")
+    targets = [loss.targets(x, net(seed=seed), generator=seeded(seed)) for seed in (7, 8, 9)]
+    parameters, _ = torch.func.stack_module_state(students)
+    stack = lambda name: [torch.stack(tensors) for tensors in zip(*[getattr(t, name) for t in targets])]
+    one = lambda p, vectors, labels: loss(lambda x: torch.func.functional_call(students[0], p, (x,)), x,
+                                          type(targets[0])(vectors, labels))
+    values = torch.vmap(one)(parameters, stack("vectors"), stack("labels"))
+    torch.testing.assert_close(values, torch.stack([loss(s, x, t) for s, t in zip(students, targets)]))
+
+
 # --- drawing ----------------------------------------------------------------------------------------------------
 
 def test_vectors_are_fresh_at_every_call_and_repeatable_with_a_generator():
