@@ -27,7 +27,7 @@ INSTALL_CELL = """\
 try:
     import sobolev_lib as sl
 except ImportError:
-    %pip install --quiet "sobolev_lib[plot,widgets] @ git+{address}"
+    %pip install --quiet "sobolev_lib[plot,widgets,atari] @ git+{address}"
     import sobolev_lib as sl"""
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 PRESETS = ("quick", "cpu", "paper")
-_PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn")
+_PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
 def records_folder() -> Path:
@@ -48,7 +48,7 @@ def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int],
         "experiment": experiment, "preset": preset, "config": config, "seeds": seeds, "results": results,
         "provenance": {
             "code_version": __version__, "code_hash": code, "python": platform.python_version(),
-            "packages": {name: metadata.version(name) for name in _PACKAGES}, "device": device,
+            "packages": _versions(), "device": device,
             "wall_seconds": round(wall_seconds), "peak_memory_bytes": peak_memory,
             "date": datetime.date.today().isoformat(),
         },
@@ -56,6 +56,16 @@ def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int],
     path = records_folder() / f"{experiment}-{preset}.json"
     write_whole(path, json.dumps(_rounded(record), allow_nan=False) + "\n")
     return path
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass  # an extra that isn't installed, so that had no part in the run
+    return found
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import sobolev_lib as sl
-from sobolev_lib import SobolevData, SobolevLoss, StochasticSobolevLoss, label
+from sobolev_lib import SobolevData, SobolevLoss, StochasticSobolevLoss, atari, label
 from sobolev_lib import value_and_derivatives, value_and_projections
 from sobolev_lib.experiments import runner
 from sobolev_lib.models import MLP
@@ -21,6 +21,7 @@ DATA = SobolevData(X, Y, J, H)
 VECTOR = SobolevData(X, torch.rand(6, 3), torch.rand(6, 3, 2))
 NET, SMOOTH = MLP(2, 4, 1), MLP(2, 4, 1, activation="tanh")
 booth = sl.functions.booth
+POLICY, RUN = atari.Student(6), atari.Run("kl", lr=1e-3)
 
 
 def filled(tensor, value):
@@ -28,6 +29,11 @@ def filled(tensor, value):
     tensor = tensor.clone()
     tensor.view(-1)[0] = value
     return tensor
+
+
+def distill(runs, **kwargs):
+    """Whatever is wrong must be said before the first state is read."""
+    return atari.distill(runs, POLICY, None, {0: [0, 1, 2]}, steps=1, **kwargs)
 
 
 def detached(x):
@@ -189,7 +195,7 @@ TABLE = {
                           r"weights: expected finite numbers >= 0, got \(1, -0.1\)"),
     "a weight of NaN": (lambda: SobolevLoss(1, (1, NAN)), ValueError, r"weights: expected finite.*nan"),
     "an unknown value loss": (lambda: SobolevLoss(1, value_loss="rmse"), ValueError,
-                              r"value_loss: expected one of mse, l1, huber, kl or a callable, got 'rmse'"),
+                              r"value_loss: expected one of mse, .*, kl, kl_teacher_first or a callable, got 'rmse'"),
     "an unknown derivative loss": (lambda: SobolevLoss(1, derivative_loss="cosine"), ValueError,
                                    r"derivative_loss: expected one of mse, .*got 'cosine'"),
     "a list as value loss": (lambda: SobolevLoss(1, value_loss=["mse"]), ValueError, r"value_loss: .*got \['mse'\]"),
@@ -215,7 +221,7 @@ TABLE = {
     "an unknown distribution": (lambda: StochasticSobolevLoss(1, 1, "uniform"), ValueError,
                                 r"distribution: expected one of sphere, gaussian, rademacher, got 'uniform'"),
     "no teacher": (lambda: StochasticSobolevLoss()(NET, X, None), TypeError,
-                   r"teacher: expected a callable or SobolevData, got NoneType"),
+                   r"teacher: expected a callable, SobolevData or ProjectedTargets, got NoneType"),
     "other points than tabulated": (lambda: StochasticSobolevLoss()(NET, X + 1, DATA), ValueError,
                                     r"inputs of the tabulated teacher, got other points"),
     "fewer points than tabulated": (lambda: StochasticSobolevLoss()(NET, X[:3], DATA), ValueError,
@@ -230,6 +236,42 @@ TABLE = {
                                    r"depends on the input"),
     "a teacher in float64": (lambda: StochasticSobolevLoss()(NET, X, MLP(2, 4, 1).double()), (TypeError, RuntimeError),
                              r"dtype"),
+
+    "targets of another order": (lambda: StochasticSobolevLoss(2)(SMOOTH, X, StochasticSobolevLoss(1).targets(X, SMOOTH)),
+                                 ValueError, r"teacher: expected targets of order 2, got order 1"),
+    "targets of other points": (lambda: StochasticSobolevLoss()(NET, X[:3], StochasticSobolevLoss().targets(X, NET)),
+                                ValueError, r"vectors: expected shapes \(P, 3, \.\.\.\)"),
+    "a loss that has no name": (lambda: SobolevLoss(1, derivative_loss="l2"), ValueError,
+                                r"derivative_loss: expected one of .*norm.*kl_teacher_first.*got 'l2'"),
+
+    # Atari
+    "a game that does not exist": (lambda: atari.Games("chess"), ValueError, r"game: expected one of pong, .*got 'chess'"),
+    "no games": (lambda: atari.Games("pong", 0), ValueError, r"count: expected a positive number of games, got 0"),
+    "a policy without actions": (lambda: atari.Student(0), ValueError, r"num_actions: expected a positive number, got 0"),
+    "states in colour": (lambda: POLICY(torch.zeros(2, 4, 84, 84, 3)), ValueError,
+                         r"states: expected shape \(N, 4, 84, 84\), got \(2, 4, 84, 84, 3\)"),
+    "one state": (lambda: POLICY(torch.zeros(4, 84, 84)), ValueError, r"shape \(N, 4, 84, 84\), got \(4, 84, 84\)"),
+    "pixels as integers": (lambda: POLICY(torch.zeros(1, 4, 84, 84, dtype=torch.int64)), TypeError,
+                           r"uint8 pixels or floating-point ones in \[0, 1\], got torch.int64"),
+    "a game nobody trained for": (lambda: atari.load_teacher("chess"), ValueError,
+                                  r"game: expected one with a trained teacher \(.*\), got 'chess'"),
+    "no episodes": (lambda: atari.play(POLICY, "pong", episodes=0), ValueError,
+                    r"episodes: expected a positive number, got 0"),
+    "half an episode": (lambda: atari.play(POLICY, "pong", episodes=1.5), ValueError, r"episodes: .*got 1.5"),
+    "no states": (lambda: atari.record_states(POLICY, "pong", count=0), ValueError,
+                  r"count: expected a positive number of states, got 0"),
+    "states of no game": (lambda: atari.record_states(POLICY, "chess"), ValueError, r"game: expected .*got 'chess'"),
+    "an unknown way to distill": (lambda: atari.Run("l2", lr=1e-3), ValueError,
+                                  r"method: expected one of kl, sobolev, noise, jacobian, got 'l2'"),
+    "a learning rate of zero": (lambda: atari.Run("kl", lr=0.0), ValueError, r"expected lr > 0 .*got 0.0"),
+    "a learning rate that is none": (lambda: atari.Run("kl", lr=NAN), ValueError, r"expected lr > 0 .*got nan"),
+    "a negative strength": (lambda: atari.Run("noise", lr=1e-3, strength=-1), ValueError, r"strength >= 0, got .* -1"),
+    "an unknown divergence": (lambda: distill([RUN], divergence="mse"), ValueError,
+                              r"divergence: expected one of kl, kl_teacher_first, got 'mse'"),
+    "an unknown error of derivatives": (lambda: distill([RUN], derivative_loss="l1"), ValueError,
+                                        r"derivative_loss: expected one of norm, mse, got 'l1'"),
+    "a seed without states": (lambda: distill([RUN, atari.Run("kl", lr=1.0, seed=5)]), ValueError,
+                              r"train: expected indices for every seed of the runs, got none for \[5\]"),
 
     # scaling, records, experiments
     "scaling by a tensor": (lambda: Standardized(NET, X), TypeError, r"data: expected SobolevData, got Tensor"),

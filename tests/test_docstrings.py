@@ -14,12 +14,16 @@ import torch
 import sobolev_lib
 import sobolev_lib.records
 
+# modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
-           "records"]
+           "records", "atari.policies", "atari.actor_critic", "atari.teachers", "atari.distillation", "atari.pictures"]
 # public, though not all of them at the top of the package
-FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record"]
+FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record",
+           "losses.ProjectedTargets", *[f"atari.{name}" for name, value in vars(sobolev_lib.atari).items()
+                                        if inspect.isclass(value) or inspect.isfunction(value)]]
 # these take and give no arrays of their own
-WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record"}
+WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record", "Plan", "Progress", "train_teacher", "Run",
+                  "Agreement", "save_teacher"}
 
 
 def find(path):
@@ -50,7 +54,7 @@ def test_a_docstring_starts_with_a_sentence_and_shows_an_example(name):
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in WITHOUT_SHAPES])
 def test_a_docstring_gives_shapes(name):
     text = inspect.getdoc(PUBLIC[name])
-    assert re.search(r"\(\.{3}, \d\)|\((n|N|k|P)\b[^)]*\)|\bshape\b|torch\.Size", text), f"{name}: no shape mentioned"
+    assert re.search(r"\(\.{3}, \d\)|\((n|N|k|P|T|E)\b[^)]*\)|\bshape\b|torch\.Size", text), f"{name}: no shape mentioned"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -80,8 +84,17 @@ def test_modules_import_downwards_only():
         assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
 
 
-def test_no_plotting_library_is_needed_to_train():
-    script = ("import sys, sobolev_lib; loaded = [m for m in ('matplotlib', 'plotly', 'ipywidgets', 'anywidget') "
-              "if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
+def test_modules_of_atari_import_downwards_only():
+    order = ["envs", "policies", "actor_critic", "play", "states", "teachers", "distillation"]
+    for name in order:
+        tree = ast.parse(inspect.getsource(importlib.import_module(f"sobolev_lib.atari.{name}")))
+        used = {node.module.split(".")[2] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                and (node.module or "").startswith("sobolev_lib.atari.")}
+        assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
+
+
+def test_no_plotting_library_and_no_emulator_is_needed_to_train():
+    script = ("import sys, sobolev_lib; loaded = [m for m in ('matplotlib', 'plotly', 'ipywidgets', 'anywidget', "
+              "'ale_py', 'gymnasium', 'PIL') if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
     root = sobolev_lib.__path__[0] + "/.."
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0

@@ -1,4 +1,5 @@
 """Records are written whole or not at all, hold their provenance, and the best preset is found."""
+import importlib.metadata
 import json
 import os
 import signal
@@ -43,6 +44,13 @@ def test_a_record_holds_what_it_takes_to_repeat_the_run(folder):
     assert {"torch", "numpy"} <= set(provenance["packages"]) and provenance["device"] == "CPU"
     assert provenance["wall_seconds"] == 2 and provenance["peak_memory_bytes"] == 123
     assert len(provenance["date"]) == 10 and provenance["python"].startswith("3.")
+
+
+def test_packages_that_are_not_installed_had_no_part_in_the_run(folder, monkeypatch):
+    assert "ale-py" in records._PACKAGES
+    monkeypatch.setattr(records, "_PACKAGES", ("torch", "no-such-package"))
+    path = save()
+    assert json.loads(path.read_text())["provenance"]["packages"] == {"torch": importlib.metadata.version("torch")}
 
 
 def test_anyone_may_read_the_file(folder):

@@ -1,0 +1,55 @@
+"""Command line: record a teacher's states, or let a policy play.
+
+    python -m sobolev_lib.atari record pong
+    python -m sobolev_lib.atari play breakout --episodes 30
+"""
+import argparse
+import statistics
+import sys
+
+import torch
+
+from sobolev_lib.atari.play import play
+from sobolev_lib.atari.states import record_states
+from sobolev_lib.atari.teachers import load_teacher
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sobolev_lib.atari", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    recording = commands.add_parser("record", help="record states of the shipped teacher's episodes (0.7 GB for 100,000)")
+    recording.add_argument("game")
+    recording.add_argument("--states", type=int, default=100_000)
+    recording.add_argument("--folder", help="default: ~/.cache/sobolev_lib/atari, or below $SOBOLEV_CACHE")
+    playing = commands.add_parser("play", help="whole, unclipped episodes of the shipped teacher")
+    playing.add_argument("game")
+    playing.add_argument("--episodes", type=int, default=30)
+    for command in (recording, playing):
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    options = parser.parse_args(arguments)
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError):  # the latter where PyTorch was built without CUDA
+        print(f"device: expected cpu, or a cuda or cuda:N that this machine has, got {options.device!r}", file=sys.stderr)
+        return 2
+    try:
+        teacher = load_teacher(options.game).to(options.device)
+        if options.command == "record":
+            states = record_states(teacher, options.game, count=options.states, seed=options.seed, folder=options.folder)
+            whole = [score for score in states.about["scores"] if score is not None]
+            print(f"{len(states)} states of {len(states.starts)} episodes, mean score "
+                  f"{statistics.mean(whole):.1f}" if whole else f"{len(states)} states, no whole episode")
+            print(states.folder)
+        else:
+            scores = play(teacher, options.game, episodes=options.episodes, seed=options.seed, progress=True)
+            print(f"mean score {statistics.mean(scores):.1f} over {len(scores)} episodes "
+                  f"(lowest {min(scores):.0f}, highest {max(scores):.0f})")
+    except (ValueError, ImportError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

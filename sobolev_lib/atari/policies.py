@@ -1,0 +1,88 @@
+"""The two networks of section 4.2: a teacher, and the smaller student it is distilled into."""
+import torch
+from torch import Tensor, nn
+
+
+class Policy(nn.Module):
+    """A policy over Atari states: convolutions, then fully connected layers, ReLU between, no normalisation layers.
+
+    >>> policy = Student(num_actions=6)
+    >>> policy(torch.zeros(1, 4, 84, 84, dtype=torch.uint8)).shape              # uint8 pixels, 0 to 255
+    torch.Size([1, 6])
+    >>> policy(torch.zeros(1, 4, 84, 84)).shape                                 # floating point: pixels scaled to [0, 1]
+    torch.Size([1, 6])
+
+    Input (N, 4, 84, 84), output (N, num_actions): logits, of which ``log_softmax`` is log pi. Derivatives are taken with
+    respect to a floating-point input, so per unit of brightness, black to white.
+
+    ``generator`` makes the initial weights repeatable (He normal; the last layer a hundredth of that, so that an untrained
+    policy is near uniform). Raises ``ValueError`` for inputs of another shape.
+    """
+
+    convolutions: tuple[tuple[int, int, int], ...]         # channels, kernel, stride
+    hidden: int                                            # units of the fully connected layer
+
+    def __init__(self, num_actions: int, *, generator: torch.Generator | None = None):
+        super().__init__()
+        if not isinstance(num_actions, int) or num_actions < 1:
+            raise ValueError(f"num_actions: expected a positive number, got {num_actions!r}")
+        self.num_actions = num_actions
+        layers: list[nn.Module] = []
+        channels, size = 4, 84
+        for out_channels, kernel, stride in self.convolutions:
+            layers += [nn.utils.skip_init(nn.Conv2d, channels, out_channels, kernel, stride), nn.ReLU()]
+            channels, size = out_channels, (size - kernel) // stride + 1
+        layers += [nn.Flatten(), nn.utils.skip_init(nn.Linear, channels * size * size, self.hidden), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.utils.skip_init(nn.Linear, self.hidden, num_actions)
+        self.reset_parameters(generator)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw new initial weights, repeatable through ``generator``."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                gain = 0.01 if module is self.head else 2**0.5
+                std = gain / module.weight[0].numel() ** 0.5
+                module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * std)
+                module.bias.zero_()
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.head(self.features(scaled(states)))
+
+
+class Teacher(Policy):
+    """Three convolutions and two fully connected layers, 1.7 million parameters: (N, 4, 84, 84) to (N, num_actions).
+
+    >>> sum(p.numel() for p in Teacher(num_actions=6).parameters())
+    1687206
+
+    Source: section 4.2; the sizes are those of DQN's network, since the paper leaves them to its supplement.
+    """
+
+    convolutions = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+    hidden = 512
+
+
+class Student(Policy):
+    """Two convolutions and one smaller fully connected layer before the logits (N, num_actions), 0.7 million parameters.
+
+    >>> sum(p.numel() for p in Student(num_actions=6).parameters())
+    677686
+
+    Source: section 4.2; the sizes are those of A3C's network, since the paper leaves them to its supplement.
+    """
+
+    convolutions = ((16, 8, 4), (32, 4, 2))
+    hidden = 256
+
+
+def scaled(states: Tensor) -> Tensor:
+    """States as floating-point pixels in [0, 1]; floating-point ones are taken as scaled already."""
+    if states.ndim != 4 or states.shape[1:] != (4, 84, 84):
+        raise ValueError(f"states: expected shape (N, 4, 84, 84), got {tuple(states.shape)}")
+    if states.dtype == torch.uint8:
+        return states.float() / 255
+    if not states.is_floating_point():
+        raise TypeError(f"states: expected uint8 pixels or floating-point ones in [0, 1], got {states.dtype}")
+    return states

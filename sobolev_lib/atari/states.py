@@ -1,0 +1,166 @@
+"""Recorded states: a teacher's episodes on disk, each screen once, stacks of four rebuilt on access."""
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from sobolev_lib.atari.actor_critic import sample
+from sobolev_lib.atari.envs import HEIGHT, HISTORY, WIDTH, Games, check_game
+from sobolev_lib.atari.play import check_actions
+from sobolev_lib.records import write_whole
+
+TEST, VALIDATION = 0.35, 0.10                              # shares of the states; whole episodes
+
+
+class RecordedStates:
+    """States that a teacher met, in the order it met them, episode after episode.
+
+    >>> states = RecordedStates(folder)                      # doctest: +SKIP
+    >>> len(states), states[[0, 1, 2]].shape                 # doctest: +SKIP
+    (100000, torch.Size([3, 4, 84, 84]))
+
+    ``states[indices]`` is a uint8 tensor (n, 4, 84, 84), rebuilt exactly as the teacher saw it: the last four screens,
+    black before the episode's first. ``starts`` holds the index of each episode's first state. The file is memory-mapped:
+    opening is instant, and only what is touched is read (7 kB a state).
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = folder = Path(folder)
+        if not (folder / "about.json").exists():
+            raise FileNotFoundError(f"no recorded states in {folder}; make them with: python -m sobolev_lib.atari record GAME")
+        self.about = json.loads((folder / "about.json").read_text())
+        self.starts = np.array(self.about["starts"])
+        self.screens = np.load(folder / "screens.npy", mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.screens)
+
+    def __getitem__(self, indices) -> Tensor:
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
+            raise TypeError(f"states: expected a list or vector of integers, got {indices.dtype} of shape {indices.shape}")
+        if len(indices) and (indices.min() < 0 or indices.max() >= len(self)):
+            raise IndexError(f"states: expected indices from 0 to {len(self) - 1}, got {indices.min()} to {indices.max()}")
+        first = self.starts[np.searchsorted(self.starts, indices, side="right") - 1]
+        stacks = np.zeros((len(indices), HISTORY, HEIGHT, WIDTH), dtype=np.uint8)
+        for back in range(HISTORY):
+            there = indices - back >= first
+            stacks[there, HISTORY - 1 - back] = self.screens[indices[there] - back]
+        return torch.from_numpy(stacks)
+
+    def split(self, share: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices for training, validation and test; no episode has states in two of them.
+
+        >>> train, validation, test = states.split(0.05)     # doctest: +SKIP
+        >>> len(train)                                       # doctest: +SKIP
+        5000
+
+        The episodes are shuffled by ``seed``. Test takes whole episodes until it has 35% of the states, validation 10%.
+        Training takes exactly the ``share`` asked for, from the rest, the last of its episodes cut short; a larger share
+        holds every smaller one, and the test states are the same for all. Raises ``ValueError`` if there are not enough.
+        """
+        bounds = [*self.starts.tolist(), len(self)]
+        order = np.random.default_rng(seed).permutation(len(self.starts)).tolist()
+        parts: list[list[int]] = [[], []]
+        for part, size in zip(parts, (TEST, VALIDATION)):
+            while order and sum(bounds[e + 1] - bounds[e] for e in part) < size * len(self):
+                part.append(order.pop())
+        pool = [index for e in order for index in range(bounds[e], bounds[e + 1])]
+        wanted = round(share * len(self))
+        if not 0 < wanted <= len(pool):
+            raise ValueError(f"share: expected above 0 and at most {len(pool) / len(self):.3f} here ({len(self)} states in "
+                             f"{len(self.starts)} episodes, test and validation set aside), got {share!r}")
+        test, validation = [np.concatenate([np.arange(bounds[e], bounds[e + 1]) for e in sorted(part)]) for part in parts]
+        return np.array(pool[:wanted]), validation, test
+
+
+def record_states(teacher: nn.Module, game: str, *, count: int = 100_000, seed: int = 0, games: int = 16,
+                  folder: str | Path | None = None, progress: bool = True) -> RecordedStates:
+    """Let ``teacher`` play and keep ``count`` states; instant if the same recording is there already.
+
+    >>> states = record_states(sobolev_lib.atari.load_teacher("pong"), "pong", count=2_000)   # doctest: +SKIP
+
+    Actions are drawn from the softmax of the teacher's logits (N, actions); scores and starts are in ``.about``. Same
+    teacher, ``seed`` and ``games``: same states (on the same kind of device). Each game's episodes are kept whole, in
+    the order in which they end; only the last one is cut, to make exactly ``count``. ``folder``: where recordings lie,
+    by default ``~/.cache/sobolev_lib/atari``, or what the environment variable ``SOBOLEV_CACHE`` names. 100,000 states
+    take 0.7 GB.
+
+    Source: section 4.2 (100K recorded states a game).
+    """
+    check_game(game)
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"count: expected a positive number of states, got {count!r}")
+    about = {"game": game, "count": count, "seed": seed, "games": games, "teacher": weights_digest(teacher)}
+    name = f"{game}-{count}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
+    place = Path(folder) if folder is not None else cache_folder()
+    if (place / name / "about.json").exists():
+        return RecordedStates(place / name)
+    (place / name).mkdir(parents=True, exist_ok=True)
+    unfinished = place / name / f"screens.{os.getpid()}.npy"
+    try:
+        lengths, scores = _record(teacher, about, unfinished, progress)
+        os.replace(unfinished, place / name / "screens.npy")
+    finally:
+        unfinished.unlink(missing_ok=True)
+    starts = np.cumsum([0, *lengths[:-1]]).tolist()
+    # written last: a recording without it is not there
+    write_whole(place / name / "about.json", json.dumps({**about, "starts": starts, "scores": scores}) + "\n")
+    return RecordedStates(place / name)
+
+
+def cache_folder() -> Path:
+    """Where recordings lie unless told otherwise."""
+    return Path(os.environ.get("SOBOLEV_CACHE") or Path.home() / ".cache" / "sobolev_lib") / "atari"
+
+
+@torch.no_grad()
+def _record(teacher, about, path, progress) -> tuple[list[int], list[float | None]]:
+    """Write the screens; returns the episodes' lengths and scores (None for the one that was cut)."""
+    games = Games(about["game"], about["games"], seed=about["seed"])
+    generator = torch.Generator().manual_seed(about["seed"])
+    device = next(teacher.parameters()).device
+    screens = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(about["count"], HEIGHT, WIDTH))
+    current: list[list[np.ndarray]] = [[] for _ in range(games.count)]
+    points, lengths, scores, filled = np.zeros(games.count), [], [], 0
+
+    def keep(k: int, score: float | None):
+        nonlocal filled
+        whole = current[k]
+        kept = whole[:about["count"] - filled]
+        screens[filled:filled + len(kept)] = kept
+        lengths.append(len(kept))
+        scores.append(score if len(kept) == len(whole) else None)
+        filled += len(kept)
+        bar.update(len(kept))
+
+    states = games.reset()
+    with tqdm(total=about["count"], disable=not progress, desc=f"{about['game']}: recording states") as bar:
+        while filled < about["count"]:
+            logits = teacher(torch.from_numpy(states).to(device)).cpu()
+            check_actions(logits, games)
+            for k in range(games.count):
+                current[k].append(states[k, -1].copy())
+            after = games.step(sample(logits, generator).numpy())
+            states = after.states
+            points += after.rewards
+            for k in np.flatnonzero(after.ended):
+                if filled < about["count"]:
+                    keep(k, float(points[k]))
+                current[k], points[k] = [], 0
+    games.close()
+    screens.flush()
+    return lengths, scores
+
+
+def weights_digest(module: nn.Module) -> str:
+    """A hash of a network's kind and weights, whatever their device and layout in memory."""
+    digest = hashlib.sha256(type(module).__name__.encode())
+    for tensor in module.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,63 @@
+"""Section 4.2's teachers: one policy a game, trained from scratch, and what it scores.
+
+A teacher is trained by advantage actor-critic with PPO's clipped update (see ``sobolev_lib.atari.actor_critic``) for a
+fixed number of steps. Its weights are rounded to float16 and shipped with the library; the scores are those of the
+shipped weights, over whole unclipped episodes after random no-ops, with actions drawn from the policy. The paper trained
+its teachers by A3C.
+"""
+import hashlib
+import statistics
+from dataclasses import asdict, dataclass, replace
+
+from sobolev_lib.atari.actor_critic import Plan, train_teacher
+from sobolev_lib.atari.envs import ACTION_REPEAT
+from sobolev_lib.atari.play import play
+from sobolev_lib.atari.teachers import load_teacher, save_teacher, shipped_weights
+from sobolev_lib.records import records_folder
+
+NAME = "atari-teachers"
+SHOWS = "Section 4.2, the teachers"
+
+
+@dataclass(frozen=True)
+class Config:
+    plans: tuple[Plan, ...]
+    episodes: int = 30
+    ship: bool = True                                      # replace the weights that come with the library
+
+
+_GPU = {"games": 64, "horizon": 128, "minibatch": 1024, "epochs": 4, "lr": 5e-4, "final_lr": 0.0}
+PRESETS = {
+    "quick": Config((Plan("pong", steps=2_048),), episodes=2, ship=False),
+    "cpu": Config((Plan("pong", steps=1_200_000), Plan("breakout", steps=1_000_000),
+                   Plan("space_invaders", steps=300_000))),
+    "paper": Config(tuple(Plan(game, steps=10_000_000, **_GPU) for game in ("pong", "breakout", "space_invaders"))),
+}
+
+
+def units(config: Config) -> list[str]:
+    """One unit a game."""
+    return [plan.game for plan in config.plans]
+
+
+def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+    """Train one teacher (its plan says the seed), ship it, and let it play."""
+    plan = next(plan for plan in config.plans if plan.game == unit)
+    mark = hashlib.sha256(repr(replace(plan, steps=0)).encode()).hexdigest()[:8]
+    # apart, since a trial's plan is a shorter one of the same kind, and must not be taken for the start of the long one
+    kept = records_folder() / ".unfinished" / ("teachers" if config.ship else "trial-teachers")
+    teacher, report = train_teacher(plan, checkpoint=kept / f"{unit}-{mark}.safetensors", device=device)
+    path = (shipped_weights() if config.ship else kept) / f"{unit}.safetensors"
+    save_teacher(teacher, unit, path)
+    scores = play(load_teacher(unit, path), unit, episodes=config.episodes, seed=10_000)
+    steps = -(-plan.steps // plan.batch) * plan.batch      # training ends with a whole batch
+    return {
+        "agent_steps": steps, "frames": ACTION_REPEAT * steps,
+        "train_seconds": report.seconds, "resumed": report.resumed, "replanned": report.replanned,
+        "curve": {"steps": report.steps, "score": report.scores, "entropy": report.entropy},
+        "scores": scores, "mean_score": statistics.mean(scores),
+    }
+
+
+def describe(config: Config) -> dict:
+    return asdict(config)

@@ -1,0 +1,80 @@
+"""Teacher and Student: the layers of section 4.2, pixels in either form, weights that a generator repeats."""
+import math
+
+import pytest
+import torch
+from arcade import Tiny
+from torch import nn
+from torch.nn import functional as F
+
+from sobolev_lib.atari import Student, Teacher
+from sobolev_lib.atari.policies import scaled
+
+KINDS = {"teacher": Teacher, "student": Student}
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def pixels(n=3, seed=0):
+    return torch.randint(256, (n, 4, 84, 84), dtype=torch.uint8, generator=seeded(seed))
+
+
+# channels, kernel, stride of each convolution; outputs of each fully connected layer
+@pytest.mark.parametrize("kind, convolutions, linear", [
+    ("teacher", [(32, 8, 4), (64, 4, 2), (64, 3, 1)], [512, 6]), ("student", [(16, 8, 4), (32, 4, 2)], [256, 6])])
+def test_the_layers_are_those_of_the_paper(kind, convolutions, linear):
+    policy = KINDS[kind](6)
+    found = [module for module in policy.modules() if list(module.parameters(recurse=False))]
+    assert [type(module) for module in found] == [nn.Conv2d] * len(convolutions) + [nn.Linear] * 2
+    assert [(m.out_channels, m.kernel_size[0], m.stride[0]) for m in found[:-2]] == convolutions
+    assert [m.out_features for m in found[-2:]] == linear
+    # by hand: ReLU between the layers, none after the last
+    x = pixels() / 255
+    for module, (_, _, stride) in zip(found[:-2], convolutions):
+        x = F.conv2d(x, module.weight, module.bias, stride).clamp_min(0)
+    hidden = (x.flatten(1) @ found[-2].weight.T + found[-2].bias).clamp_min(0)
+    torch.testing.assert_close(policy(pixels()), hidden @ found[-1].weight.T + found[-1].bias)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_pixels_may_be_bytes_or_scaled_numbers(dtype):
+    policy = Tiny(5, generator=seeded(0)).to(dtype)
+    numbers = pixels().to(dtype) / 255
+    assert scaled(numbers) is numbers
+    if dtype == torch.float32:
+        assert torch.equal(policy(pixels()), policy(numbers))
+    assert policy(numbers).shape == (3, 5) and policy(numbers).dtype == dtype
+    assert scaled(torch.tensor(255, dtype=torch.uint8).expand(1, 4, 84, 84)).unique().item() == 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_initial_weights_are_he_normal_and_the_last_layer_is_near_zero(kind):
+    policy = KINDS[kind](6, generator=seeded(0))
+    for name, parameter in policy.named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.any()
+        else:
+            inputs = parameter[0].numel()
+            expected = (0.01 if name == "head.weight" else math.sqrt(2)) / math.sqrt(inputs)
+            spread = parameter.std().item() / expected
+            assert abs(spread - 1) < 5 / math.sqrt(2 * parameter.numel()), name
+    probabilities = policy(pixels()).softmax(1)
+    assert (probabilities - 1 / 6).abs().max() < 0.02, "an untrained policy should be near uniform"
+
+
+def test_a_generator_makes_the_weights_repeatable():
+    state = torch.get_rng_state()
+    first, second, other = [Tiny(3, generator=seeded(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(torch.get_rng_state(), state), "a generator was given, yet the global one was used"
+    vectors = [nn.utils.parameters_to_vector(policy.parameters()) for policy in (first, second, other)]
+    assert torch.equal(vectors[0], vectors[1]) and not torch.equal(vectors[0], vectors[2])
+    first.reset_parameters(seeded(1))
+    assert torch.equal(nn.utils.parameters_to_vector(first.parameters()), vectors[2])
+
+
+def test_rows_are_independent():
+    policy = Student(4, generator=seeded(0))
+    together, alone = policy(pixels()), torch.cat([policy(row.unsqueeze(0)) for row in pixels()])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-7)
