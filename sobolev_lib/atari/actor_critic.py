@@ -101,7 +101,7 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
     network = ActorCritic(Teacher(games.num_actions, generator=generator)).to(device)
     network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.lr, eps=1e-5, fused=True)
-    report, done, seed = Progress(), 0, plan.seed
+    report, done = Progress(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         extra, saved = load_checkpoint(Path(checkpoint), model=network, optimizer=optimizer, fingerprint=_mark(plan))
         report, done = Progress(**saved["report"]), saved["done"]

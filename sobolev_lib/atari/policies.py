@@ -15,12 +15,13 @@ class Policy(nn.Module):
     Input (N, 4, 84, 84), output (N, num_actions): logits, of which ``log_softmax`` is log pi. Derivatives are taken with
     respect to a floating-point input, so per unit of brightness, black to white.
 
-    ``generator`` makes the initial weights repeatable (He normal; the last layer a hundredth of that, so that an untrained
-    policy is near uniform). Raises ``ValueError`` for inputs of another shape.
+    ``generator`` makes the initial weights repeatable (He normal; see ``head_gain`` for the last layer). Raises ``ValueError`` for inputs of another shape.
     """
 
     convolutions: tuple[tuple[int, int, int], ...]         # channels, kernel, stride
     hidden: int                                            # units of the fully connected layer
+    # standard deviation of the last layer's initial weights, times sqrt(hidden): what learns by trial begins near uniform
+    head_gain: float = 0.01
 
     def __init__(self, num_actions: int, *, generator: torch.Generator | None = None):
         super().__init__()
@@ -42,7 +43,7 @@ class Policy(nn.Module):
         """Draw new initial weights, repeatable through ``generator``."""
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
-                gain = 0.01 if module is self.head else 2**0.5
+                gain = self.head_gain if module is self.head else 2**0.5
                 std = gain / module.weight[0].numel() ** 0.5
                 module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * std)
                 module.bias.zero_()
@@ -75,6 +76,7 @@ class Student(Policy):
 
     convolutions = ((16, 8, 4), (32, 4, 2))
     hidden = 256
+    head_gain = 1.0                                        # has answers to learn from, and learns sooner this way
 
 
 def scaled(states: Tensor) -> Tensor:

@@ -60,16 +60,18 @@ class RecordedStates:
         >>> len(train)                                       # doctest: +SKIP
         5000
 
-        The episodes are shuffled by ``seed``. Test takes whole episodes until it has 35% of the states, validation 10%.
-        Training takes exactly the ``share`` asked for, from the rest, the last of its episodes cut short; a larger share
-        holds every smaller one, and the test states are the same for all. Raises ``ValueError`` if there are not enough.
+        Test takes whole episodes, picked at random, until it has 35% of the states, validation 10%. They are the same for
+        every share and seed, so that nothing is tuned on what is tested later. ``seed`` shuffles the other episodes, and
+        training takes exactly the ``share`` asked for, the last of its episodes cut short; a larger share holds every
+        smaller one. Raises ``ValueError`` if there are not enough.
         """
         bounds = [*self.starts.tolist(), len(self)]
-        order = np.random.default_rng(seed).permutation(len(self.starts)).tolist()
+        order = np.random.default_rng(0).permutation(len(self.starts)).tolist()
         parts: list[list[int]] = [[], []]
         for part, size in zip(parts, (TEST, VALIDATION)):
             while order and sum(bounds[e + 1] - bounds[e] for e in part) < size * len(self):
                 part.append(order.pop())
+        np.random.default_rng(seed).shuffle(order)
         pool = [index for e in order for index in range(bounds[e], bounds[e + 1])]
         wanted = round(share * len(self))
         if not 0 < wanted <= len(pool):

@@ -1,7 +1,8 @@
 """Figure 4: distilling Atari policies, with and without Sobolev training, over several training sizes.
 
 Protocol, the same for every method. A teacher's 100,000 states are split by whole episodes into test, validation and a
-training part, of which the first ``share`` is used; a seed fixes the split, the initial weights and the batches. Methods
+training part, of which the first ``share`` is used; a seed fixes the order of the training episodes, the initial weights
+and the batches. Test and validation episodes are the same throughout. Methods
 are tuned a game at a time, at ``tuning_share``, with six trials each: six learning rates for KL alone; three learning
 rates times two strengths for KL + Sobolev and for KL with noise. The trial with the lowest validation KL wins and runs
 again on fresh seeds at each share. KL + full Jacobian takes the numbers tuned for KL + Sobolev, whose objective estimates
