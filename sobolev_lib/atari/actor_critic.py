@@ -21,8 +21,8 @@ class Plan:
     >>> Plan(game="pong", steps=2_000_000).batch             # agent steps between two updates
     1024
 
-    ``epochs`` of minibatches reuse each batch; ``clip`` bounds the policy's probability ratio; ``entropy`` is the bonus
-    that keeps it exploring; ``trace`` is lambda of the generalised advantage estimate. Rewards are clipped to [-1, 1] for
+    ``epochs`` of minibatches reuse each batch; ``clip`` bounds the policy's probability ratio; ``entropy`` is the weight of
+    the bonus that keeps it exploring (with ``final_entropy`` = 0 the policy ends up surer of itself); ``trace`` is lambda of the generalised advantage estimate. Rewards are clipped to [-1, 1] for
     learning, and a lost life ends the return, both as usual; scores are neither.
     """
 
@@ -39,6 +39,7 @@ class Plan:
     trace: float = 0.95
     clip: float = 0.1
     entropy: float = 0.01
+    final_entropy: float = 0.01                            # reached in a straight line, like the learning rate
     value_weight: float = 0.5
     max_norm: float = 0.5
 
@@ -61,7 +62,7 @@ class Progress:
     entropy: list[float] = field(default_factory=list)     # of the policy, nats
     seconds: float = 0.0
     resumed: int = 0                                       # times the run was taken up again
-    replanned: list[int] = field(default_factory=list)     # agent steps at which a plan of another length took over
+    replanned: list[int] = field(default_factory=list)     # agent steps at which another length or final entropy took over
 
 
 class ActorCritic(nn.Module):
@@ -90,7 +91,7 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
     ``checkpoint`` names a file written every two minutes, from which the same call goes on. Weights and optimiser go on
     as they were; the emulators can't be stored, so a resumed run starts new episodes and differs from an uninterrupted
     one. Without an interruption, a run repeats on the same machine and number of threads. After ``stop_after`` seconds
-    the run is left at a checkpoint. A plan of another length goes on from the same file. Raises
+    the run is left at a checkpoint. A plan that differs in length or final entropy goes on from the same file. Raises
     ``ValueError`` if the file belongs to another plan.
 
     Source: section 4.2 trains its teachers by A3C. This is the synchronous form (all games step together, one network),
@@ -109,7 +110,7 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
             raise ValueError(f"checkpoint: {checkpoint} has been trained for {done:,} steps; expected at most the plan's "
                              f"{plan.steps:,}")
         report.resumed += done < plan.steps
-        if saved["steps"] != plan.steps:
+        if done < plan.steps and saved["schedule"] != _schedule(plan):
             report.replanned.append(done)
         generator.set_state(extra["random.actions"])
         games.close()
@@ -120,7 +121,7 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
             report.seconds = earlier + time.perf_counter() - start
             save_checkpoint(Path(checkpoint), model=network, optimizer=optimizer, fingerprint=_mark(plan),
                             tensors={"random.actions": generator.get_state()},
-                            progress={"report": vars(report), "done": done, "steps": plan.steps})
+                            progress={"report": vars(report), "done": done, "schedule": _schedule(plan)})
 
     start = saved_at = time.perf_counter()
     earlier = report.seconds
@@ -130,8 +131,9 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
     while done < plan.steps:
         for group in optimizer.param_groups:
             group["lr"] = plan.lr + (plan.final_lr - plan.lr) * done / plan.steps
+        bonus = plan.entropy + (plan.final_entropy - plan.entropy) * done / plan.steps
         batch, states = _collect(network, games, states, running, finished, plan, generator, device)
-        entropy = _update(network, optimizer, batch, plan, generator)
+        entropy = _update(network, optimizer, batch, plan, bonus, generator)
         done += plan.batch
         bar.update(plan.batch)
         if finished and (not report.steps or done - report.steps[-1] >= 20_000 or done >= plan.steps):
@@ -183,7 +185,7 @@ def _collect(network, games, states, running, finished, plan, generator, device)
     return [tensor.flatten(0, 1).to(device) for tensor in batch], states
 
 
-def _update(network, optimizer, batch, plan, generator) -> float:
+def _update(network, optimizer, batch, plan, bonus, generator) -> float:
     """Some epochs of PPO's clipped update; returns the policy's mean entropy."""
     entropies = []
     for _ in range(plan.epochs):
@@ -195,7 +197,7 @@ def _update(network, optimizer, batch, plan, generator) -> float:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
             gain = torch.minimum(ratio * advantages, ratio.clamp(1 - plan.clip, 1 + plan.clip) * advantages).mean()
             entropy = -(log_pi.exp() * log_pi).sum(1).mean()
-            loss = -gain - plan.entropy * entropy + plan.value_weight * (values - returns).square().mean()
+            loss = -gain - bonus * entropy + plan.value_weight * (values - returns).square().mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), plan.max_norm)
@@ -209,5 +211,9 @@ def sample(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
     return torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
 
 
+def _schedule(plan: Plan) -> list[float]:
+    return [plan.steps, plan.final_entropy]
+
+
 def _mark(plan: Plan) -> str:
-    return repr(replace(plan, steps=0))
+    return repr(replace(plan, steps=0, final_entropy=0.0))

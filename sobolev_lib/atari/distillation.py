@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from tqdm import tqdm
 
-from sobolev_lib.atari.policies import Policy, Student, scaled
+from sobolev_lib.atari.policies import Policy, Student, blocks, scaled
 from sobolev_lib.atari.states import RecordedStates
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import value_and_derivatives
@@ -114,7 +114,7 @@ class _Lessons:
 
     def next(self) -> None:
         index = torch.randint(len(self.train), (self.batch_size,), generator=self.batches)
-        x = scaled(self.states[self.train[index.numpy()]].to(self.device)).contiguous(memory_format=torch.channels_last)
+        x = blocks(self.states[self.train[index.numpy()]].to(self.device))
         self.answers = {}
         if "sobolev" in self.methods:
             targets = self.loss.targets(x, self._log_policy, generator=self.vectors)

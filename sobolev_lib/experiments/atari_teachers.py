@@ -29,7 +29,7 @@ class Config:
 _GPU = {"games": 64, "horizon": 128, "minibatch": 1024, "epochs": 4, "lr": 5e-4, "final_lr": 0.0}
 PRESETS = {
     "quick": Config((Plan("pong", steps=2_048),), episodes=2, ship=False),
-    "cpu": Config((Plan("pong", steps=1_200_000), Plan("breakout", steps=1_000_000),
+    "cpu": Config((Plan("pong", steps=2_000_000, final_entropy=0.0), Plan("breakout", steps=1_000_000),
                    Plan("space_invaders", steps=300_000))),
     "paper": Config(tuple(Plan(game, steps=10_000_000, **_GPU) for game in ("pong", "breakout", "space_invaders"))),
 }
@@ -43,7 +43,7 @@ def units(config: Config) -> list[str]:
 def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
     """Train one teacher (its plan says the seed), ship it, and let it play."""
     plan = next(plan for plan in config.plans if plan.game == unit)
-    mark = hashlib.sha256(repr(replace(plan, steps=0)).encode()).hexdigest()[:8]
+    mark = hashlib.sha256(repr(replace(plan, steps=0, final_entropy=0.0)).encode()).hexdigest()[:8]
     # apart, since a trial's plan is a shorter one of the same kind, and must not be taken for the start of the long one
     kept = records_folder() / ".unfinished" / ("teachers" if config.ship else "trial-teachers")
     teacher, report = train_teacher(plan, checkpoint=kept / f"{unit}-{mark}.safetensors", device=device)

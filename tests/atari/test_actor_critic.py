@@ -203,7 +203,7 @@ def test_one_update_follows_the_gradient_of_the_clipped_objective(changes):
     before = [parameter.detach().clone() for parameter in network.parameters()]
     with torch.no_grad():
         pi = network(batch[0])[0].softmax(1)
-    entropy = actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1.0), batch, plan, seeded(0))
+    entropy = actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1.0), batch, plan, plan.entropy, seeded(0))
     for parameter, old, gradient in zip(network.parameters(), before, expected):
         torch.testing.assert_close(old - parameter.detach(), gradient, rtol=1e-3, atol=1e-5)
     assert entropy == pytest.approx(torch.distributions.Categorical(pi).entropy().mean().item(), rel=1e-4)
@@ -213,7 +213,7 @@ def test_the_gradient_is_bounded():
     network = actor_and_critic()
     plan = replace(PLAN, games=4, horizon=6, epochs=1, minibatch=24, max_norm=0.01)
     before = vector(network)
-    actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1.0), batch_of(network, 24), plan, seeded(0))
+    actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1.0), batch_of(network, 24), plan, plan.entropy, seeded(0))
     assert (vector(network) - before).norm() == pytest.approx(0.01, rel=1e-3)
 
 
@@ -223,7 +223,7 @@ def test_each_epoch_takes_every_row_once_and_in_a_new_order():
     batch = batch_of(network, 20)
     batch[0][:, 0, 0, 0] = torch.arange(20, dtype=torch.uint8)
     network.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0][:, 0, 0, 0].tolist()))
-    actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1e-3), batch, plan, seeded(0))
+    actor_critic._update(network, torch.optim.SGD(network.parameters(), lr=1e-3), batch, plan, plan.entropy, seeded(0))
     assert [len(rows) for rows in seen] == [8, 8, 4] * 3
     orders = [sum(seen[k:k + 3], []) for k in (0, 3, 6)]
     assert all(sorted(order) == list(range(20)) for order in orders)
@@ -286,6 +286,16 @@ def test_the_learning_rate_falls_in_a_straight_line(alley, monkeypatch):
     rates = watch_updates(monkeypatch)
     train()
     assert rates == pytest.approx([1e-3 + (1e-4 - 1e-3) * k / 10 for k in range(10)])
+
+
+def test_the_entropy_bonus_falls_in_a_straight_line_too(alley, monkeypatch):
+    bonuses = []
+    monkeypatch.setattr(actor_critic, "_update", lambda *arguments: bonuses.append(arguments[-2]) or 0.5)
+    train(replace(PLAN, entropy=0.5, final_entropy=0.1))
+    assert bonuses == pytest.approx([0.5 - 0.4 * k / 10 for k in range(10)])
+    bonuses.clear()
+    train()
+    assert bonuses == pytest.approx([PLAN.entropy + (PLAN.final_entropy - PLAN.entropy) * k / 10 for k in range(10)])
 
 
 def test_steps_are_rounded_up_to_whole_batches(alley, monkeypatch):
@@ -374,6 +384,15 @@ def test_a_plan_of_another_length_goes_on_from_the_same_file(alley, monkeypatch,
     assert path.read_bytes() == kept and len(rates) == 8
     again, report = train(checkpoint=path)
     assert torch.equal(vector(again), vector(teacher)) and report.replanned == [48]
+
+
+def test_a_plan_of_another_final_entropy_goes_on_from_the_same_file(alley, tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    train(checkpoint=path, stop_after=0)
+    teacher, report = train(replace(PLAN, final_entropy=0.0), checkpoint=path)
+    assert report.replanned == [24] and report.steps[-1] == 240
+    again, report = train(replace(PLAN, final_entropy=0.005), checkpoint=path)
+    assert torch.equal(vector(again), vector(teacher)) and report.replanned == [24], "nothing was left to replan"
 
 
 def test_a_killed_run_keeps_what_was_saved_every_two_minutes(alley, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ from arcade import Rule, Tiny, recording, tiny
 from sobolev_lib import StochasticSobolevLoss, value_and_projections
 from sobolev_lib.atari import RecordedStates, Run, agreement, distill, distillation, input_gradient, logits_of
 from sobolev_lib.atari.distillation import METHODS
+from sobolev_lib.atari.policies import blocks
 
 ACTIONS, LEVEL, WEIGHT = 4, 0.05, 5.0                     # of noise; of derivatives, so that they count
 
@@ -167,7 +168,7 @@ def test_teacher_and_student_meet_the_same_noisy_states(states, monkeypatch):
     asked, read = watch_inputs(teacher), watch(monkeypatch, RecordedStates, "__getitem__")
     teach([Run("noise", lr=1e-3, strength=LEVEL)], states, teacher, steps=2)
     assert len(asked) == len(shown) == len(read) == 2
-    noises = [noisy - batch / 255 for noisy, (_, batch) in zip(asked, read)]
+    noises = [noisy - blocks(batch) for noisy, (_, batch) in zip(asked, read)]
     for teachers_view, students_view, noise in zip(asked, shown, noises):
         assert torch.equal(teachers_view, students_view)
         assert noise.std().item() == pytest.approx(LEVEL, rel=0.02) and abs(noise.mean()) < 0.001
@@ -178,7 +179,7 @@ def test_levels_of_noise_differ_in_nothing_but_size(states, monkeypatch):
     teacher = tiny(ACTIONS, seed=9)
     asked, read = watch_inputs(teacher), watch(monkeypatch, RecordedStates, "__getitem__")
     teach([Run("noise", lr=1e-3, strength=s) for s in (0.01, 0.04)], states, teacher)
-    small, large = sorted([noisy - read[0][1] / 255 for noisy in asked], key=torch.std)
+    small, large = sorted([noisy - blocks(read[0][1]) for noisy in asked], key=torch.std)
     torch.testing.assert_close(4 * small, large, rtol=0, atol=1e-5)
 
 

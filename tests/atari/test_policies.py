@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from sobolev_lib.atari import Student, Teacher
-from sobolev_lib.atari.policies import scaled
+from sobolev_lib.atari.convolution import Convolution
+from sobolev_lib.atari.policies import blocks, scaled
 
 KINDS = {"teacher": Teacher, "student": Student}
 
@@ -27,7 +28,7 @@ def pixels(n=3, seed=0):
 def test_the_layers_are_those_of_the_paper(kind, convolutions, linear):
     policy = KINDS[kind](6)
     found = [module for module in policy.modules() if list(module.parameters(recurse=False))]
-    assert [type(module) for module in found] == [nn.Conv2d] * len(convolutions) + [nn.Linear] * 2
+    assert [type(module) for module in found] == [Convolution] * len(convolutions) + [nn.Linear] * 2
     assert [(m.out_channels, m.kernel_size[0], m.stride[0]) for m in found[:-2]] == convolutions
     assert [m.out_features for m in found[-2:]] == linear
     # by hand: ReLU between the layers, none after the last
@@ -80,3 +81,21 @@ def test_rows_are_independent():
     policy = Student(4, generator=seeded(0))
     together, alone = policy(pixels()), torch.cat([policy(row.unsqueeze(0)) for row in pixels()])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_are_the_same_pixels_to_a_policy(kind):
+    policy = KINDS[kind](6, generator=seeded(1)).double()
+    x = pixels() / 255.0
+    whole, cut = x.double().requires_grad_(), blocks(x.double()).requires_grad_()
+    assert cut.shape == (3, 64, 21, 21) and sorted(cut.flatten().tolist()) == sorted(whole.flatten().tolist())
+    torch.testing.assert_close(policy(cut), policy(whole))
+    slopes = [torch.autograd.grad(policy(y).log_softmax(1)[:, 2].sum(), y, create_graph=True)[0] for y in (whole, cut)]
+    torch.testing.assert_close(blocks(slopes[0]), slopes[1])
+    seconds = [torch.autograd.grad(slope.flatten(1).norm(dim=1).sum(), list(policy.parameters()), allow_unused=True)
+               for slope in slopes]
+    for ours, theirs in zip(*seconds):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
+    assert any(gradient is not None and gradient.any() for gradient in seconds[0])

@@ -1,0 +1,62 @@
+"""The convolution for double differentiation: PyTorch's own in values and in all derivatives."""
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sobolev_lib.atari.convolution import Convolution, convolve
+
+SIZES = [(9, 3, 2), (10, 4, 2), (11, 4, 2), (8, 3, 1), (7, 2, 3)]     # input, kernel, stride; some leave a margin
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def operands(size, kernel):
+    made = [torch.randn(shape, generator=seeded(k), dtype=torch.float64, requires_grad=True)
+            for k, shape in enumerate([(2, 3, size, size + 1), (4, 3, kernel, kernel), (4,)])]
+    return made
+
+
+@pytest.mark.parametrize("size, kernel, stride", SIZES)
+def test_values_and_both_orders_of_derivatives_are_those_of_conv2d(size, kernel, stride):
+    def derivatives(operation):
+        x, weight, bias = operands(size, kernel)
+        y = operation(x, weight, bias, stride)
+        # a loss that needs the second derivative: the size of the input gradient of something curved
+        slope, = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
+        return y, slope, *torch.autograd.grad((slope**2).sum(), (x, weight, bias))
+
+    for ours, theirs in zip(derivatives(convolve), derivatives(F.conv2d)):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("size, kernel, stride", SIZES[:3])
+def test_numerical_derivatives_agree(size, kernel, stride):
+    x, weight, bias = operands(size, kernel)
+    assert torch.autograd.gradcheck(lambda *a: convolve(*a, stride), (x, weight, bias))
+    assert torch.autograd.gradgradcheck(lambda *a: convolve(*a, stride), (x, weight, bias))
+
+
+def test_many_at_once_under_vmap_and_grad():
+    x = torch.randn(2, 3, 9, 9, generator=seeded(0), dtype=torch.float64)
+    weights = torch.randn(5, 4, 3, 3, 3, generator=seeded(1), dtype=torch.float64)
+    bias = torch.zeros(4, dtype=torch.float64)
+
+    def loss(weight):
+        slope = torch.func.grad(lambda x: convolve(x, weight, bias, 2).sin().sum())(x)
+        return (slope**2).sum()
+
+    together = torch.vmap(torch.func.grad(loss))(weights)
+    for weight, found in zip(weights, together):
+        weight = weight.clone().requires_grad_()
+        points = x.clone().requires_grad_()
+        slope, = torch.autograd.grad(F.conv2d(points, weight, bias, 2).sin().sum(), points, create_graph=True)
+        torch.testing.assert_close(found, torch.autograd.grad((slope**2).sum(), weight)[0])
+
+
+def test_the_module_is_conv2d_in_another_dress():
+    ours, theirs = Convolution(3, 4, 3, 2), torch.nn.Conv2d(3, 4, 3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(2, 3, 9, 9, generator=seeded(2))
+    torch.testing.assert_close(ours(x), theirs(x))
