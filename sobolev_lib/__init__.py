@@ -1,5 +1,5 @@
 """Sobolev Training: neural networks that learn a function's values and its derivatives."""
-from sobolev_lib import atari, functions, models, plotting, widgets
+from sobolev_lib import atari, functions, models, plotting, synthetic_gradients, theory, widgets
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss

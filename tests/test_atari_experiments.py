@@ -13,7 +13,7 @@ from arcade import Tiny, count_games, recording, tiny
 from sobolev_lib import records
 from sobolev_lib.atari import GAMES, Games, Plan, Run, actor_critic, agreement, distillation, envs, load_teacher
 from sobolev_lib.atari import Student, Teacher, record_states, save_teacher, states, teachers
-from sobolev_lib.experiments import atari_distillation, atari_teachers, runner
+from sobolev_lib.experiments import atari_distillation, atari_reasons, atari_teachers, runner
 
 play = importlib.import_module("sobolev_lib.atari.play")  # the package's function hides the module of that name
 PLAN = Plan("pong", steps=100, games=4, horizon=8, epochs=1, minibatch=16)
@@ -122,13 +122,13 @@ def test_a_cell_is_repeatable_and_is_what_distill_gives(folder):
     # by hand: the same student, measured on all that was set aside for its seed
     made, teacher = the_states(), load_teacher("pong")
     train, _, test = made.split(0.1, seed=3)
-    test = atari_distillation._evenly(test, 30)
+    test = states.evenly(test, 30)
     found = next(r for r in cell["runs"] if (r["method"], r["seed"]) == ("sobolev", 3))
     student, = distillation.distill([Run("sobolev", found["lr"], found["strength"], 3)], teacher, made, {3: train},
                                     steps=6, batch_size=5, progress=False)
     measured = agreement(student, distillation.logits_of(teacher, made, test), made, test)
     assert asdict(measured) == {name: found[name] for name in MEASURES}
-    few = atari_distillation._evenly(train, 30)
+    few = states.evenly(train, 30)
     assert found["train_kl"] == agreement(student, distillation.logits_of(teacher, made, few), made, few).kl
 
 
@@ -160,7 +160,7 @@ def test_a_unit_is_a_cell_and_prices_come_first():
 
 
 def test_test_episodes_are_never_trained_on_and_methods_differ_in_nothing_else(monkeypatch):
-    trained, measured, slopes = [watch(monkeypatch, n) for n in ("distill", "agreement", "_gradient_similarity")]
+    trained, measured, slopes = [watch(monkeypatch, n) for n in ("distill", "agreement", "gradient_similarity")]
     made, config = the_states(), replace(TINY, steps=2)
     for share in (0.1, 0.3):
         atari_distillation.run_unit(f"pong/{share}", config, [0, 1], "cpu")
@@ -236,15 +236,15 @@ def test_gradient_similarity_is_a_mean_of_cosines(tmp_path):
         policy(x).log_softmax(1)[torch.arange(255), actions].sum().backward()
         slopes.append(x.grad.flatten(1).double())
     cosines = [float(a @ b / a.norm() / b.norm()) for a, b in zip(*slopes)]
-    found = atari_distillation._gradient_similarity(student, teacher, made, indices)
+    found = distillation.gradient_similarity(student, teacher, made, indices)
     assert found == pytest.approx(np.mean(cosines), abs=1e-5) and abs(found) < 0.9
-    assert atari_distillation._gradient_similarity(teacher, teacher, made, indices) == pytest.approx(1, abs=1e-5)
+    assert distillation.gradient_similarity(teacher, teacher, made, indices) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("n, count, expected", [(10, 3, [0, 4, 9]), (3, 10, [0, 1, 2]), (5, 5, [0, 1, 2, 3, 4]),
                                                 (0, 4, [])])
 def test_states_are_taken_at_equal_distances(n, count, expected):
-    assert atari_distillation._evenly(np.arange(n) + 7, count).tolist() == [index + 7 for index in expected]
+    assert states.evenly(np.arange(n) + 7, count).tolist() == [index + 7 for index in expected]
 
 
 def test_pictures_show_held_out_screens_and_each_policys_own_gradient(tmp_path):
@@ -272,6 +272,53 @@ def test_pictures_show_held_out_screens_and_each_policys_own_gradient(tmp_path):
 def test_a_packed_picture_comes_back():
     codes = np.random.default_rng(0).integers(0, 256, (84, 84), dtype=np.uint8)
     assert np.array_equal(atari_distillation.unpack(atari_distillation.pack(codes)), codes)
+
+
+# --- one change at a time ---------------------------------------------------------------------------------------
+
+REASONS = atari_reasons.Config(
+    game="pong", states=200, recorded_games=3, batch_size=5, base=atari_reasons.Setting(share=0.1, steps=6, lr=2e-3),
+    changes={"as it was": {}, "more": {"steps": 9, "alpha": 0.5}, "other way": {"divergence": "kl_teacher_first"},
+             "mixed": {"projections": 2, "derivative_loss": "mse", "lr": 1e-3}}, test_states=30, curve_points=3)
+
+
+def test_a_change_is_all_that_sets_two_units_apart(monkeypatch):
+    trained = watch_reasons(monkeypatch)
+    record = run(atari_reasons, REASONS, monkeypatch)
+    assert set(record["results"]) == set(REASONS.changes) == set(atari_reasons.units(REASONS))
+    made, base = the_states(), asdict(REASONS.base)
+    for (name, change), ((runs, _, _, train), settings) in zip(REASONS.changes.items(), trained):
+        found = record["results"][name]
+        assert found["setting"] == base | change
+        assert [(r["method"], r["seed"]) for r in found["runs"]] == [(m, s) for s in (0, 1) for m in ("kl", "sobolev")]
+        assert {run.lr for run in runs} == {found["setting"]["lr"]} and settings["steps"] == found["setting"]["steps"]
+        assert {run.strength for run in runs} == {0.0, found["setting"]["alpha"]}
+        assert all(settings[key] == found["setting"][key] for key in ("projections", "derivative_loss", "divergence"))
+        assert all(np.array_equal(train[seed], made.split(0.1, seed=seed)[0]) for seed in (0, 1))
+        assert found["report_steps"][-1] == found["setting"]["steps"]
+        for r in found["runs"]:
+            assert r["kl"] == r["curve"]["kl"][-1] > 0 and -1 <= r["gradient_similarity"] <= 1
+    kl = [record["results"][name]["runs"][0]["kl"] for name in REASONS.changes]
+    assert len(set(kl)) == 4, "every change here but that of the Sobolev term's own settings touches KL alone too"
+
+
+def watch_reasons(monkeypatch):
+    original, calls = atari_reasons.distill, []
+
+    def watched(*args, **kwargs):
+        calls.append((args, kwargs))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(atari_reasons, "distill", watched)
+    return calls
+
+
+def test_each_change_names_a_setting_and_the_first_changes_nothing():
+    for config in atari_reasons.PRESETS.values():
+        (_, first), *rest = config.changes.items()
+        assert first == {} and all(change for _, change in rest)
+        for change in config.changes.values():
+            replace(config.base, **change)
 
 
 # --- the teachers -----------------------------------------------------------------------------------------------

@@ -16,14 +16,17 @@ import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
-           "records", "atari.policies", "atari.actor_critic", "atari.teachers", "atari.distillation", "atari.pictures"]
+           "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
+           "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
+           "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network"]
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record",
-           "losses.ProjectedTargets", *[f"atari.{name}" for name, value in vars(sobolev_lib.atari).items()
-                                        if inspect.isclass(value) or inspect.isfunction(value)]]
+           "losses.ProjectedTargets", "theory.jacobian_asymmetry",
+           *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients)
+             for name, value in vars(package).items() if inspect.isclass(value) or inspect.isfunction(value)]]
 # these take and give no arrays of their own
 WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record", "Plan", "Progress", "train_teacher", "Run",
-                  "Agreement", "save_teacher"}
+                  "Agreement", "save_teacher", "CutReport", "StepReport", "TrainingHistory"}
 
 
 def find(path):
@@ -98,3 +101,12 @@ def test_no_plotting_library_and_no_emulator_is_needed_to_train():
               "'ale_py', 'gymnasium', 'PIL') if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
     root = sobolev_lib.__path__[0] + "/.."
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0
+
+
+def test_modules_of_synthetic_gradients_import_downwards_only():
+    order = ["image_files", "images", "networks", "predictors", "methods", "network", "batches", "training"]
+    for name in order:
+        tree = ast.parse(inspect.getsource(importlib.import_module(f"sobolev_lib.synthetic_gradients.{name}")))
+        used = {node.module.split(".")[2] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                and (node.module or "").startswith("sobolev_lib.synthetic_gradients.")}
+        assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"

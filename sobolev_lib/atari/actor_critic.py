@@ -21,9 +21,10 @@ class Plan:
     >>> Plan(game="pong", steps=2_000_000).batch             # agent steps between two updates
     1024
 
-    ``epochs`` of minibatches reuse each batch; ``clip`` bounds the policy's probability ratio; ``entropy`` is the weight of
-    the bonus that keeps it exploring (with ``final_entropy`` = 0 the policy ends up surer of itself); ``trace`` is lambda of the generalised advantage estimate. Rewards are clipped to [-1, 1] for
-    learning, and a lost life ends the return, both as usual; scores are neither.
+    ``epochs`` of minibatches reuse each batch; ``clip`` bounds the policy's probability ratio; ``entropy`` is the weight
+    of the bonus that keeps it exploring (with ``final_entropy`` = 0 the policy ends up surer of itself); ``trace`` is
+    lambda of the generalised advantage estimate. Rewards are clipped to [-1, 1] for learning, and a lost life ends the
+    return, both as usual; scores are neither.
     """
 
     game: str

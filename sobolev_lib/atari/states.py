@@ -166,3 +166,14 @@ def weights_digest(module: nn.Module) -> str:
     for tensor in module.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def evenly(indices: np.ndarray, count: int) -> np.ndarray:
+    """``count`` of the indices at equal distances; all of them if there are no more.
+
+    >>> evenly(np.arange(100), 5).tolist()
+    [0, 25, 50, 74, 99]
+    """
+    if len(indices) <= count:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, count).round().astype(int)]

@@ -2,11 +2,11 @@
 
 Protocol, the same for every method. A teacher's 100,000 states are split by whole episodes into test, validation and a
 training part, of which the first ``share`` is used; a seed fixes the order of the training episodes, the initial weights
-and the batches. Test and validation episodes are the same throughout. Methods
-are tuned a game at a time, at ``tuning_share``, with six trials each: six learning rates for KL alone; three learning
-rates times two strengths for KL + Sobolev and for KL with noise. The trial with the lowest validation KL wins and runs
-again on fresh seeds at each share. KL + full Jacobian takes the numbers tuned for KL + Sobolev, whose objective estimates
-it: six times the price leaves no room for trials. Students of one seed see the same batches in the same order.
+and the batches. Test and validation episodes are the same throughout. Methods are tuned a game at a time, at
+``tuning_share``, with six trials each: six learning rates for KL alone; three learning rates times two strengths for KL +
+Sobolev and for KL with noise. The trial with the lowest validation KL wins and runs again on fresh seeds at each share (KL
+with noise at ``noise_shares``). KL + full Jacobian takes the numbers tuned for KL + Sobolev, whose objective estimates it:
+its price leaves no room for trials. Students of one seed see the same batches in the same order.
 """
 import base64
 import hashlib
@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sobolev_lib.atari.distillation import METHODS, Run, agreement, distill, input_gradient, logits_of
+from sobolev_lib.atari.distillation import (
+    METHODS, Run, agreement, distill, gradient_similarity, input_gradient, logits_of,
+)
 from sobolev_lib.atari.envs import HEIGHT, WIDTH
 from sobolev_lib.atari.play import play
-from sobolev_lib.atari.states import RecordedStates, cache_folder, record_states, weights_digest
+from sobolev_lib.atari.states import RecordedStates, cache_folder, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher, shipped_weights
 from sobolev_lib.records import write_whole
 from sobolev_lib.widgets.packing import STEPS, deflate, pack_signed
@@ -38,7 +40,8 @@ class Config:
     states: int = 100_000
     recorded_games: int = 16                               # played side by side when states are recorded
     shares: tuple[float, ...] = (0.01, 0.05, 0.2, 0.5)
-    jacobian_cells: tuple[tuple[str, float], ...] = (("breakout", 0.05),)   # where KL + full Jacobian runs too
+    noise_shares: tuple[float, ...] = (0.05,)              # where KL with noise runs too
+    jacobian_cells: tuple[tuple[str, float], ...] = (("breakout", 0.05),)   # and KL + full Jacobian
     steps: int = 500
     batch_size: int = 200
     kl_lrs: tuple[float, ...] = (5e-4, 1e-3, 2e-3, 3e-3, 4.5e-3, 7e-3)
@@ -57,13 +60,15 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(games=("pong",), states=8_000, recorded_games=6, shares=(0.05, 0.15), jacobian_cells=(), steps=150,
-                    batch_size=100, kl_lrs=(3e-3,), lrs=(3e-3,), alphas=(0.3,), noises=(0.01,), tuning_steps=1,
-                    test_states=500, curve_points=6, episodes=1, timing_steps=1, picture_share=0.15, pictures=4),
+    "quick": Config(games=("pong",), states=8_000, recorded_games=6, shares=(0.05, 0.15), noise_shares=(0.05, 0.15),
+                    jacobian_cells=(), steps=150, batch_size=100, kl_lrs=(3e-3,), lrs=(3e-3,), alphas=(0.3,),
+                    noises=(0.01,), tuning_steps=1, test_states=500, curve_points=6, episodes=1, timing_steps=1,
+                    picture_share=0.15, pictures=4),
     "cpu": Config(),
-    "paper": Config(steps=20_000, kl_lrs=(1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 4e-3), lrs=(2e-4, 8e-4, 3e-3),
+    "paper": Config(noise_shares=(0.01, 0.05, 0.2, 0.5),
                     jacobian_cells=tuple((game, share) for game in ("pong", "breakout", "space_invaders")
                                          for share in (0.01, 0.05, 0.2, 0.5)),
+                    steps=20_000, kl_lrs=(1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 4e-3), lrs=(2e-4, 8e-4, 3e-3),
                     tuning_steps=4_000, test_states=20_000, curve_points=25, episodes=30),
 }
 
@@ -82,11 +87,12 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
         return {"teacher": _teacher_facts(teacher, states, config), **_price(teacher, states, config, device)}
     share = float(part)
     tuned = _tuned(game, teacher, states, config, device)
-    runs = [Run(method, tuned[method]["lr"], tuned[method]["strength"], seed) for seed in seeds for method in TUNED]
+    methods = [method for method in TUNED if method != "noise" or share in config.noise_shares]
+    runs = [Run(method, tuned[method]["lr"], tuned[method]["strength"], seed) for seed in seeds for method in methods]
     if (game, share) in config.jacobian_cells:
         runs += [Run("jacobian", tuned["sobolev"]["lr"], tuned["sobolev"]["strength"], seed) for seed in seeds]
     splits = {seed: states.split(share, seed=seed) for seed in seeds}
-    tests = {seed: _evenly(split[2], config.test_states) for seed, split in splits.items()}
+    tests = {seed: evenly(split[2], config.test_states) for seed, split in splits.items()}
     answers = {seed: logits_of(teacher, states, test) for seed, test in tests.items()}
     report = sorted({int(s) for s in np.geomspace(min(20, config.steps), config.steps, config.curve_points)})
     curves = [[] for _ in runs]
@@ -99,11 +105,11 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
                        batch_size=config.batch_size, device=device, report=report, on_report=measure, progress=False)
     results = []
     for run, student, curve in zip(runs, students, curves):
-        few = _evenly(splits[run.seed][0], config.test_states)
+        few = evenly(splits[run.seed][0], config.test_states)
         results.append({
             **asdict(run), **curve[-1],
             "train_kl": agreement(student, logits_of(teacher, states, few), states, few).kl,
-            "gradient_similarity": _gradient_similarity(student, teacher, states, tests[run.seed][::10]),
+            "gradient_similarity": gradient_similarity(student, teacher, states, tests[run.seed][::10]),
             "scores": play(student, game, episodes=config.episodes, seed=20_000),
             "curve": {key: [point[key] for point in curve] for key in curve[0]},
         })
@@ -134,7 +140,7 @@ def _tuned(game, teacher, states: RecordedStates, config: Config, device) -> dic
     if path.exists():
         return json.loads(path.read_text())
     train, validation, _ = states.split(config.tuning_share, seed=config.tuning_seed)
-    validation = _evenly(validation, config.test_states)
+    validation = evenly(validation, config.test_states)
     students = distill(trials, teacher, states, {config.tuning_seed: train}, steps=config.tuning_steps,
                        batch_size=config.batch_size, device=device, progress=False)
     answers = logits_of(teacher, states, validation)
@@ -172,7 +178,7 @@ def _price(teacher, states, config: Config, device) -> dict:
 
 def _teacher_facts(teacher, states: RecordedStates, config: Config) -> dict:
     """How sure the teacher is of itself, and what its episodes were like."""
-    entropy = torch.distributions.Categorical(logits=logits_of(teacher, states, _evenly(np.arange(len(states)),
+    entropy = torch.distributions.Categorical(logits=logits_of(teacher, states, evenly(np.arange(len(states)),
                                                                                       config.test_states))).entropy()
     return {"num_actions": teacher.num_actions, "episodes": len(states.starts),
             "scores": [score for score in states.about["scores"] if score is not None],
@@ -180,22 +186,11 @@ def _teacher_facts(teacher, states: RecordedStates, config: Config) -> dict:
             "mean_entropy": float(entropy.mean())}
 
 
-def _gradient_similarity(student, teacher, states, indices) -> float:
-    """Mean cosine between student's and teacher's gradient of log pi, of the action the teacher prefers."""
-    cosines = []
-    for part in np.array_split(indices, max(1, len(indices) // 100)):
-        few = states[part]
-        actions = logits_of(teacher, states, part).argmax(1)
-        ours, theirs = [input_gradient(policy, few, actions).flatten(1) for policy in (student, teacher)]
-        cosines.append(torch.nn.functional.cosine_similarity(ours, theirs))
-    return float(torch.cat(cosines).mean())
-
-
 def _pictures(policies, states, indices, count) -> list[dict]:
     """Held-out screens, and each policy's gradient on them: of log pi(a), a being what the teacher prefers."""
     # only states on which the teacher has an opinion: elsewhere its gradient has nothing to show
     sure = logits_of(policies["teacher"], states, indices).softmax(1).max(1).values
-    few = _evenly(indices[(sure >= sure.median()).numpy()], count)
+    few = evenly(indices[(sure >= sure.median()).numpy()], count)
     actions = logits_of(policies["teacher"], states, few).argmax(1)
     found = [{"screen": pack(screen), "action": int(action)} for screen, action in zip(states[few][:, -1].numpy(), actions)]
     theirs = input_gradient(policies["teacher"], states[few], actions)
@@ -223,10 +218,3 @@ def unpack(text: str) -> np.ndarray:
 def unpack_gradient(text: str) -> np.ndarray:
     """A recorded gradient, in units of the 99.5th percentile of its size, cut at 1."""
     return (unpack(text).astype(float) - STEPS) / STEPS
-
-
-def _evenly(indices: np.ndarray, count: int) -> np.ndarray:
-    """``count`` of the indices at equal distances; all of them if there are no more."""
-    if len(indices) <= count:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, count).round().astype(int)]

@@ -29,7 +29,7 @@ class Config:
 _GPU = {"games": 64, "horizon": 128, "minibatch": 1024, "epochs": 4, "lr": 5e-4, "final_lr": 0.0}
 PRESETS = {
     "quick": Config((Plan("pong", steps=2_048),), episodes=2, ship=False),
-    "cpu": Config((Plan("pong", steps=2_000_000, final_entropy=0.0), Plan("breakout", steps=1_000_000),
+    "cpu": Config((Plan("pong", steps=2_130_000, final_entropy=0.0), Plan("breakout", steps=1_000_000),
                    Plan("space_invaders", steps=300_000))),
     "paper": Config(tuple(Plan(game, steps=10_000_000, **_GPU) for game in ("pong", "breakout", "space_invaders"))),
 }

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from sobolev_lib.records import PRESETS, load_record, peak_memory_bytes, records_folder, save_record, write_whole
 
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
-               "atari-distillation": "atari_distillation"}
+               "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons"}
 
 
 def find(name: str) -> ModuleType:
