@@ -18,7 +18,7 @@ from sobolev_lib.experiments import atari_distillation, atari_reasons, atari_tea
 play = importlib.import_module("sobolev_lib.atari.play")  # the package's function hides the module of that name
 PLAN = Plan("pong", steps=100, games=4, horizon=8, epochs=1, minibatch=16)
 TINY = atari_distillation.Config(
-    games=("pong",), states=200, recorded_games=3, shares=(0.1, 0.3), jacobian_cells=(("pong", 0.1),), steps=24,
+    games=("pong",), states=200, recorded_games=3, shares=(0.1, 0.3), noise_shares=(0.1, 0.3), jacobian_cells=(("pong", 0.1),), steps=24,
     batch_size=5, kl_lrs=(1e-3, 5e-3), lrs=(2e-3, 1e-2), alphas=(0.1,), noises=(0.02,), tuning_share=0.2, tuning_steps=3,
     test_states=30, curve_points=3, episodes=2, timing_steps=1, picture_share=0.3, pictures=2)
 MEASURES = {"action_error", "kl", "kl_teacher_first"}
@@ -84,7 +84,7 @@ def test_both_run_end_to_end_with_an_emulator_and_whole_networks(folder, monkeyp
     found = record["results"]["breakout"]
     assert found["agent_steps"] == 64 and found["frames"] == 256 and len(found["curve"]["score"]) == 1
     assert load_teacher("breakout").num_actions == 4
-    config = replace(TINY, games=("breakout",), jacobian_cells=(("breakout", 0.3),), shares=(0.3,), kl_lrs=(1e-3,),
+    config = replace(TINY, games=("breakout",), jacobian_cells=(("breakout", 0.3),), shares=(0.3,), noise_shares=(0.3,), kl_lrs=(1e-3,),
                      lrs=(1e-3,), recorded_games=2, steps=2, tuning_steps=1, episodes=1, test_states=10, batch_size=2)
     record = run(atari_distillation, config, monkeypatch, seeds=1)
     assert [run["method"] for run in record["results"]["breakout/0.3"]["runs"]] == ["kl", "sobolev", "noise", "jacobian"]
@@ -112,6 +112,13 @@ def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch):
             method = "sobolev" if found["method"] == "jacobian" else found["method"]
             assert (found["lr"], found["strength"]) == tuple(cell["tuned"][method][key] for key in ("lr", "strength"))
         assert ("pictures" in cell) == (share == "0.3")
+
+
+def test_noise_runs_only_where_it_is_asked_for(folder):
+    config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=())
+    for share, methods in (("0.1", ["kl", "sobolev", "noise"]), ("0.3", ["kl", "sobolev"])):
+        cell = atari_distillation.run_unit(f"pong/{share}", config, [0], "cpu")
+        assert [found["method"] for found in cell["runs"]] == methods and set(cell["tuned"]) == {"kl", "sobolev", "noise"}
 
 
 def test_a_cell_is_repeatable_and_is_what_distill_gives(folder):
@@ -149,6 +156,7 @@ def test_every_tuned_method_gets_the_same_number_of_trials(preset):
 def test_the_papers_preset_runs_the_full_jacobian_everywhere_and_for_longer():
     cpu, paper = [atari_distillation.PRESETS[name] for name in ("cpu", "paper")]
     assert set(paper.jacobian_cells) == {(game, share) for game in paper.games for share in paper.shares}
+    assert paper.noise_shares == paper.shares and set(cpu.noise_shares) <= set(cpu.shares)
     assert paper.steps >= 10 * cpu.steps and paper.tuning_steps >= 10 * cpu.tuning_steps
 
 
