@@ -1,0 +1,99 @@
+"""Several processes train one network: the same steps as one process with all the images, and a resumed run."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from sobolev_lib.synthetic_gradients import __main__ as command
+
+DIGITS = ["--epochs", "1", "--width", "8", "--synthetic-width", "8", "--lr", "0.003"]
+
+
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+       "sobolev_lib.synthetic_gradients"]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def two_processes(*arguments):
+    """Run the command line in two processes; returns what it printed last."""
+    done = subprocess.run([*TWO, *arguments], capture_output=True, text=True, env=ALONE, timeout=250)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def one_process(capsys, *arguments):
+    assert command.main(list(arguments)) == 0
+    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def weights(path):
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.startswith("model.")}
+
+
+@pytest.mark.parametrize("method", ["sobolev", "noprop"])
+def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
+    """Gradients are means over images: two halves make the whole. (A synthetic loss is relative to the size of its own
+    batch's targets, so for it two halves make nearly the whole.)"""
+    arguments = ["--method", method, "--optimizer", "sgd", *DIGITS]
+    paths = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
+    one = one_process(capsys, *arguments, "--batch-size", "180", "--checkpoint", str(paths[0]))
+    two = two_processes(*arguments, "--batch-size", "90", "--checkpoint", str(paths[1]))
+    assert one["steps"] == two["steps"] == 8 and one["test_accuracy"] == pytest.approx(two["test_accuracy"], abs=0.02)
+    tolerance = dict(rtol=0.05, atol=5e-3) if method == "sobolev" else dict(rtol=1e-3, atol=1e-5)
+    for (name, ours), theirs in zip(weights(paths[0]).items(), weights(paths[1]).values()):
+        torch.testing.assert_close(ours, theirs, msg=name, **tolerance)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the processes to kill through /proc")
+def test_a_killed_pair_of_processes_goes_on_from_its_checkpoint(tmp_path):
+    path = tmp_path / "run.safetensors"
+    arguments = ["--method", "sobolev", "--batch-size", "180", *DIGITS, "--epochs", "2"]
+    whole = two_processes(*arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
+    process = subprocess.Popen([*TWO, *arguments, "--checkpoint", str(path)], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env=ALONE)
+    while not path.exists():
+        assert process.poll() is None, "ended before it wrote a checkpoint"
+    for entry in Path("/proc").glob("[0-9]*"):             # torchrun and both of its workers
+        with contextlib.suppress(OSError):
+            if str(path) in (entry / "cmdline").read_text():
+                os.kill(int(entry.name), signal.SIGKILL)
+    process.wait()
+    resumed = two_processes(*arguments, "--checkpoint", str(path))
+    assert resumed["test_loss"] == whole["test_loss"] and resumed["steps"] == whole["steps"]
+
+
+def test_a_folder_in_imagenets_layout_is_streamed(tmp_path, monkeypatch, capsys):
+    datasets = pytest.importorskip("datasets")
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for split, count in (("train", 24), ("validation", 10)):
+        pictures = [image.fromarray(rng.integers(0, 255, (40 + k % 3, 48, 3), dtype=np.uint8)) for k in range(count)]
+        features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(num_classes=4))
+        datasets.Dataset.from_dict({"image": pictures, "label": [k % 4 for k in range(count)]}, features=features) \
+            .to_parquet(str(folder / f"{split}-00000.parquet"))
+    monkeypatch.setenv("SOBOLEV_DATA", str(tmp_path))
+    found = one_process(capsys, "--data", "tiny", "--stream", "--size", "32", "--network", "resnet50", "--width", "8", "--cuts",
+                        "layer3", "--method", "sobolev", "--synthetic-width", "4", "--batch-size", "8", "--epochs", "1",
+                        "--optimizer", "sgd", "--lr", "0.1", "--bfloat16", "--accumulate", "3")
+    assert found["steps"] == 1 and 0 <= found["test_accuracy"] <= found["test_top5"] <= 1
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--cuts", "block9"], "cuts: expected names of children"), (["--data", "no-such-set"], "no-such-set"),
+    (["--network", "resnet50"], "expected small_conv for grey images"), (["--batch-size", "5000"], "batch_size: expected"),
+])
+def test_what_does_not_fit_is_said_in_one_line(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert command.main(arguments) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,119 @@
+"""Parts in processes of their own: backpropagation in a pipeline is backpropagation; decoupled parts don't wait."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from parts import network, stripes
+from torch.nn import functional as F
+
+from sobolev_lib.synthetic_gradients import InMemory
+from sobolev_lib.synthetic_gradients.processes import train_part
+
+SCRIPT = Path(__file__).parents[1] / "parts.py"
+
+
+def start(folder, method, cuts=("block2",), world=2, **options):
+    """One process a part, without torchrun: it would end the others itself when one dies."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = json.dumps({"method": method, "cuts": list(cuts), "folder": str(folder), **options})
+    return [subprocess.Popen([sys.executable, str(SCRIPT), options], stderr=subprocess.PIPE, text=True, env={
+        **os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1"}) for rank in range(world)]
+
+
+def finish(processes):
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert all(process.returncode == 0 for process in processes), "\n".join(errors)
+
+
+def reports(folder, world=2):
+    return [json.loads((folder / f"report{rank}.json").read_text()) for rank in range(world)]
+
+
+def trained(folder, world=2):
+    return [torch.load(folder / f"part{rank}.pt") for rank in range(world)]
+
+
+@pytest.mark.parametrize("cuts, microbatches", [(["block1", "block3"], 2)])
+def test_a_pipeline_takes_the_steps_of_backpropagation(tmp_path, cuts, microbatches):
+    world = len(cuts) + 1
+    finish(start(tmp_path, "backprop", cuts, world, steps=6, microbatches=microbatches))
+    model = network("backprop", cuts)
+    optimizer, losses = torch.optim.Adam(model.network_parameters(), lr=3e-3), []
+    for _, (x, y) in zip(range(6), InMemory(stripes(), 20)(0)):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    for part, found in zip(model.modules_between_cuts, trained(tmp_path, world)):
+        for ours, theirs in zip(part.state_dict().values(), found.values()):
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+    assert reports(tmp_path, world)[-1]["loss"] == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("method, cuts", [("critic", ["block1", "block3"])])
+def test_decoupled_parts_learn(tmp_path, method, cuts):
+    world = len(cuts) + 1
+    finish(start(tmp_path, method, cuts, world, steps=60))
+    found = reports(tmp_path, world)
+    loss = found[-1]["loss"]
+    assert len(loss) == 60 and sum(loss[-5:]) < sum(loss[:5]) / 2
+    for rank, report in enumerate(found):
+        assert report["changed"] == [rank == k for k in range(world)], "a process trains its own part and no other"
+        assert 0 < report["busy"] <= 1 and report["part"] == rank + 1
+        kinds = {what for what, *_ in report["work"]}
+        assert kinds == ({"forward", "backward"} if rank == world - 1 else {"forward", "backward", "synthetic gradient"})
+
+
+def test_a_decoupled_part_does_not_wait_and_stays_within_its_bound(tmp_path):
+    finish(start(tmp_path, "sobolev", steps=12, staleness=3, asleep=3))
+    below = reports(tmp_path)[0]
+    begins, ends = [{(what, step): moment for what, step, *moments in below["work"] for moment in moments[k:k + 1]}
+                    for k in (0, 1)]
+    # while the part above sleeps, three updates are made, and no fourth is begun before an answer has come
+    assert ends["backward", 3] < begins["synthetic gradient", 1] < begins["forward", 4]
+    for step in range(4, 13):
+        assert begins["forward", step] > begins["synthetic gradient", step - 3], "more than 3 batches ahead"
+    learned = [step for what, step, *_ in below["work"] if what == "synthetic gradient"]
+    assert learned == list(range(1, 13)), "every answer is learned from, once and in order"
+
+
+def test_without_propagation_only_the_last_part_learns(tmp_path):
+    finish(start(tmp_path, "noprop", steps=10))
+    assert [report["changed"][k] for k, report in enumerate(reports(tmp_path))] == [False, True]
+
+
+def test_when_a_part_dies_the_others_say_so_and_the_run_goes_on_from_its_checkpoint(tmp_path):
+    kept = tmp_path / "checkpoints"
+    options = dict(steps=3_000, checkpoint=str(kept), checkpoint_every=20)
+    processes = start(tmp_path, "sobolev", **options)
+    while len(list(kept.glob("part*.safetensors"))) < 4:
+        assert all(process.poll() is None for process in processes), processes[0].communicate()[1]
+        time.sleep(0.05)
+    os.kill(processes[1].pid, signal.SIGKILL)
+    died = time.monotonic()
+    error = processes[0].communicate(timeout=60)[1]
+    assert time.monotonic() - died < 35
+    assert processes[0].returncode != 0 and "PartLost: part 1 of 2: a neighbour is gone" in error
+    assert f"the last checkpoint is in {kept}" in error
+    processes[1].communicate()
+    steps = [max(int(path.stem.split("-")[1]) for path in kept.glob(f"part{rank}-*")) for rank in (0, 1)]
+    finish(start(tmp_path, "sobolev", **{**options, "steps": min(steps) + 40}))
+    report = reports(tmp_path)[1]
+    assert len(report["loss"]) == 40, "it did not begin where it had been"
+    assert sum(report["loss"][:5]) / 5 < 0.5, "what had been learned is gone"
+
+
+def test_parts_and_processes_must_be_as_many():
+    with pytest.raises(ValueError, match="one process for each of 2 parts, got no process group"):
+        train_part(network("sobolev", ["block2"]), InMemory(stripes(), 20), steps=1)
