@@ -87,12 +87,16 @@ def test_modules_import_downwards_only():
         assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
 
 
-def test_modules_of_atari_import_downwards_only():
-    order = ["envs", "convolution", "policies", "actor_critic", "play", "states", "teachers", "distillation"]
+@pytest.mark.parametrize("package, order", [
+    ("atari", ["envs", "convolution", "policies", "actor_critic", "play", "states", "teachers", "distillation"]),
+    ("synthetic_gradients", ["image_files", "images", "networks", "predictors", "methods", "network", "batches", "training",
+                             "processes"]),
+])
+def test_modules_of_a_package_import_downwards_only(package, order):
     for name in order:
-        tree = ast.parse(inspect.getsource(importlib.import_module(f"sobolev_lib.atari.{name}")))
+        tree = ast.parse(inspect.getsource(importlib.import_module(f"sobolev_lib.{package}.{name}")))
         used = {node.module.split(".")[2] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-                and (node.module or "").startswith("sobolev_lib.atari.")}
+                and (node.module or "").startswith(f"sobolev_lib.{package}.")}
         assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
 
 
@@ -101,12 +105,3 @@ def test_no_plotting_library_and_no_emulator_is_needed_to_train():
               "'ale_py', 'gymnasium', 'PIL') if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
     root = sobolev_lib.__path__[0] + "/.."
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0
-
-
-def test_modules_of_synthetic_gradients_import_downwards_only():
-    order = ["image_files", "images", "networks", "predictors", "methods", "network", "batches", "training"]
-    for name in order:
-        tree = ast.parse(inspect.getsource(importlib.import_module(f"sobolev_lib.synthetic_gradients.{name}")))
-        used = {node.module.split(".")[2] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-                and (node.module or "").startswith("sobolev_lib.synthetic_gradients.")}
-        assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
