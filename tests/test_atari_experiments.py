@@ -345,10 +345,10 @@ def test_a_record_of_the_teachers_is_of_the_weights_that_were_written(folder, mo
     assert {len(curve) for curve in found["curve"].values()} == {len(found["curve"]["steps"])}
     assert record["config"]["plans"] == [asdict(PLAN)]
     shipped = load_teacher("pong")
-    (policy, settings), = scored
-    assert torch.equal(policy.head.weight, shipped.head.weight)
+    assert all(torch.equal(policy.head.weight, shipped.head.weight) for policy, _ in scored)
+    assert [settings["greedy"] for _, settings in scored] == [False, True] and len(found["greedy_scores"]) == 7
     assert (folder / "weights" / "pong.safetensors").read_bytes() != before
-    assert settings["seed"] not in range(PLAN.seed, PLAN.seed + 1000), "scored on the episodes it was trained on"
+    assert all(settings["seed"] not in range(PLAN.seed, PLAN.seed + 1000) for _, settings in scored), "scored on the episodes it was trained on"
 
 
 def test_a_trial_run_does_not_touch_the_shipped_weights(folder, monkeypatch):

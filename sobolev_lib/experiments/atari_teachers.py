@@ -2,8 +2,9 @@
 
 A teacher is trained by advantage actor-critic with PPO's clipped update (see ``sobolev_lib.atari.actor_critic``) for a
 fixed number of steps. Its weights are rounded to float16 and shipped with the library; the scores are those of the
-shipped weights, over whole unclipped episodes after random no-ops, with actions drawn from the policy. The paper trained
-its teachers by A3C.
+shipped weights, over whole unclipped episodes after random no-ops: with actions drawn from the policy, and once more with
+the most probable action (``greedy_scores``; an episode ends after 108,000 frames at the latest). The paper trained its
+teachers by A3C.
 """
 import hashlib
 import statistics
@@ -49,13 +50,14 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
     teacher, report = train_teacher(plan, checkpoint=kept / f"{unit}-{mark}.safetensors", device=device)
     path = (shipped_weights() if config.ship else kept) / f"{unit}.safetensors"
     save_teacher(teacher, unit, path)
-    scores = play(load_teacher(unit, path), unit, episodes=config.episodes, seed=10_000)
+    scores, greedy_scores = [play(load_teacher(unit, path), unit, episodes=config.episodes, seed=10_000, greedy=greedy)
+                             for greedy in (False, True)]
     steps = -(-plan.steps // plan.batch) * plan.batch      # training ends with a whole batch
     return {
         "agent_steps": steps, "frames": ACTION_REPEAT * steps,
         "train_seconds": report.seconds, "resumed": report.resumed, "replanned": report.replanned,
         "curve": {"steps": report.steps, "score": report.scores, "entropy": report.entropy},
-        "scores": scores, "mean_score": statistics.mean(scores),
+        "scores": scores, "mean_score": statistics.mean(scores), "greedy_scores": greedy_scores,
     }
 
 

@@ -7,6 +7,7 @@ most, and what several processes (``torchrun``) or machines on one file system s
 import ast
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import shutil
@@ -20,7 +21,9 @@ from tqdm import tqdm
 from sobolev_lib.records import PRESETS, load_record, peak_memory_bytes, records_folder, save_record, write_whole
 
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
-               "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons"}
+               "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
+               "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
+               "synthetic-gradients-imagenet": "synthetic_gradients_imagenet"}
 
 
 def find(name: str) -> ModuleType:
@@ -30,13 +33,17 @@ def find(name: str) -> ModuleType:
 
 
 def code_hash(experiment: ModuleType) -> str:
-    """Hash of what the experiment's file does: docstrings and comments don't count."""
-    tree = ast.parse(Path(experiment.__file__).read_text())
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    """Hash of what the experiment's file does, and of the file its ``run_unit`` comes from: docstrings and comments don't
+    count."""
+    files, dumps = {experiment.__file__: None, inspect.getsourcefile(experiment.run_unit): None}, []
+    for file in files:
+        tree = ast.parse(Path(file).read_text())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                del body[0]
+        dumps.append(ast.dump(tree))
+    return hashlib.sha256("".join(dumps).encode()).hexdigest()[:16]
 
 
 def state(name: str, preset: str) -> str:

@@ -5,8 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sobolev_lib.data import SobolevData
-from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.synthetic_gradients.predictors import ClassPredictor, GradientPredictor
 
 
@@ -54,15 +52,16 @@ class Direct(nn.Module):
                                            generator=generator)
 
     def gradient(self, h: Tensor, y: Tensor) -> Tensor:
-        """Synthetic gradient of each row's own loss, (N, *shape)."""
+        """Synthetic gradient of each row's own loss, (N, *shape), as a function of h."""
         return self.predictor(h, y)
 
-    def value(self, h: Tensor, y: Tensor) -> None:
-        """No loss is predicted."""
+    def predict(self, h: Tensor, y: Tensor) -> tuple[None, Tensor]:
+        """No loss, and the synthetic gradient (N, *shape), to be learned from."""
+        return None, self.predictor(h, y)
 
-    def loss(self, h: Tensor, y: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    def loss(self, predicted: tuple[None, Tensor], value: Tensor, gradient: Tensor) -> Tensor:
         """Squared error of the predicted gradient, relative to the target's mean square."""
-        return F.mse_loss(self.predictor(h, y), gradient, reduction="sum") / _sum_of_squares(gradient)
+        return _relative_error(predicted[1], gradient)
 
 
 class Sobolev(nn.Module):
@@ -90,19 +89,21 @@ class Sobolev(nn.Module):
         return F.cross_entropy(self.predictor(h), y, reduction="none")
 
     def gradient(self, h: Tensor, y: Tensor) -> Tensor:
-        """Synthetic gradient of each row's own loss, (N, *shape): the derivative of ``value``."""
+        """Synthetic gradient of each row's own loss, (N, *shape), as a function of h: the derivative of ``value``."""
+        return torch.func.grad(lambda h: self.value(h, y).sum())(h)
+
+    def predict(self, h: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The predicted losses (N,) and the synthetic gradient (N, *shape), to be learned from; one pass for both."""
         with torch.enable_grad():
             h = h.detach().requires_grad_()
-            return torch.autograd.grad(self.value(h, y).sum(), h)[0]
+            value = self.value(h, y)
+            gradient, = torch.autograd.grad(value.sum(), h, retain_graph=True, create_graph=self.weights[1] > 0)
+        return value, gradient
 
-    def loss(self, h: Tensor, y: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    def loss(self, predicted: tuple[Tensor, Tensor], value: Tensor, gradient: Tensor) -> Tensor:
         """Squared error of the predicted loss, plus that of its derivative relative to the target's mean square."""
-        order = int(self.weights[1] > 0)
-        terms = SobolevLoss(order).terms(lambda h: self.value(h, y), SobolevData._unchecked(h, value, gradient))
-        total = self.weights[0] * terms[0]
-        if order:
-            total = total + self.weights[1] * terms[1] * len(h) / _sum_of_squares(gradient)
-        return total
+        total = self.weights[0] * F.mse_loss(predicted[0], value)
+        return total + self.weights[1] * _relative_error(predicted[1], gradient) if self.weights[1] > 0 else total
 
 
 class Critic(Sobolev):
@@ -132,6 +133,7 @@ class VFBN(Sobolev):
 METHODS = {"backprop": Backprop, "noprop": Noprop, "direct": Direct, "vfbn": VFBN, "critic": Critic, "sobolev": Sobolev}
 
 
-def _sum_of_squares(gradient: Tensor) -> Tensor:
-    total = gradient.square().sum()
-    return torch.where(total > 0, total, 1.0)   # nothing to compare with: the plain error
+def _relative_error(predicted: Tensor, gradient: Tensor) -> Tensor:
+    size = gradient.square().sum()
+    # a target of nothing but zeros leaves the plain error
+    return F.mse_loss(predicted, gradient, reduction="sum") / torch.where(size > 0, size, 1.0)

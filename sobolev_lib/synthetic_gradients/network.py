@@ -110,18 +110,19 @@ class DecoupledNetwork(nn.Module):
         reports = []
         for k in reversed(range(len(self.cuts))):
             synthetic, h = self.synthetic[k], outside[k].detach()
-            passed = self._passed(synthetic, h, y, true[k] if true else None)
+            predicted, passed = None, true[k] if synthetic.passes and true else None
             if synthetic.predicts:
+                predicted, gradient = synthetic.predict(h, y)
+                passed = gradient.detach()
                 if self.targets == "true":
                     value, target = losses.detach(), true[k]
-                synthetic_loss = synthetic_loss + synthetic.loss(h, y, value, target)
+                synthetic_loss = synthetic_loss + synthetic.loss((predicted, gradient), value, target)
             if diagnose:
-                reports.insert(0, _compare(synthetic, h, y, passed, true[k], losses.detach()))
+                reports.insert(0, _compare(passed, predicted, true[k], losses.detach()))
             if passed is not None:
                 surrogate = surrogate + (outside[k] * passed).sum() / len(x)
             if self.targets == "bootstrapped" and synthetic.predicts and k > 0:
                 target, = torch.autograd.grad(outside[k], inside[k], passed, retain_graph=True)
-                predicted = synthetic.value(h, y)
                 value = losses.detach() if predicted is None else predicted.detach()
         loss = losses.mean()
         report = StepReport(loss.detach(), (outside[-1].argmax(1) == y).float().mean(),
@@ -170,11 +171,6 @@ class DecoupledNetwork(nn.Module):
             gradients.insert(0, above)
         return gradients
 
-    def _passed(self, synthetic, h, y, true) -> Tensor | None:
-        if synthetic.predicts:
-            return synthetic.gradient(h, y).detach()
-        return true if synthetic.passes else None
-
 
 def check_labels(y: Tensor, x: Tensor, num_classes: int) -> None:
     """Raise ``ValueError`` unless ``y`` holds one class number a row."""
@@ -185,10 +181,9 @@ def check_labels(y: Tensor, x: Tensor, num_classes: int) -> None:
 
 
 @torch.no_grad()
-def _compare(synthetic, h, y, passed, true, losses) -> CutReport:
+def _compare(passed, predicted, true, losses) -> CutReport:
     ours = torch.zeros_like(true) if passed is None else passed
     ours, theirs = ours.flatten(1), true.flatten(1)
-    predicted = synthetic.value(h, y) if synthetic.predicts else None
     size = theirs.square().sum().clamp_min(torch.finfo(theirs.dtype).tiny)
     return CutReport(
         cosine=F.cosine_similarity(ours, theirs).mean(),

@@ -14,8 +14,8 @@ class ClassPredictor(nn.Module):
     torch.Size([4, 10])
 
     ``shape`` is (D,) for flat activations or (C, H, W) for maps. One hidden layer of ``width`` units, or two 3 x 3
-    convolutions of ``width`` channels and an average over places. There is no batch normalisation, so each row's
-    gradient is its own. The last layer starts at zero: at first every class is equally probable, and the gradient zero.
+    convolutions of ``width`` channels, each halving height and width, and averages over the four quarters of what is
+    left: a small version of the network above. There is no batch normalisation, so each row's gradient is its own. The last layer starts at zero: at first every class is equally probable, and the gradient zero.
     Source: section 4.3, the class predictor p.
     """
 
@@ -23,12 +23,15 @@ class ClassPredictor(nn.Module):
                  generator: torch.Generator | None = None):
         super().__init__()
         if len(shape) == 1:
-            layers = [_linear(shape[0], width, generator), nn.ReLU()]
+            layers, places = [_linear(shape[0], width, generator), nn.ReLU()], 1
         else:
-            layers = [_convolution(shape[0], width, generator), nn.ReLU(), _convolution(width, width, generator), nn.ReLU(),
-                      nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+            pooled = [min(2, -(-side // 4)) for side in shape[1:]]
+            layers = [_convolution(shape[0], width, generator, stride=2), nn.ReLU(),
+                      _convolution(width, width, generator, stride=2), nn.ReLU(),
+                      nn.AdaptiveAvgPool2d(pooled), nn.Flatten()]
+            places = math.prod(pooled)
         self.features = nn.Sequential(*layers)
-        self.head = _zero(nn.utils.skip_init(nn.Linear, width, num_classes))
+        self.head = _zero(nn.utils.skip_init(nn.Linear, width * places, num_classes))
 
     def forward(self, h: Tensor) -> Tensor:
         return self.head(self.features(h))
@@ -68,8 +71,8 @@ def _linear(inputs: int, outputs: int, generator) -> nn.Linear:
     return _he(nn.utils.skip_init(nn.Linear, inputs, outputs), generator)
 
 
-def _convolution(inputs: int, outputs: int, generator) -> nn.Conv2d:
-    return _he(nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1), generator)
+def _convolution(inputs: int, outputs: int, generator, stride: int = 1) -> nn.Conv2d:
+    return _he(nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, stride, padding=1), generator)
 
 
 @torch.no_grad()

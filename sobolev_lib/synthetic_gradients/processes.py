@@ -195,10 +195,8 @@ class _Part:
             self.waiting.append((step, h.detach(), y))
             value = None
             if self.synthetic.predicts:
-                h.backward(self.synthetic.gradient(h.detach(), y) / len(y))
-                if self.rank > 0:
-                    with torch.no_grad():
-                        value = self.synthetic.value(h.detach(), y)
+                value, gradient = self.synthetic.predict(h.detach(), y)
+                h.backward(gradient.detach() / len(y))
         self.optimizers[0].step()
         if self.rank > 0:
             gradient = torch.zeros_like(inside) if inside.grad is None else inside.grad * len(y)
@@ -214,7 +212,8 @@ class _Part:
             return
         begin = time.perf_counter()
         self.optimizers[1].zero_grad(set_to_none=True)
-        self.synthetic.loss(h, y, answer[:, -1], answer[:, :-1].reshape(h.shape)).backward()
+        predicted = self.synthetic.predict(h, y)
+        self.synthetic.loss(predicted, answer[:, -1], answer[:, :-1].reshape(h.shape)).backward()
         self.optimizers[1].step()
         self._timed("synthetic gradient", step, begin)
 

@@ -60,6 +60,7 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
           optimizer: str = "adam", weight_decay: float = 0.0,
           test: Callable[[], Iterable[tuple[Tensor, Tensor]]] | None = None,
           report_every: int = 50, test_every: int | None = None, bfloat16: bool = False, accumulate: int = 1,
+          warmup: int = 0, synthetic_steps: int = 1, clip: float | None = None,
           checkpoint: str | Path | None = None, fingerprint: str = "", progress: bool = True) -> TrainingHistory:
     """Train a decoupled network in place; returns the ``TrainingHistory``.
 
@@ -68,8 +69,11 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
 
     ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd" with Nesterov
     momentum) moves the network; the synthetic gradients always have an Adam of their own, with ``synthetic_lr``. Both
-    learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches, every ``test_every`` steps. ``accumulate`` batches make a step. ``bfloat16`` runs both passes in
-    that precision. Where ``torch.distributed`` is initialised, every process works on its own batches and gradients are
+    learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches, every ``test_every`` steps.
+    ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision. Three ways to help synthetic
+    gradients along: the first ``warmup`` steps leave the network as it is; ``synthetic_steps`` updates of the synthetic
+    gradients, each on batches of its own, for one of the network; ``clip``, the largest norm of the network's whole
+    gradient. Where ``torch.distributed`` is initialised, every process works on its own batches and gradients are
     averaged. ``checkpoint`` names a file written at each test; the same call goes on from it. ``fingerprint`` says what
     else makes a run this run (data, seeds): a file with another one is refused with a ``ValueError``.
     """
@@ -81,7 +85,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     if model.synthetic_parameters():
         optimizers.append(torch.optim.Adam(model.synthetic_parameters(), lr=synthetic_lr))
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(each, steps) for each in optimizers]
-    mark = f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {accumulate}"
+    mark = (f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {accumulate} {warmup} "
+            f"{synthetic_steps} {clip}")
     history, first = TrainingHistory(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         _, saved = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark)
@@ -96,22 +101,27 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
                                             find_unused_parameters=model.method == "noprop")
     leads = not parallel or dist.get_rank() == 0
     start, earlier = time.perf_counter(), history.seconds
-    stream = iter(batches(first * accumulate))
+    stream = iter(batches(first * synthetic_steps * accumulate))
     model.train()
     bar = tqdm(total=steps, initial=first, disable=not progress or not leads, desc=model.method)
     for step in range(first + 1, steps + 1):
         noted = step % report_every == 0 or step == steps
-        for each in optimizers:
-            each.zero_grad(set_to_none=True)
-        for turn in range(accumulate):
-            x, y = next(stream)
-            waits = parallel and turn < accumulate - 1     # gradients are averaged once a step
-            with objective.no_sync() if waits else contextlib.nullcontext(), \
-                    torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):
-                loss, report = objective(x.to(place), y.to(place), noted and turn == accumulate - 1)
-            (loss / accumulate).backward()
-        for each, schedule in zip(optimizers, schedules):
-            each.step()
+        for update in range(1, synthetic_steps + 1):
+            for each in optimizers:
+                each.zero_grad(set_to_none=True)
+            for turn in range(1, accumulate + 1):
+                x, y = next(stream)
+                with objective.no_sync() if parallel and turn < accumulate else contextlib.nullcontext(), \
+                        torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):  # gradients are averaged once an update
+                    loss, report = objective(x.to(place), y.to(place), noted and turn == accumulate)
+                (loss / accumulate).backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.network_parameters(), clip)
+            if step <= warmup or update < synthetic_steps:
+                optimizers[0].zero_grad(set_to_none=True)      # nothing to step by: the network stays as it is
+            for each in optimizers:
+                each.step()
+        for schedule in schedules:
             schedule.step()
         if noted:
             history.note(step, report)

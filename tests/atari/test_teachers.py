@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from sobolev_lib.atari import GAMES, Games, Teacher, envs, load_teacher, play, save_teacher, teachers
+from sobolev_lib.records import load_record
 
 
 def seeded(seed):
@@ -112,3 +113,32 @@ def test_a_shipped_teacher_beats_chance_in_a_short_game(game, monkeypatch):
     ours = play(teacher, game, episodes=2, seed=500)
     chance = play(tiny(teacher.num_actions, sure=1.0), game, episodes=2, seed=500)
     assert np.mean(ours) > np.mean(chance), (ours, chance)
+
+
+def recorded(game):
+    return load_record("atari-teachers")["results"][game]
+
+
+def is_as_recorded(scores, game):
+    """Whether the mean is at least the recorded one, less three standard errors of both."""
+    before = recorded(game)["scores"]
+    error = np.std(before, ddof=1) * (1 / len(scores) + 1 / len(before)) ** 0.5
+    return np.mean(scores) > np.mean(before) - 3 * error
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_a_shipped_teacher_plays_as_recorded(game):
+    scores = play(load_teacher(game), game, episodes=3, seed=30_000)
+    assert is_as_recorded(scores, game), scores
+    assert not is_as_recorded([-21 if game == "pong" else 0] * 3, game), "a test that can't fail"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("greedy", [False, True])
+@pytest.mark.parametrize("game", GAMES)
+def test_a_shipped_teacher_plays_as_recorded_over_thirty_episodes(game, greedy):
+    scores = play(load_teacher(game), game, episodes=30, seed=10_000, greedy=greedy)
+    before = recorded(game)["greedy_scores" if greedy else "scores"]
+    error = np.std(before, ddof=1) * (2 / 30) ** 0.5
+    assert abs(np.mean(scores) - np.mean(before)) <= max(3 * error, 0.5)
