@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from sobolev_lib import records
-from sobolev_lib.experiments import runner, synthetic_gradients_cifar10, synthetic_gradients_imagenet, table_1
+from sobolev_lib.experiments import (
+    decoupled_parts, runner, synthetic_gradients_bootstrapping, synthetic_gradients_cifar10, synthetic_gradients_imagenet, table_1,
+)
 from sobolev_lib.experiments.table_1 import Config
 from sobolev_lib.synthetic_gradients import training
 
@@ -161,3 +163,52 @@ def test_on_digits_the_order_is_the_papers():
              for unit in table_1.units(config) if "direct" not in unit and "vfbn" not in unit}
     assert min(found["3/critic/true"]) > max(found["3/noprop"]) and min(found["3/sobolev/true"]) > max(found["3/noprop"])
     assert sum(found["3/sobolev/true"]) / 3 > sum(found["backprop"]) / 3 - 0.03
+
+
+# --- one change at a time ---------------------------------------------------------------------------------------
+
+def test_each_change_changes_one_thing_and_reaches_training(folder, monkeypatch):
+    seen, original = [], table_1.train
+
+    def train(model, batches, **options):
+        seen.append({"method": model.method, "targets": model.targets, **options})
+        return original(model, batches, **options)
+
+    monkeypatch.setattr(table_1, "train", train)
+    small = replace(TINY, cuts=(("block2",),), epochs=2, resumable=False)
+    config = replace(synthetic_gradients_bootstrapping.PRESETS["cpu"], table=small)
+    monkeypatch.setitem(synthetic_gradients_bootstrapping.PRESETS, "quick", config)
+    record = json.loads(runner.run("synthetic-gradients-bootstrapping", "quick", 1, "cpu", progress=False).read_text())
+    assert list(record["results"]) == list(config.changes)
+    asked = {key: [options[key] for options in seen if options["method"] == "sobolev"]
+             for key in ("targets", "lr", "synthetic_lr", "steps", "warmup", "synthetic_steps", "clip")}
+    assert asked == {
+        "targets": ["bootstrapped", "true", *["bootstrapped"] * 6], "lr": [*[3e-3] * 3, 1e-3, *[3e-3] * 4],
+        "synthetic_lr": [1e-3, 1e-3, 3e-3, *[1e-3] * 5], "steps": [*[10] * 7, 30], "warmup": [*[0] * 4, 1, 0, 0, 0],
+        "synthetic_steps": [*[1] * 6, 3, 1], "clip": [*[None] * 5, 0.5, None, None]}
+    for change, found in record["results"].items():
+        assert [run["method"] for run in found["runs"]] == ["noprop", "critic", "sobolev"]
+        assert all(len(run["cosine"]) == 1 and 0 <= run["test_accuracy"] <= 1 for run in found["runs"])
+    for config in synthetic_gradients_bootstrapping.PRESETS.values():
+        first, *others = config.changes.values()
+        assert first == {} and all(len(change) == 1 for change in others)
+
+
+# --- parts in processes -----------------------------------------------------------------------------------------
+
+def test_decoupled_parts_are_timed_in_turns_and_trained_to_their_end(folder, monkeypatch):
+    small = replace(decoupled_parts.PRESETS["quick"], steps=30, timed_steps=5)
+    monkeypatch.setitem(decoupled_parts.PRESETS, "quick", small)
+    record = json.loads(runner.run("decoupled-parts", "quick", 1, "cpu", progress=False).read_text())
+    speed = record["results"]["speed"]
+    assert list(speed) == list(decoupled_parts.WAYS)
+    for way, (method, processes, _) in decoupled_parts.WAYS.items():
+        found = speed[way]
+        assert len(found["images_per_second"]) == 1 and found["images_per_second"][0] > 0
+        assert len(found["busy"][0]) == processes and all(0 < share <= 1 for share in found["busy"][0])
+        assert {part for part, *_ in found["work"]} == (set() if processes == 1 else {1, 2})
+        assert all(begin <= end for *_, begin, end in found["work"])
+    accuracy = {unit: result["test_accuracy"][0] for unit, result in record["results"].items() if unit != "speed"}
+    assert len(accuracy) == 4 and min(accuracy.values()) > 0.3, "ten classes: a tenth is chance"
+    alone, pipeline = [accuracy[f"accuracy/{way}"] for way in ("backprop, one thread", "backprop, pipeline of two processes")]
+    assert abs(alone - pipeline) < 0.05, "a pipeline takes the steps of backpropagation"

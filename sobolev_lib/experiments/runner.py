@@ -23,7 +23,9 @@ from sobolev_lib.records import PRESETS, load_record, peak_memory_bytes, records
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
                "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
-               "synthetic-gradients-imagenet": "synthetic_gradients_imagenet"}
+               "synthetic-gradients-imagenet": "synthetic_gradients_imagenet",
+               "synthetic-gradients-bootstrapping": "synthetic_gradients_bootstrapping",
+               "decoupled-parts": "decoupled_parts"}
 
 
 def find(name: str) -> ModuleType:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sobolev_lib.synthetic_gradients.methods import METHODS
+from sobolev_lib.theory import jacobian_asymmetry
 
 TARGETS = ("true", "bootstrapped")
 
@@ -20,13 +21,16 @@ class CutReport:
     tensor(0.4132)
 
     ``cosine`` between synthetic and true gradient, ``norm_ratio`` of synthetic to true, ``gradient_error`` (squared,
-    relative to the true gradient's square), ``loss_error`` (absolute, in nats; None if no loss is predicted).
+    relative to the true gradient's square), ``loss_error`` (absolute, in nats; None if no loss is predicted),
+    ``asymmetry`` of the field's Jacobian, which a gradient field hasn't (``theory.jacobian_asymmetry``, estimated on a few
+    rows; None if nothing is predicted).
     """
 
     cosine: Tensor
     norm_ratio: Tensor
     gradient_error: Tensor
     loss_error: Tensor | None
+    asymmetry: Tensor | None
 
 
 @dataclass
@@ -118,7 +122,10 @@ class DecoupledNetwork(nn.Module):
                     value, target = losses.detach(), true[k]
                 synthetic_loss = synthetic_loss + synthetic.loss((predicted, gradient), value, target)
             if diagnose:
-                reports.insert(0, _compare(passed, predicted, true[k], losses.detach()))
+                report = _compare(passed, predicted, true[k], losses.detach())
+                if synthetic.predicts:
+                    report.asymmetry = _asymmetry(synthetic, h, y)
+                reports.insert(0, report)
             if passed is not None:
                 surrogate = surrogate + (outside[k] * passed).sum() / len(x)
             if self.targets == "bootstrapped" and synthetic.predicts and k > 0:
@@ -189,5 +196,13 @@ def _compare(passed, predicted, true, losses) -> CutReport:
         cosine=F.cosine_similarity(ours, theirs).mean(),
         norm_ratio=(ours.square().sum() / size).sqrt(),
         gradient_error=(ours - theirs).square().sum() / size,
-        loss_error=None if predicted is None else (predicted - losses).abs().mean(),
+        loss_error=None if predicted is None else (predicted - losses).abs().mean(), asymmetry=None,
     )
+
+
+def _asymmetry(synthetic, h: Tensor, y: Tensor, rows: int = 8, probes: int = 4) -> Tensor:
+    """Of the synthetic gradient as a function of h, with the same probes at every step."""
+    h, y = h[:rows].to(next(synthetic.parameters()).dtype), y[:rows]     # autocast may have made h bfloat16
+    with torch.autocast(h.device.type, enabled=False):
+        return jacobian_asymmetry(lambda h: synthetic.gradient(h, y), h, probes=probes,
+                                  generator=torch.Generator().manual_seed(0)).mean().detach()

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SLOPE = 0.1                                                # of the leaky ReLUs: plain ones died, and passed nothing any more
+
 
 class ClassPredictor(nn.Module):
     """p(h): predicts the class from activations (N, *shape), as logits (N, num_classes).
@@ -23,11 +25,11 @@ class ClassPredictor(nn.Module):
                  generator: torch.Generator | None = None):
         super().__init__()
         if len(shape) == 1:
-            layers, places = [_linear(shape[0], width, generator), nn.ReLU()], 1
+            layers, places = [_linear(shape[0], width, generator), nn.LeakyReLU(SLOPE)], 1
         else:
             pooled = [min(2, -(-side // 4)) for side in shape[1:]]
-            layers = [_convolution(shape[0], width, generator, stride=2), nn.ReLU(),
-                      _convolution(width, width, generator, stride=2), nn.ReLU(),
+            layers = [_convolution(shape[0], width, generator, stride=2), nn.LeakyReLU(SLOPE),
+                      _convolution(width, width, generator, stride=2), nn.LeakyReLU(SLOPE),
                       nn.AdaptiveAvgPool2d(pooled), nn.Flatten()]
             places = math.prod(pooled)
         self.features = nn.Sequential(*layers)
@@ -64,7 +66,7 @@ class GradientPredictor(nn.Module):
             x = torch.cat([h, label], dim=1)
         else:
             x = h
-        return self.last(F.relu(self.second(F.relu(self.first(x)))))
+        return self.last(F.leaky_relu(self.second(F.leaky_relu(self.first(x), SLOPE)), SLOPE))
 
 
 def _linear(inputs: int, outputs: int, generator) -> nn.Linear:

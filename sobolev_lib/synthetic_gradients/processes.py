@@ -69,7 +69,8 @@ def train_part(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: flo
     goes on from the last step that all parts have; batches that were on their way are dropped. Returns this part's
     history; the part's weights are those in ``model``, the other parts' stay at their start.
 
-    Raises ``PartLost`` within 30 seconds if a neighbour is gone, ``ValueError`` if processes and parts differ in number.
+    Raises ``PartLost`` within 30 seconds if a neighbour is gone, ``ValueError`` if processes and parts differ in number, or
+    if microbatches do not divide a batch.
     """
     parts = model.modules_between_cuts
     if not dist.is_initialized() or dist.get_world_size() != len(parts):
@@ -121,6 +122,8 @@ class _Part:
 
     def connect(self, x: Tensor, y: Tensor, steps: int) -> None:
         """Learn the messages' shapes, and begin to listen on both sides."""
+        if self.method == "backprop" and len(x) % self.microbatches:
+            raise ValueError(f"microbatches: expected a divisor of the batch size {len(x)}, got {self.microbatches}")
         self.expected = steps * (self.microbatches if self.method == "backprop" else 1)
         shapes, h = [], x[: len(x) // (self.microbatches if self.method == "backprop" else 1)]
         with torch.no_grad():

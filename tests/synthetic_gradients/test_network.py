@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from sobolev_lib.synthetic_gradients import METHODS, DecoupledNetwork
 from sobolev_lib.synthetic_gradients.methods import VFBN, Critic, Direct, Sobolev
+from sobolev_lib.theory import jacobian_asymmetry
 
 PREDICTING = ("direct", "vfbn", "critic", "sobolev")
 CUTS = [[], ["one"], ["three"], ["one", "two"], ["one", "two", "three"]]
@@ -183,6 +184,19 @@ def test_bootstrapping_needs_no_truth_and_diagnosing_changes_nothing():
         assert len(report.cuts) == (3 if diagnose else 0)
     for with_report, without in zip(*found):
         torch.testing.assert_close(with_report, without)
+
+
+@pytest.mark.parametrize("method", ["direct", "sobolev", "noprop"])
+def test_the_report_says_how_far_a_field_is_from_a_gradient(method):
+    model, (x, y) = cut(method), batch(4)
+    report = model.objective(x, y)[1]
+    for k, (h, found) in enumerate(zip(hidden(model, x), report.cuts)):
+        if method == "noprop":
+            assert found.asymmetry is None
+            continue
+        exact = jacobian_asymmetry(lambda h: model.synthetic[k].gradient(h, y), h).mean()
+        assert (exact < 1e-6) == (method == "sobolev")
+        torch.testing.assert_close(found.asymmetry, exact.detach(), rtol=0.3, atol=1e-6)
 
 
 def test_rows_learn_from_their_own_loss_whatever_the_batch():

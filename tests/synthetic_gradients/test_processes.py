@@ -117,3 +117,10 @@ def test_when_a_part_dies_the_others_say_so_and_the_run_goes_on_from_its_checkpo
 def test_parts_and_processes_must_be_as_many():
     with pytest.raises(ValueError, match="one process for each of 2 parts, got no process group"):
         train_part(network("sobolev", ["block2"]), InMemory(stripes(), 20), steps=1)
+
+
+def test_microbatches_must_divide_a_batch(tmp_path):
+    processes = start(tmp_path, "backprop", steps=1, microbatches=3)
+    for process in processes:
+        assert "microbatches: expected a divisor of the batch size 20, got 3" in process.communicate(timeout=60)[1]
+        assert process.returncode != 0

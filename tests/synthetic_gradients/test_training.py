@@ -102,7 +102,7 @@ def test_a_run_learns_and_its_history_says_so():
         evaluate(model, InMemory(data, 10).test())
     assert len(history.cuts) == 2
     for found in history.cuts:
-        assert set(found) == {"cosine", "norm_ratio", "gradient_error", "loss_error"}
+        assert set(found) == {"cosine", "norm_ratio", "gradient_error", "loss_error", "asymmetry"}
         assert all(len(values) == 3 and all(map(math.isfinite, values)) for values in found.values())
 
 

@@ -1,0 +1,130 @@
+"""Section 4.3 on a clock: a network in two processes, with and without update locking.
+
+The same network, batches and optimiser in each way to train: backpropagation in one process with one thread and with two;
+backpropagation through a pipeline of two processes; two decoupled processes, whose lower part moves by a synthetic
+gradient. Speeds are taken in turns, round after round, so that all see the same machine. Accuracies are of whole runs.
+"""
+import datetime
+import json
+import socket
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
+
+from sobolev_lib.experiments import table_1
+from sobolev_lib.synthetic_gradients import InMemory, evaluate, train
+from sobolev_lib.synthetic_gradients.processes import train_part
+
+NAME = "decoupled-parts"
+SHOWS = "Section 4.3, decoupled processes"
+# name -> (method, processes, threads of each)
+WAYS = {
+    "backprop, one thread": ("backprop", 1, 1),
+    "backprop, two threads": ("backprop", 1, 2),
+    "backprop, pipeline of two processes": ("backprop", 2, 1),
+    "critic, two processes": ("critic", 2, 1),
+    "sobolev, two processes": ("sobolev", 2, 1),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    table: table_1.Config                                  # network, data, batches; one cut
+    lr: float
+    synthetic_lr: float
+    steps: int
+    timed_steps: int
+    rounds: int = 3
+    staleness: int = 4
+    microbatches: int = 4
+
+
+def _config(data: str, width: int, cut: str, **numbers) -> Config:
+    options = {key: numbers.pop(key) for key in ("image_size", "train_images", "batch_size", "validation_images")}
+    table = table_1.Config(data, "small_conv", width=width, cuts=((cut,),), lrs=(numbers["lr"],),
+                           synthetic_lrs=(numbers["synthetic_lr"],), epochs=1, tuning_epochs=1, **options)
+    return Config(table, **numbers)
+
+
+PRESETS = {
+    "quick": _config("digits", 8, "block2", image_size=None, train_images=None, batch_size=40, validation_images=0, lr=2e-3,
+                     synthetic_lr=2e-3, steps=60, timed_steps=20, rounds=1),
+    "cpu": _config("cifar10", 32, "block2", image_size=32, train_images=None, batch_size=100, validation_images=2_000, lr=3e-3,
+                   synthetic_lr=1e-3, steps=1_500, timed_steps=60),
+}
+
+
+def units(config: Config) -> list[str]:
+    """The clock for all ways together, then a whole run for each way that leads elsewhere than backpropagation."""
+    return ["speed", *[f"accuracy/{way}" for way in WAYS if way != "backprop, two threads"]]
+
+
+def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+    """Time all ways in turns, or train one of them to its end."""
+    if unit == "speed":
+        rounds = [{way: _run(way, config, config.timed_steps, seeds[0]) for way in WAYS} for _ in range(config.rounds)]
+        return {way: {
+            "images_per_second": [config.timed_steps * config.table.batch_size / each[way]["seconds"] for each in rounds],
+            "busy": [each[way]["busy"] for each in rounds],
+            "work": rounds[-1][way]["work"],
+        } for way in WAYS}
+    way = unit.removeprefix("accuracy/")
+    runs = [_run(way, config, config.steps, seed) for seed in seeds]
+    return {"test_accuracy": [run["test_accuracy"] for run in runs], "seconds": [run["seconds"] for run in runs]}
+
+
+def describe(config: Config) -> dict:
+    """What the record says of the run."""
+    return {**asdict(config), "ways": {way: list(settings) for way, settings in WAYS.items()}}
+
+
+def _run(way: str, config: Config, steps: int, seed: int) -> dict:
+    method, processes, threads = WAYS[way]
+    images, _ = table_1.images_of(config.table)
+    if processes == 1:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+        batches = InMemory(images, config.table.batch_size, seed=seed)
+        # a cut costs nothing to backpropagation; without diagnosis this is the plain step
+        seconds = train(model, batches, steps=steps, lr=config.lr, report_every=steps, progress=False).seconds
+        torch.set_num_threads(before)
+        return {"seconds": seconds, "busy": [1.0], "work": [], "test_accuracy": evaluate(model, batches.test())[1]}
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        mp.spawn(_part, (folder, port, processes, threads, config, images, method, steps, seed), nprocs=processes)
+        reports = [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(processes)]
+        model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+        for rank, part in enumerate(model.modules_between_cuts):
+            part.load_state_dict(load_file(Path(folder) / f"{rank}.safetensors"))
+    accuracy = evaluate(model, InMemory(images, config.table.batch_size, seed=seed).test())[1]
+    middle = range(steps // 2, steps // 2 + 8)             # what the picture shows
+    work = [[report["part"], what, step, begin, end] for report in reports for what, step, begin, end in report["work"]
+            if step in middle]
+    return {"seconds": max(report["seconds"] for report in reports), "busy": [report["busy"] for report in reports],
+            "work": work, "test_accuracy": accuracy}
+
+
+def _part(rank: int, folder: str, port: int, processes: int, threads: int, config: Config, images, method: str, steps: int,
+          seed: int) -> None:
+    """One process: its part is trained, and left in ``folder`` with a report."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes,
+                            timeout=datetime.timedelta(seconds=60))
+    model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+    history = train_part(model, InMemory(images, config.table.batch_size, seed=seed), steps=steps, lr=config.lr,
+                         synthetic_lr=config.synthetic_lr, staleness=config.staleness, microbatches=config.microbatches,
+                         progress=False)
+    save_file({name: tensor.contiguous() for name, tensor in model.modules_between_cuts[rank].state_dict().items()},
+              Path(folder) / f"{rank}.safetensors")
+    (Path(folder) / f"{rank}.json").write_text(json.dumps({"part": history.part, "work": history.work, "busy": history.busy,
+                                                           "seconds": history.seconds}))
+    dist.destroy_process_group()
