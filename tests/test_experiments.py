@@ -1,4 +1,5 @@
 """Experiments resume, share work between processes, notice stale records; the seven-functions protocol is fair."""
+import importlib.util
 import json
 import math
 import os
@@ -140,17 +141,19 @@ def test_status_knows_missing_recorded_and_stale(folder, monkeypatch):
     assert runner.state(NAME, "quick") == "recorded"
 
 
-def test_the_code_hash_sees_code_and_not_comments(tmp_path):
-    class Module:
-        __file__ = str(tmp_path / "module.py")
+def test_the_code_hash_sees_code_and_neither_comments_nor_presets(tmp_path):
+    def hashed(text):
+        path = tmp_path / "module.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location("module", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return runner.code_hash(module)
 
-    hashes = []
-    for text in ('"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 1  # one\n',
-                 '"""Other doc."""\n\n\ndef f(x):\n    """Other."""\n    # two\n    return x + 1\n',
-                 '"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 2  # one\n'):
-        (tmp_path / "module.py").write_text(text)
-        hashes.append(runner.code_hash(Module))
-    assert hashes[0] == hashes[1] != hashes[2]
+    first = hashed('"""Doc."""\nPRESETS = {}\ndef run_unit(x):\n    """Doc."""\n    return x + 1  # one\n')
+    assert first == hashed('"""Other doc."""\n\n\ndef run_unit(x):\n    """Other."""\n    # two\n    return x + 1\n'
+                           'PRESETS = {"quick": 3}\n')
+    assert first != hashed('"""Doc."""\nPRESETS = {}\ndef run_unit(x):\n    """Doc."""\n    return x + 2  # one\n')
 
 
 # --- the command line -------------------------------------------------------------------------------------------

@@ -35,11 +35,15 @@ def find(name: str) -> ModuleType:
 
 
 def code_hash(experiment: ModuleType) -> str:
-    """Hash of what the experiment's file does, and of the file its ``run_unit`` comes from: docstrings and comments don't
-    count."""
+    """Hash of what the experiment's file does, and of the file its ``run_unit`` comes from.
+
+    Docstrings and comments don't count, nor do PRESETS: a record holds its own config, which ``state`` compares.
+    """
     files, dumps = {experiment.__file__: None, inspect.getsourcefile(experiment.run_unit): None}, []
     for file in files:
         tree = ast.parse(Path(file).read_text())
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+                                                        and node.targets[0].id == "PRESETS")]
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
