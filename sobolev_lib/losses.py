@@ -29,7 +29,9 @@ def _norm(prediction: Tensor, target: Tensor) -> Tensor:
     # where prediction and target agree exactly, vector_norm's gradient is 0, not NaN
     difference = prediction - target
     # over all axes of a point at once: a reshape would copy what lies channels last
-    return torch.linalg.vector_norm(difference, dim=tuple(range(1, difference.ndim))) if difference.ndim > 1 else difference.abs()
+    if difference.ndim == 1:
+        return difference.abs()
+    return torch.linalg.vector_norm(difference, dim=tuple(range(1, difference.ndim)))
 
 
 LOSSES: dict[str, PointLoss] = {

@@ -18,7 +18,8 @@ import sobolev_lib.records
 MODULES = ["functions", "data", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
            "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
-           "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network"]
+           "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
+           "synthetic_gradients.pictures"]
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record",
            "losses.ProjectedTargets", "theory.jacobian_asymmetry",

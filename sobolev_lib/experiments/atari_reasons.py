@@ -70,7 +70,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
     splits = {seed: states.split(setting.share, seed=seed) for seed in seeds}
     test = evenly(splits[seeds[0]][2], config.test_states)  # the same episodes for every seed
     answers = logits_of(teacher, states, test)
-    runs = [Run(method, setting.lr, alpha, seed) for seed in seeds for method, alpha in (("kl", 0.0), ("sobolev", setting.alpha))]
+    runs = [Run(method, setting.lr, alpha, seed) for seed in seeds
+            for method, alpha in (("kl", 0.0), ("sobolev", setting.alpha))]
     report = sorted({int(step) for step in np.geomspace(min(20, setting.steps), setting.steps, config.curve_points)})
     curves = [[] for _ in runs]
 

@@ -7,8 +7,9 @@ SHOWS = "Table 1, CIFAR-10"
 
 PRESETS = {
     # scikit-learn's digits, and a network so narrow that random lower parts hurt; one choice each, so nothing is tuned
-    "quick": Config("digits", "small_conv", width=8, cuts=(("block2", "block3", "block4"),), lrs=(2e-3,), synthetic_lrs=(2e-3,),
-                    epochs=8, tuning_epochs=1, batch_size=50, validation_images=0, targets=("true",), resumable=False),
+    "quick": Config("digits", "small_conv", width=8, cuts=(("block2", "block3", "block4"),), lrs=(2e-3,),
+                    synthetic_lrs=(2e-3,), epochs=8, tuning_epochs=1, batch_size=50, validation_images=0, targets=("true",),
+                    resumable=False),
     # sized for two cores: a quarter of the pixels, half of the images
     "cpu": Config("cifar10", "small_conv", width=16, cuts=(("block1", "block2", "block3"),), lrs=(1e-3, 3e-3, 1e-2),
                   synthetic_lrs=(3e-4, 1e-3, 3e-3), epochs=6, tuning_epochs=2, image_size=16, train_images=24_000),

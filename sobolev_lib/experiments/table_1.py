@@ -70,7 +70,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
     runs = []
     for seed in seeds:
         checkpoint = kept / f"{seed}.safetensors" if config.resumable else None
-        model, history = fit(config, images, cuts, method, targets, tuned["lr"], tuned["synthetic_lr"], seed, device, checkpoint)
+        model, history = fit(config, images, cuts, method, targets, tuned["lr"], tuned["synthetic_lr"], seed, device,
+                             checkpoint)
         runs.append({
             "seed": seed, "test_accuracy": history.test_accuracy[-1], "test_top5": history.test_top5[-1],
             "test_loss": history.test_loss[-1], "train_accuracy": history.accuracy[-1], "seconds": history.seconds,

@@ -58,7 +58,8 @@ class Streamed:
 
     >>> batches = Streamed("imagenet", 256, size=224, workers=8)                               # doctest: +SKIP
 
-    Yields images (N, 3, size, size) float32 and labels (N,). Crops and flips are ``image_stream``'s. ``mean`` and ``std`` are ImageNet's usual ones.
+    Yields images (N, 3, size, size) float32 and labels (N,). Crops and flips are ``image_stream``'s. ``mean``
+    and ``std`` are ImageNet's usual ones.
     """
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -168,7 +168,8 @@ class DecoupledNetwork(nn.Module):
         return inside, outside
 
     def _needs_truth(self, diagnose: bool) -> bool:
-        return bool(self.cuts) and (diagnose or self.method == "backprop" or self.targets == "true" and self.method != "noprop")
+        learns_from_it = self.method == "backprop" or self.targets == "true" and self.method != "noprop"
+        return bool(self.cuts) and (diagnose or learns_from_it)
 
     def _true_gradients(self, losses, inside, outside) -> list[Tensor]:
         gradients, above = [], torch.autograd.grad(losses.sum(), inside[-1], retain_graph=True)[0]

@@ -77,18 +77,21 @@ class Timeline:
             texts.append(f'<rect x="{left}" y="{y + 2}" width="12" height="12" fill="{COLOURS[what]}"/>'
                          f'<text x="{left + 17}" y="{y + 13}">{what} ({LETTERS[what]})</text>')
             left += 40 + 8 * len(what)
-        texts.append(f'<text x="{WIDTH - 2}" y="{y + 13}" text-anchor="end">time{f", {self.unit}" if self.unit else ""} →</text>')
+        unit = f", {html.escape(self.unit)}" if self.unit else ""
+        texts.append(f'<text x="{WIDTH - 2}" y="{y + 13}" text-anchor="end">time{unit} →</text>')
         height, move = y + 22, f"{name}-move"
         return (
-            f'<figure style="margin:0;overflow-x:auto"><style>@keyframes {name} {{from {{transform:scaleX(0)}} to {{transform:none}}}}'
+            '<figure style="margin:0;overflow-x:auto"><style>'
+            f'@keyframes {name} {{from {{transform:scaleX(0)}} to {{transform:none}}}}'
             f'@keyframes {move} {{from {{transform:none}} to {{transform:translateX({WIDTH - LEFT - 4}px)}}}}'
             f'.{name} {{transform-origin:{LEFT}px 0;animation:{name} {self.seconds}s linear infinite}}'
             f'.{move} {{animation:{move} {self.seconds}s linear infinite}}'
             f'@media (prefers-reduced-motion: reduce) {{.{name} {{animation:none}} .{move} {{display:none}}}}</style>'
             f'<svg role="img" aria-label="{html.escape(self.alt, quote=True)}" viewBox="0 0 {WIDTH} {height}" '
-            f'style="width:100%;min-width:24rem;max-width:60rem" font-size="11" font-family="sans-serif" fill="currentColor">'
-            f'<defs><clipPath id="{name}"><rect class="{name}" x="{LEFT}" y="0" width="{WIDTH - LEFT}" height="{height}"/>'
-            f'</clipPath><g id="{name}-bars">{"".join(bars)}</g></defs>{"".join(texts)}'
+            'style="width:100%;min-width:24rem;max-width:60rem" font-size="11" font-family="sans-serif" fill="currentColor">'
+            f'<defs><clipPath id="{name}">'
+            f'<rect class="{name}" x="{LEFT}" y="0" width="{WIDTH - LEFT}" height="{height}"/></clipPath>'
+            f'<g id="{name}-bars">{"".join(bars)}</g></defs>{"".join(texts)}'
             f'<use href="#{name}-bars" opacity="0.3"/><g clip-path="url(#{name})"><use href="#{name}-bars"/></g>'
             f'<line class="{move}" x1="{LEFT}" x2="{LEFT}" y1="20" y2="{y}" stroke="currentColor"/></svg></figure>')
 
@@ -130,7 +133,8 @@ class Diagram:
         if self.method == "noprop":
             drawn.append(f'<path d="M52 74 l10 12 m0 -12 l-10 12" stroke="{gradient}" stroke-width="2"/>')
         if self.method == "direct":
-            drawn += [_box(120, 44, "SG"), _node(120, 96, "g", ring=True), _arrow(47, 76, 100, 50, name), _arrow(120, 53, 120, 83, name),
+            drawn += [_box(120, 44, "SG"), _node(120, 96, "g", ring=True), _arrow(47, 76, 100, 50, name),
+                      _arrow(120, 53, 120, 83, name),
                       f'<path d="M108 98 L50 84" {back} marker-end="url(#{name}-back)"/>', _label(148, 26, "y"),
                       _arrow(144, 30, 130, 36, name)]
         if self.method in ("vfbn", "critic", "sobolev"):
@@ -141,10 +145,12 @@ class Diagram:
                       f'<path d="M144 34 C158 60 158 80 146 100" fill="none" {back} marker-end="url(#{name}-back)"/>',
                       f'<path d="M97 106 L50 87" {back} marker-end="url(#{name}-back)"/>']
         heads = "".join(
-            f'<marker id="{name}{suffix}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
-            f'<path d="M0 0 L8 4 L0 8 z" fill="{colour}"/></marker>' for suffix, colour in (("", "currentColor"), ("-back", gradient)))
-        return (f'<svg role="img" aria-label="{html.escape(self.alt, quote=True)}" viewBox="0 0 164 134" width="164" height="134" '
-                f'font-size="11" font-family="sans-serif" fill="currentColor"><defs>{heads}</defs>{"".join(drawn)}</svg>')
+            f'<marker id="{name}{suffix}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" '
+            f'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="{colour}"/></marker>'
+            for suffix, colour in (("", "currentColor"), ("-back", gradient)))
+        return (f'<svg role="img" aria-label="{html.escape(self.alt, quote=True)}" viewBox="0 0 164 134" width="164" '
+                'height="134" font-size="11" font-family="sans-serif" fill="currentColor">'
+                f'<defs>{heads}</defs>{"".join(drawn)}</svg>')
 
 
 def _label(x, y, text) -> str:
@@ -159,8 +165,9 @@ def _box(x, y, text) -> str:
 def _node(x, y, text, ring=False, wide=10) -> str:
     drawn = f'<ellipse cx="{x}" cy="{y}" rx="{wide}" ry="10" fill="none" stroke="currentColor"/>'
     if ring:
-        drawn = (f'<ellipse cx="{x}" cy="{y}" rx="{wide}" ry="10" fill="{COLOURS["synthetic gradient"]}" fill-opacity="0.3" '
-                 f'stroke="currentColor"/><ellipse cx="{x}" cy="{y}" rx="{wide + 3}" ry="13" fill="none" stroke="currentColor"/>')
+        drawn = (f'<ellipse cx="{x}" cy="{y}" rx="{wide}" ry="10" fill="{COLOURS["synthetic gradient"]}" '
+                 f'fill-opacity="0.3" stroke="currentColor"/>'
+                 f'<ellipse cx="{x}" cy="{y}" rx="{wide + 3}" ry="13" fill="none" stroke="currentColor"/>')
     return drawn + _label(x, y + 4, text)
 
 

@@ -17,7 +17,8 @@ class ClassPredictor(nn.Module):
 
     ``shape`` is (D,) for flat activations or (C, H, W) for maps. One hidden layer of ``width`` units, or two 3 x 3
     convolutions of ``width`` channels, each halving height and width, and averages over the four quarters of what is
-    left: a small version of the network above. There is no batch normalisation, so each row's gradient is its own. The last layer starts at zero: at first every class is equally probable, and the gradient zero.
+    left: a small version of the network above. There is no batch normalisation, so each row's gradient is its own.
+    The last layer starts at zero: at first every class is equally probable, and the gradient zero.
     Source: section 4.3, the class predictor p.
     """
 

@@ -67,8 +67,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     >>> images = load_images("digits")                                                         # doctest: +SKIP
     >>> history = train(model, InMemory(images, batch_size=50), steps=300)                     # doctest: +SKIP
 
-    ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd" with Nesterov
-    momentum) moves the network; the synthetic gradients always have an Adam of their own, with ``synthetic_lr``. Both
+    ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd" with
+    Nesterov momentum) moves the network; the synthetic gradients always have an Adam of their own, with ``synthetic_lr``. Both
     learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches, every ``test_every`` steps.
     ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision. Three ways to help synthetic
     gradients along: the first ``warmup`` steps leave the network as it is; ``synthetic_steps`` updates of the synthetic
@@ -85,8 +85,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     if model.synthetic_parameters():
         optimizers.append(torch.optim.Adam(model.synthetic_parameters(), lr=synthetic_lr))
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(each, steps) for each in optimizers]
-    mark = (f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {accumulate} {warmup} "
-            f"{synthetic_steps} {clip}")
+    mark = (f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} "
+            f"{accumulate} {warmup} {synthetic_steps} {clip}")
     history, first = TrainingHistory(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         _, saved = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark)
