@@ -122,10 +122,8 @@ class DecoupledNetwork(nn.Module):
                     value, target = losses.detach(), true[k]
                 synthetic_loss = synthetic_loss + synthetic.loss((predicted, gradient), value, target)
             if diagnose:
-                report = _compare(passed, predicted, true[k], losses.detach())
-                if synthetic.predicts:
-                    report.asymmetry = _asymmetry(synthetic, h, y)
-                reports.insert(0, report)
+                asymmetry = _asymmetry(synthetic, h, y) if synthetic.predicts else None
+                reports.insert(0, _compare(passed, predicted, true[k], losses.detach(), asymmetry))
             if passed is not None:
                 surrogate = surrogate + (outside[k] * passed).sum() / len(x)
             if self.targets == "bootstrapped" and synthetic.predicts and k > 0:
@@ -189,7 +187,7 @@ def check_labels(y: Tensor, x: Tensor, num_classes: int) -> None:
 
 
 @torch.no_grad()
-def _compare(passed, predicted, true, losses) -> CutReport:
+def _compare(passed, predicted, true, losses, asymmetry) -> CutReport:
     ours = torch.zeros_like(true) if passed is None else passed
     ours, theirs = ours.flatten(1), true.flatten(1)
     size = theirs.square().sum().clamp_min(torch.finfo(theirs.dtype).tiny)
@@ -197,7 +195,7 @@ def _compare(passed, predicted, true, losses) -> CutReport:
         cosine=F.cosine_similarity(ours, theirs).mean(),
         norm_ratio=(ours.square().sum() / size).sqrt(),
         gradient_error=(ours - theirs).square().sum() / size,
-        loss_error=None if predicted is None else (predicted - losses).abs().mean(), asymmetry=None,
+        loss_error=None if predicted is None else (predicted - losses).abs().mean(), asymmetry=asymmetry,
     )
 
 
