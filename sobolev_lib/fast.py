@@ -1,18 +1,22 @@
 """Many networks of one architecture trained at once, as one batched computation."""
 import math
+import os
 from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.func import functional_call, grad, vmap
 
+from sobolev_lib.closed_form import Layers, Sweeps
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import SobolevLoss
+
+WARM_UP = 3                                                # steps before a CUDA graph is recorded
 
 
 def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss: SobolevLoss, steps: int,
                lr: Sequence[float], weights: Sequence[Sequence[float]], seeds: Sequence[int],
-               batch_size: int | None = None, compile: bool = False,
+               batch_size: int | None = None, compile: bool = False, at_once: int | None = None,
                on_step: Callable[[int, list[nn.Module]], None] | None = None, report: Sequence[int] = ()) -> None:
     """Train model k on data set k with its own learning rate, loss weights and batch order; in place.
 
@@ -21,11 +25,199 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     >>> train_many(models, data, loss=SobolevLoss(1), steps=5, lr=[1e-3, 1e-2], weights=[(1, 0), (1, 1)], seeds=[0, 1])
 
     Adam, learning rate decayed to zero along a cosine. Same results as one by one, to rounding. ``batch_size`` points
-    a step, drawn with replacement; all of them if None or not fewer than the data. ``compile=True`` fuses the step
-    (seconds of compilation for each new shape). ``on_step(step, models)`` is called after the steps in ``report``,
-    with the weights written back. Raises ``ValueError`` if the lists differ in length, the data in shape, or a model has
-    buffers or frozen parameters.
+    a step, drawn with replacement; all of them if None or not fewer than the data. Multilayer perceptrons take the
+    closed form of the step at order 0 and 1, other models ``torch.func``.
+
+    ``compile=True`` fuses the step (seconds of compilation for each new shape). On a GPU the step is one CUDA graph.
+    ``at_once`` networks share a computation, by default as many as half of the free memory holds.
+    ``on_step(step, models)`` is called after the steps in ``report``, with the weights written back. Raises
+    ``ValueError`` if the lists differ in length, the models in architecture, the data in shape, or a model has buffers
+    or frozen parameters.
     """
+    _check(models, data, loss, lr, weights, seeds, at_once)
+    tables = [d.tensors[:loss.order + 2] for d in data]
+    size = len(data[0]) if batch_size is None else min(batch_size, len(data[0]))
+    at_once = at_once or _that_fit(models[0], tables[0], size)
+    count = -(-len(models) // at_once)                     # of equal size, so that each shape is compiled once
+    bounds = [round(k * len(models) / count) for k in range(count + 1)]
+    gradients = side_by_side(models[0], loss, compile=compile)
+    parts = [_Together(models[a:b], tables[a:b], gradients, steps, lr[a:b], weights[a:b], seeds[a:b], size)
+             for a, b in zip(bounds, bounds[1:])]
+    done = 0
+    for step in sorted({*report, steps}):
+        if done < step <= steps:
+            for part in parts:
+                part.run(done + 1, step)
+                part.write_back()
+            done = step
+        if on_step is not None and step in report and step <= steps:
+            on_step(step, list(models))
+
+
+class _Together:
+    """Networks that share one computation: their weights side by side, each row with its own optimiser settings."""
+
+    def __init__(self, models, tables, gradients, steps, lr, weights, seeds, size):
+        self.models, self.steps, self.size = models, steps, size
+        self.tables = [torch.stack(tensors) for tensors in zip(*tables)]
+        # where there are more points than a batch holds, it is drawn into the same memory at each step
+        self.batch = self.tables if size == tables[0][0].shape[0] else [t[:, :size].clone() for t in self.tables]
+        like = {"dtype": self.tables[0].dtype, "device": self.tables[0].device}
+        self.on_gpu, self.graph = self.tables[0].is_cuda, None
+        # one row a network, so that an optimiser sees each network as one tensor
+        self.rows = torch.stack([torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models])
+        self.slopes = torch.zeros_like(self.rows)
+        shapes = {name: p.shape for name, p in models[0].named_parameters()}
+        pieces = self.rows.split([shape.numel() for shape in shapes.values()], dim=1)
+        self.parameters = {name: piece.detach().unflatten(1, shape) for (name, shape), piece in zip(shapes.items(), pieces)}
+        self.weights, self.lr = torch.tensor(weights, **like), lr
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.optimizer = self._optimizer()
+        self.gradients = gradients
+
+    @torch.no_grad()
+    def run(self, first: int, last: int) -> None:
+        for t in range(first, last + 1):
+            decay = 0.5 * (1 + math.cos(math.pi * (t - 1) / self.steps))
+            for group, lr in zip(self.optimizer.param_groups, self.lrs):
+                if self.on_gpu:
+                    group["lr"].fill_(lr * decay)          # the graph holds the tensor
+                else:
+                    group["lr"] = lr * decay
+            self._draw_batch()
+            if not self.on_gpu or t <= WARM_UP:
+                self._step()
+            else:
+                self.graph = self.graph or self._recorded()
+                self.graph.replay()
+
+    def _step(self) -> None:
+        found, _ = self.gradients(self.parameters, self.weights, self.batch)
+        torch.cat([gradient.flatten(1) for gradient in found], dim=1, out=self.slopes)
+        self.optimizer.step()
+
+    def _recorded(self) -> "torch.cuda.CUDAGraph":
+        """The whole step as one CUDA graph: a GPU would wait for Python otherwise."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step()
+        return graph
+
+    def write_back(self) -> None:
+        for k, model in enumerate(self.models):
+            for name, parameter in model.named_parameters():
+                parameter.data.copy_(self.parameters[name][k])
+
+    def _optimizer(self) -> torch.optim.Adam:
+        rows = [row.requires_grad_() for row in self.rows.unbind()]
+        for row, slope in zip(rows, self.slopes.unbind()):
+            row.grad = slope
+        self.lrs = sorted(set(self.lr))
+        wrap = (lambda lr: torch.tensor(lr, device=self.rows.device)) if self.on_gpu else float
+        return torch.optim.Adam([{"params": [row for row, own in zip(rows, self.lr) if own == lr], "lr": wrap(lr)}
+                                 for lr in self.lrs], fused=True, capturable=self.on_gpu)
+
+    def _draw_batch(self) -> None:
+        n = self.tables[0].shape[1]
+        if self.size < n:
+            index = torch.stack([torch.randint(n, (self.size,), generator=g) for g in self.generators])
+            index = index.to(self.rows.device)
+            for drawn, table in zip(self.batch, self.tables):
+                torch.gather(table, 1, index.reshape(*index.shape, *[1] * (table.ndim - 2)).expand(-1, -1, *table.shape[2:]),
+                             out=drawn)
+
+
+def side_by_side(model: nn.Module, loss: SobolevLoss, *, compile: bool = False) -> Callable:
+    """The gradient of ``loss`` for many networks like ``model`` at once, in closed form where there is one.
+
+    >>> model, data = sobolev_lib.models.MLP(2, 8, 1), sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> gradients = side_by_side(model, SobolevLoss(1))
+    >>> parameters = {name: torch.stack([p.detach()] * 3) for name, p in model.named_parameters()}
+    >>> found, terms = gradients(parameters, torch.ones(3, 2), [torch.stack([t] * 3) for t in data.tensors])
+    >>> [tuple(g.shape) for g in found], [tuple(term.shape) for term in terms]
+    ([(3, 8, 2), (3, 8), (3, 1, 8), (3, 1)], [(3,), (3,)])
+
+    The function takes parameters by name (K, ...), loss weights (K, order + 1) and the tensors of K data sets, each
+    (K, N, ...). It returns the gradients in the parameters' order, and the K networks' unweighted terms, by order.
+    ``compile=True`` fuses it; it then raises ``RuntimeError`` where PyTorch can't compile.
+    """
+    try:
+        gradients = _closed_form(model, loss) if loss.order < 2 else _general(model, loss)
+    except ValueError:
+        gradients = _general(model, loss)
+    return _compiled(gradients) if compile else gradients
+
+
+def _closed_form(model: nn.Module, loss: SobolevLoss):
+    own = Layers.of(model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    weights, biases = ([None if t is None else names[id(t)] for t in ts] for ts in (own.weights, own.biases))
+    if len(set(weights)) < len(weights):
+        raise ValueError("layers that share a weight")
+
+    def total(predictions, loss_weights, table):
+        terms = loss.compare(predictions, SobolevData._unchecked(*table))
+        return sum(weight * term for weight, term in zip(loss_weights, terms)), terms
+
+    def gradients(parameters, loss_weights, batch):
+        layers = Layers(tuple(parameters[name] for name in weights),
+                        tuple(None if name is None else parameters[name] for name in biases), own.activations)
+        sweeps = Sweeps(layers, batch[0], derivatives=loss.order > 0)
+        predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
+        slopes, terms = vmap(grad(total, has_aux=True))(predictions, loss_weights, batch)
+        by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
+        found = dict(zip([*weights, *biases], [*by_weights, *by_biases]))
+        return [found[name] for name in parameters], terms
+
+    return gradients
+
+
+def _general(model: nn.Module, loss: SobolevLoss):
+    def total(parameters, weights, table):
+        terms = loss.terms(lambda x: functional_call(model, parameters, (x,)), SobolevData._unchecked(*table))
+        return sum(weight * term for weight, term in zip(weights, terms)), terms
+
+    def gradients(parameters, weights, batch):
+        found, terms = vmap(grad(total, has_aux=True))(parameters, weights, batch)
+        return list(found.values()), terms
+
+    return gradients
+
+
+def _compiled(function):
+    torch.compiler.reset()         # each call compiles a step of its own, and PyTorch gives up after a few of them
+    fused = torch.compile(function, fullgraph=True, dynamic=False)
+
+    def call(*arguments):
+        try:
+            return fused(*arguments)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise RuntimeError("compile=True: PyTorch could not compile the step. On a CPU it needs a C++ compiler, on a GPU "
+                               f"Triton; without compile the result is the same. PyTorch says: {error}") from error
+
+    return call
+
+
+def _that_fit(model: nn.Module, table: Sequence[Tensor], size: int) -> int:
+    """How many networks' steps half of the free memory holds."""
+    inputs = table[0]
+    # each layer keeps about six tensors a point and derivative: values, slopes, adjoints, tangents, and what comes of them
+    widths = sum(p.shape[0] for p in model.parameters())
+    derivatives = max(1, table[1][0].numel())
+    needed = inputs.element_size() * (6 * size * widths * derivatives + 5 * sum(p.numel() for p in model.parameters()))
+    return max(1, int(_free_memory(inputs.device) / 2 // needed))
+
+
+def _free_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, AttributeError):                   # not every system tells
+        return 2 ** 31
+
+
+def _check(models, data, loss, lr, weights, seeds, at_once) -> None:
     count = len(models)
     for name, items in (("data", data), ("lr", lr), ("weights", weights), ("seeds", seeds)):
         if len(items) != count:
@@ -40,55 +232,10 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
         if held:
             raise ValueError(f"models: expected trainable parameters only, got {held}; of a Standardized model pass "
                              "the inner .model and standardized data")
+    if len({repr(model) for model in models}) != 1:
+        raise ValueError(f"models: expected one architecture, got {sorted({repr(model) for model in models})}")
     shapes = {tuple(t.shape for t in d.tensors[:loss.order + 2]) for d in data}
     if len(shapes) != 1:
         raise ValueError(f"data: expected data sets of equal shapes, got {sorted(map(str, shapes))}")
-
-    tables = [torch.stack(tensors) for tensors in zip(*[d.tensors[:loss.order + 2] for d in data])]
-    parameters = {name: p.detach().clone() for name, p in stack_module_state(list(models))[0].items()}
-    first = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    second = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    like = {"dtype": tables[0].dtype, "device": tables[0].device}
-    weights, base_lr = torch.tensor(weights, **like), torch.tensor(lr, **like)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    n = tables[0].shape[1]
-    sampled = batch_size is not None and batch_size < n
-
-    def total(parameters, weights, data):
-        terms = loss.terms(lambda x: functional_call(models[0], parameters, (x,)), data)
-        return sum(weight * term for weight, term in zip(weights, terms))
-
-    def step(parameters, first, second, tables, lr, correction):
-        batch = SobolevData._unchecked(*tables)
-        gradients = vmap(grad(total))(parameters, weights, batch)
-        for name, gradient in gradients.items():
-            # Adam (beta 0.9, 0.999) with a learning rate for each network, which torch.optim has no room for
-            first[name].lerp_(gradient, 0.1)
-            second[name].lerp_(gradient.square(), 0.001)
-            rate = (lr * correction[0]).view(-1, *[1] * (gradient.ndim - 1))
-            parameters[name].sub_(rate * first[name] / ((second[name] * correction[1]).sqrt() + 1e-8))
-
-    if compile:
-        torch.compiler.reset()  # each call compiles a step of its own, and PyTorch gives up after a few of them
-        step = torch.compile(step, fullgraph=True, dynamic=False)
-    rows = torch.arange(count, device=like["device"]).unsqueeze(1)
-    report = set(report)
-    with torch.no_grad():
-        for t in range(1, steps + 1):
-            batch = tables
-            if sampled:
-                index = torch.stack([torch.randint(n, (batch_size,), generator=g) for g in generators]).to(rows.device)
-                batch = [table[rows, index] for table in tables]
-            decay = 0.5 * (1 + math.cos(math.pi * (t - 1) / steps))
-            correction = torch.tensor([1 / (1 - 0.9**t), 1 / (1 - 0.999**t)], **like)
-            step(parameters, first, second, batch, base_lr * decay, correction)
-            if t in report or t == steps:
-                _write_back(models, parameters)
-                if on_step is not None and t in report:
-                    on_step(t, list(models))
-
-
-def _write_back(models: Sequence[nn.Module], stacked: dict[str, Tensor]) -> None:
-    for k, model in enumerate(models):
-        for name, parameter in model.named_parameters():
-            parameter.data.copy_(stacked[name][k])
+    if at_once is not None and at_once < 1:
+        raise ValueError(f"at_once: expected at least 1, got {at_once}")

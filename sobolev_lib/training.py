@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from sobolev_lib.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from sobolev_lib.data import SobolevData, derivative_name
+from sobolev_lib.derivatives import path_of
+from sobolev_lib.fast import side_by_side
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.scaling import Standardized
 
@@ -30,7 +32,8 @@ class History:
 
     ``train`` has "loss" and each unweighted term ("values", "jacobian", ...) on the batch of that step, in the units
     the network was trained in; ``validation`` has "loss" and mean squared errors ("value_mse", "jacobian_mse", ...: the
-    squared norm over a point's entries, mean over points) in original units. ``plot()`` draws them.
+    squared norm over a point's entries, mean over points) in original units. ``plot()`` draws them. ``path`` says how
+    the network's derivatives were found: "closed form", or "autograd" and why.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -39,6 +42,7 @@ class History:
     best_step: int | None = None
     stopped_early: bool = False
     seconds: float = 0.0
+    path: str = ""
 
     def plot(self, **kwargs):
         """Learning curves on a logarithmic axis; keyword arguments as in ``plotting.learning_curves``."""
@@ -53,7 +57,7 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
         scheduler: LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
         weight_schedule: Callable[[float], Sequence[float]] | None = None, validation: SobolevData | None = None,
         metric: str = "loss", patience: int | None = None, evaluate_every: int | None = None, seed: int = 0,
-        device: torch.device | str | None = None, progress: bool = True,
+        device: torch.device | str | None = None, compile: bool = False, progress: bool = True,
         checkpoint: str | Path | None = None) -> History:
     """Train ``model`` in place on values and derivatives; returns the ``History``.
 
@@ -73,7 +77,8 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
     "jacobian_mse", ...), and the best weights come back.
 
     ``seed`` fixes batches, projections and dropout, and leaves the global random state alone. ``device`` moves model
-    and data; None keeps the model where it is. ``checkpoint`` names a file written at each evaluation: the same call
+    and data; None keeps the model where it is. ``compile=True`` fuses the step, after seconds of compilation for each
+    shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a GPU. ``checkpoint`` names a file written at each evaluation: the same call
     goes on from it and ends bit for bit where an uninterrupted run ends.
 
     Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
@@ -93,6 +98,7 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
         network, train_data = model.model, model.standardize(data)
     if loss.normalize is True:
         loss = loss.normalized_by(train_data)
+    fused = _fused(network, loss) if compile else None
     optimizer = _optimizer(optimizer, model, lr)
     scheduler = scheduler(optimizer) if callable(scheduler) else scheduler
     if scheduler is not None and not isinstance(scheduler, LRScheduler) or \
@@ -117,21 +123,24 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
                 torch.cuda.set_rng_state(tensors["random.cuda"], place)
             best = {name[5:]: tensor.to(place) for name, tensor in tensors.items() if name.startswith("best.")}
             _replay(scheduler, optimizer, first)
-        earlier = history.seconds
+        earlier, history.path = history.seconds, path_of(network, train_data.inputs, loss.order)
         bar = tqdm(total=steps, initial=first, disable=not progress, desc="fit")
         for step in range(first + 1, steps + 1):
             if history.stopped_early:
                 break
             index = batches.next()
             batch = train_data if index is None else train_data[index.to(place)]
+            weights = loss.weights if weight_schedule is None else _scheduled(weight_schedule, step, steps, loss.order)
             optimizer.zero_grad(set_to_none=True)
-            if isinstance(loss, StochasticSobolevLoss):
+            if fused is not None:
+                terms = fused(batch, weights)
+            elif isinstance(loss, StochasticSobolevLoss):
                 terms = loss.terms(network, batch.inputs, batch, generator=vectors)
             else:
                 terms = loss.terms(network, batch)
-            weights = loss.weights if weight_schedule is None else _scheduled(weight_schedule, step, steps, loss.order)
             total = sum(weight * term for weight, term in zip(weights, terms))
-            total.backward()
+            if fused is None:
+                total.backward()
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
@@ -170,6 +179,27 @@ def linear_weights(start: Sequence[float], end: Sequence[float]) -> Callable[[fl
     if len(start) != len(end):
         raise ValueError(f"end: expected {len(start)} weights as in start, got {len(end)}")
     return lambda progress: tuple((1 - progress) * a + progress * b for a, b in zip(start, end))
+
+
+def _fused(network: nn.Module, loss: SobolevLoss) -> Callable[[SobolevData, Sequence[float]], list[Tensor]]:
+    """A compiled step: leaves the gradients with the parameters, and returns the terms."""
+    if not isinstance(loss, SobolevLoss):
+        raise ValueError(f"compile: expected a SobolevLoss, got {type(loss).__name__}, which draws vectors at each step")
+    held = [name for name, _ in network.named_buffers()]
+    held += [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
+    if held:
+        raise ValueError(f"compile: expected a model of trainable parameters only, got {held}")
+    gradients = side_by_side(network, loss, compile=True)
+
+    def step(batch, weights):
+        parameters = {name: parameter.detach().unsqueeze(0) for name, parameter in network.named_parameters()}
+        tables = [tensor.unsqueeze(0) for tensor in batch.tensors[:loss.order + 2]]
+        found, terms = gradients(parameters, tables[0].new_tensor([list(weights)]), tables)
+        for parameter, slope in zip(network.parameters(), found):
+            parameter.grad = slope[0]
+        return [term[0] for term in terms]
+
+    return step
 
 
 class _Batches:

@@ -15,13 +15,14 @@ import sobolev_lib
 import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
-MODULES = ["functions", "data", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
+MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
            "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
            "synthetic_gradients.pictures"]
 # public, though not all of them at the top of the package
-FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "records.load_record",
+FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "fast.side_by_side",
+           "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
            "losses.ProjectedTargets", "theory.jacobian_asymmetry",
            *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients)
              for name, value in vars(package).items() if inspect.isclass(value) or inspect.isfunction(value)]]
@@ -77,7 +78,7 @@ def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
 
 def test_modules_import_downwards_only():
     """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
-    order = ["functions", "derivatives", "data", "losses", "models", "scaling", "checkpoint", "training", "fast",
+    order = ["functions", "models", "activations", "closed_form", "derivatives", "data", "losses", "scaling", "checkpoint", "fast", "training",
              "regressor"]
     for name in order:
         module = importlib.import_module(f"sobolev_lib.{name}")

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -111,6 +113,41 @@ def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, mo
         assert (path is None) == (rank < world - 1)
     assert results(path) == whole
     assert sorted(started) == sorted(seven_functions.units(TINY)), "a unit ran twice or never"
+
+
+SHARED = """
+import sys
+from pathlib import Path
+import torch.distributed as dist
+from sobolev_lib import records
+from sobolev_lib.experiments import runner, seven_functions
+
+folder = Path(sys.argv[1])
+records.records_folder = runner.records_folder = lambda: folder
+seven_functions.PRESETS["quick"] = seven_functions.Config(
+    functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=12, batch_size=4, regular_lrs=(1e-3, 1e-2),
+    sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0), tuning_seeds=(1000,), validation_points=20, test_points=30,
+    curve_points=3, compile=False)
+seven_functions.GRID, seven_functions.ARROWS = 5, 3
+dist.init_process_group("gloo")
+path = runner.run("seven-functions", "quick", 2, "cpu", progress=False)
+print(f"rank {dist.get_rank()} wrote {path is not None}", flush=True)
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_of_torchrun_make_one_record(folder, tmp_path_factory):
+    script, shared = tmp_path_factory.mktemp("script") / "shared.py", tmp_path_factory.mktemp("shared")
+    script.write_text(SHARED)
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, shared],
+                          capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "wrote True" in done.stdout
+    theirs, ours = results(shared / f"{NAME}-quick.json"), results(run())
+    assert theirs["config"] == ours["config"] and theirs["seeds"] == ours["seeds"]
+    assert list(theirs["results"]) == list(ours["results"])
+    for unit, result in ours["results"].items():
+        assert theirs["results"][unit]["test_mse"] == pytest.approx(result["test_mse"], rel=1e-4)
 
 
 def test_a_failing_unit_stops_the_run_and_keeps_the_others(monkeypatch):

@@ -25,7 +25,7 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet",
                "synthetic-gradients-bootstrapping": "synthetic_gradients_bootstrapping",
-               "decoupled-parts": "decoupled_parts"}
+               "decoupled-parts": "decoupled_parts", "step-cost": "step_cost"}
 
 
 def find(name: str) -> ModuleType:

@@ -1,0 +1,284 @@
+"""What a Sobolev step costs, as ratios of times that were taken in turns in one run.
+
+A step is what a training loop does: clear gradients, loss, backward, Adam. "regular" is the plain PyTorch step on values
+alone. Whatever else the machine does hits all ways alike, so read the ratios, not the times.
+"""
+import copy
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.profiler import ProfilerActivity, profile
+
+from sobolev_lib import functions
+from sobolev_lib.data import SobolevData, label
+from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.fast import side_by_side, train_many
+from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.models import MLP
+from sobolev_lib.scaling import Standardized
+from sobolev_lib.training import fit
+
+NAME = "step-cost"
+SHOWS = "Section 2, what it costs"
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 256
+    batches: tuple[int, ...] = (32, 256, 2_048, 10_000)
+    depths: tuple[int, ...] = (1, 2, 3, 4, 6)              # hidden layers
+    inputs: tuple[int, ...] = (2, 10, 100, 1_000)
+    activations: tuple[str, ...] = ("relu", "leaky_relu", "tanh", "softplus", "gelu", "silu")
+    batch: int = 2_048                                     # where depth, inputs or the activation vary
+    outputs: tuple[int, ...] = (1, 2, 5, 10, 30, 100)
+    output_inputs: int = 50
+    networks: tuple[int, ...] = (1, 15, 105)
+    points: int = 20                                       # of each of the networks trained at once
+    turns: int = 7
+    seconds: float = 0.5                                   # of each way in each turn
+    compile: bool = True
+    peers: bool = True                                     # JENN, which must be installed
+    race: tuple[str, ...] = ("styblinski_tang", "rosenbrock", "ackley")
+    race_points: int = 1_000
+    race_steps: int = 4_000
+    race_lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    race_weights: tuple[float, ...] = (0.1, 1.0)
+
+
+PRESETS = {
+    "quick": Config(width=64, batches=(32, 256), depths=(1, 3), inputs=(2, 20), activations=("relu", "tanh"), batch=256,
+                    outputs=(1, 10), output_inputs=10, networks=(1, 5), turns=3, seconds=0.02, compile=False, peers=False,
+                    race=("styblinski_tang",), race_points=100, race_steps=100, race_lrs=(3e-3,), race_weights=(1.0,)),
+    "cpu": Config(),
+    "paper": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420)),
+}
+
+
+def units(config: Config) -> list[str]:
+    """One unit a question."""
+    return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "race",
+            *(["peers"] if config.peers else [])]
+
+
+def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+    """Answer one question; the seeds are those of the race, the only part where luck matters."""
+    if unit == "race":
+        return {name: race(name, config, seeds, device) for name in config.race}
+    if unit == "networks":
+        return {str(count): networks(count, config, device) for count in config.networks}
+    if unit == "peers":
+        return {f"{activation}, {batch}": peers(batch, activation, config)
+                for activation in ("relu", "tanh") for batch in config.batches}
+    if unit == "memory":
+        return {str(batch): {way: peak_memory(step, device) for way, step in steps(config, device, batch=batch).items()}
+                for batch in config.batches}
+    if unit == "outputs":
+        return {str(m): in_turns(output_steps(m, config, device), config, device) for m in config.outputs}
+    choices = {"batch": config.batches, "depth": config.depths, "inputs": config.inputs, "activation": config.activations}
+    return {str(choice): in_turns(steps(config, device, **{unit: choice}), config, device) for choice in choices[unit]}
+
+
+def describe(config: Config) -> dict:
+    """What the record says of the run."""
+    return {**asdict(config), "threads": torch.get_num_threads()}
+
+
+def in_turns(ways: dict[str, Callable[[], object]], config: Config, device: str) -> dict[str, list[float]]:
+    """Seconds of one call of each way, one number a turn."""
+    counts, found = {}, {way: [] for way in ways}
+    for way, call in ways.items():
+        call()                                             # compiles, and allocates
+        _, one = _timed(call, 1, device)
+        counts[way] = max(1, int(config.seconds / one))
+    for _ in range(config.turns):
+        for way, call in ways.items():
+            found[way].append(_timed(call, counts[way], device)[1])
+    return found
+
+
+def steps(config: Config, device: str, *, batch: int | None = None, depth: int = 2, inputs: int = 2,
+          activation: str = "relu") -> dict[str, Callable[[], object]]:
+    """One step of a scalar network in every way we know."""
+    generator, n = torch.Generator().manual_seed(0), batch or config.batch
+    model = MLP(inputs, *[config.width] * depth, 1, activation=activation, generator=generator).to(device)
+    x, y, dy = (torch.randn(n, *shape, generator=generator).to(device) for shape in ((inputs,), (), (inputs,)))
+    data = SobolevData(x, y, dy)
+    sobolev, regular = SobolevLoss(1), SobolevLoss(0)
+
+    def double_backward(model):
+        points = x.clone().requires_grad_()
+        values = model(points)[:, 0]
+        gradient, = torch.autograd.grad(values.sum(), points, create_graph=True)
+        return F.mse_loss(values, y) + (gradient - dy).square().sum(1).mean()
+
+    ways = {
+        "regular": _stepping(model, lambda model: F.mse_loss(model(x)[:, 0], y)),
+        "closed form": _stepping(model, lambda model: sobolev(model, data)),
+        "double backward": _stepping(model, double_backward),
+        # behind a lambda the library can't see the layers, and takes its general way
+        "torch.func": _stepping(model, lambda model: sobolev(lambda points: model(points), data)),
+    }
+    if config.compile:
+        ways |= {"regular, compiled": _compiled(model, regular, data), "closed form, compiled": _compiled(model, sobolev, data)}
+    return ways
+
+
+def output_steps(outputs: int, config: Config, device: str) -> dict[str, Callable[[], object]]:
+    """One step of a network with many outputs: values alone, the whole Jacobian, one or four projections of it."""
+    generator, d = torch.Generator().manual_seed(0), config.output_inputs
+    model = MLP(d, config.width, config.width, outputs, generator=generator).to(device)
+    x, y, dy = (torch.randn(256, *shape, generator=generator).to(device) for shape in ((d,), (outputs,), (outputs, d)))
+    data, full = SobolevData(x, y, dy), SobolevLoss(1)
+    ways = {"regular": _stepping(model, lambda model: F.mse_loss(model(x), y)),
+            "full Jacobian": _stepping(model, lambda model: full(model, data))}
+    for count in (1, 4):
+        loss = StochasticSobolevLoss(1, projections=count)
+        ways[f"{count} projection{'s' if count > 1 else ''}"] = _stepping(
+            model, lambda model, loss=loss: loss(model, x, data, generator=generator))
+    return ways
+
+
+def networks(count: int, config: Config, device: str) -> dict[str, list[float]]:
+    """Seconds of a step of ``count`` small networks, each on points of its own: one after another, and all at once."""
+    function = functions.styblinski_tang
+    sets = [label(function, function.sample(config.points, generator=torch.Generator().manual_seed(k))) for k in range(count)]
+    sets = [SobolevData(d.inputs / 5, d.values / 100, d.jacobian / 20).to(device) for d in sets]
+    models = [MLP(2, config.width, config.width, 1, generator=torch.Generator().manual_seed(k)).to(device)
+              for k in range(count)]
+    loss, length = SobolevLoss(1), 10
+    alone = [_stepping(model, lambda model, data=data: loss(model, data)) for model, data in zip(models, sets)]
+
+    def together(**options):
+        train_many(models, sets, loss=loss, steps=length, lr=[1e-3] * count, weights=[(1.0, 1.0)] * count,
+                   seeds=list(range(count)), **options)
+
+    found = in_turns({"one after another": lambda: [step() for step in alone], "all at once": together}, config, device)
+    found["all at once"] = [seconds / length for seconds in found["all at once"]]
+    return found
+
+
+def race(name: str, config: Config, seeds: list[int], device: str) -> dict[str, dict]:
+    """Test error against seconds, for both methods with as many trials to choose their settings."""
+    function, found = getattr(functions, name), {}
+    trials = {"regular": [(lr * scale, 0.0) for lr in config.race_lrs for scale in (1.0, 2.0)][:len(config.race_lrs)
+                                                                                         * len(config.race_weights)],
+              "sobolev": [(lr, weight) for lr in config.race_lrs for weight in config.race_weights]}
+    for method, pairs in trials.items():
+        ends = {pair: _run(function, method, *pair, 1000, config, device)["value_mse"][-1] for pair in pairs}
+        lr, weight = min(ends, key=ends.get)
+        found[method] = {"lr": lr, "weight": weight, "trials": len(pairs),
+                         "runs": [_run(function, method, lr, weight, seed, config, device) for seed in seeds]}
+    return found
+
+
+def _run(function, method: str, lr: float, weight: float, seed: int, config: Config, device: str) -> dict:
+    generator = torch.Generator().manual_seed(seed)
+    data = label(function, function.sample(config.race_points, generator=generator)).to(device)
+    test = label(function, function.sample(2_000, generator=torch.Generator().manual_seed(10_000 + seed))).to(device)
+    model = Standardized(MLP(2, config.width, config.width, 1, activation="silu", generator=generator).to(device), data)
+    loss = SobolevLoss(0) if method == "regular" else SobolevLoss(1, weights=(1.0, weight), normalize=True)
+    every = max(1, config.race_steps // 25)
+    seconds, errors, optimizer = 0.0, [], torch.optim.Adam(model.parameters(), lr=lr)
+    history = {"seconds": [], "value_mse": errors}
+    for part in range(config.race_steps // every):
+        # the clock runs while training, not while testing
+        part_history = fit(model, data, loss=loss, steps=every, batch_size=256, optimizer=optimizer, seed=seed + 7 * part,
+                           evaluate_every=every, progress=False)
+        seconds += part_history.seconds
+        with torch.no_grad():
+            errors.append(float((model(test.inputs)[:, 0] - test.values).square().mean() / test.values.var(correction=0)))
+        history["seconds"].append(seconds)
+    return history
+
+
+def peers(batch: int, activation: str, config: Config) -> dict[str, list[float]]:
+    """Seconds of a step in float64 with one thread: ours, and JENN's (which SMT's GENN calls)."""
+    import jenn
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    x, y, dy = (torch.randn(batch, *shape, generator=generator, dtype=torch.float64) for shape in ((2,), (1,), (1, 2)))
+    data, loss = SobolevData(x, y, dy), SobolevLoss(1)
+    model = MLP(2, config.width, config.width, 1, activation=activation, generator=generator, dtype=torch.float64)
+    length = 3
+
+    def theirs():
+        jenn.NeuralNet([2, config.width, config.width, 1], hidden_activation=activation).fit(
+            x.numpy().T, y.numpy().T, dydx=dy.numpy().transpose(1, 2, 0), max_iter=length, epsilon_absolute=0.0,
+            epsilon_relative=0.0, gamma=1.0, is_backtracking=False)
+
+    try:
+        found = in_turns({"closed form": _stepping(model, lambda model: loss(model, data)), "JENN": theirs}, config, "cpu")
+    finally:
+        torch.set_num_threads(threads)
+    found["JENN"] = [seconds / length for seconds in found["JENN"]]
+    return found
+
+
+def peak_memory(step: Callable[[], object], device: str) -> int:
+    """Bytes that tensors hold at most during a step, beyond what they hold before it."""
+    step()
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler, tempfile.TemporaryDirectory() as folder:
+        step()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    held, peak = 0, 0
+    for event in sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"]):
+        held += event["args"]["Bytes"]
+        peak = max(peak, held)
+    return peak
+
+
+def _stepping(model, objective) -> Callable[[], None]:
+    """A training loop's step on a copy of the model."""
+    model = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        objective(model).backward()
+        optimizer.step()
+
+    return step
+
+
+def _compiled(model, loss, data) -> Callable[[], None]:
+    """The step of ``fit(compile=True)``."""
+    model = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    gradients = side_by_side(model, loss, compile=True)
+    tables = [tensor.unsqueeze(0) for tensor in data.tensors[:loss.order + 2]]
+    weights = tables[0].new_tensor([loss.weights])
+
+    def step():
+        found, _ = gradients({name: p.detach().unsqueeze(0) for name, p in model.named_parameters()}, weights, tables)
+        for parameter, slope in zip(model.parameters(), found):
+            parameter.grad = slope[0]
+        optimizer.step()
+
+    return step
+
+
+def _timed(call: Callable[[], object], count: int, device: str) -> tuple[int, float]:
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return count, (time.perf_counter() - start) / count

@@ -1,0 +1,74 @@
+"""The cost measurements: every way computes the same, ratios are ratios, and the scripts print them."""
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sobolev_lib.experiments import step_cost
+from sobolev_lib.experiments.step_cost import PRESETS
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALL = replace(PRESETS["quick"], width=8, batches=(8,), depths=(1,), inputs=(2,), activations=("tanh",), batch=8, outputs=(3,),
+                output_inputs=4, networks=(2,), turns=2, seconds=1e-4, race_points=20, race_steps=50)
+
+
+def test_every_unit_gives_numbers_for_every_case():
+    for unit in step_cost.units(SMALL):
+        found = step_cost.run_unit(unit, SMALL, [0, 1], "cpu")
+        for case, ways in found.items():
+            assert len(ways) >= 2, (unit, case)
+            if unit == "race":
+                for result in ways.values():
+                    assert len(result["runs"]) == 2
+                    for run in result["runs"]:
+                        assert len(run["seconds"]) == len(run["value_mse"]) == 25
+                        assert run["seconds"] == sorted(run["seconds"]) and min(run["value_mse"]) > 0
+            elif unit == "memory":
+                assert all(held > 0 for held in ways.values())
+            else:
+                assert all(len(turns) == SMALL.turns and min(turns) > 0 for turns in ways.values())
+
+
+def test_both_methods_get_as_many_trials():
+    config = replace(SMALL, race_lrs=(1e-3, 3e-3), race_weights=(0.1, 1.0), race_steps=25)
+    found = step_cost.race("booth", config, [0], "cpu")
+    assert {method: result["trials"] for method, result in found.items()} == {"regular": 4, "sobolev": 4}
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_all_ways_to_a_sobolev_step_do_the_same_to_the_network(activation):
+    """They are timed against each other, so they must do the same work."""
+    ways = step_cost.steps(SMALL, "cpu", activation=activation)
+    after = {}
+    for name, step in ways.items():
+        for _ in range(3):
+            step()
+        model = step.__closure__[[*step.__code__.co_freevars].index("model")].cell_contents
+        after[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    torch.testing.assert_close(after["closed form"], after["double backward"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(after["closed form"], after["torch.func"], rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(after["closed form"], after["regular"], atol=1e-4)
+
+
+def test_peak_memory_counts_what_a_step_holds():
+    def step():
+        a = torch.ones(1000, 1000)         # 4 MB
+        b = a + 1                          # 8 MB
+        del a
+        return float((b * 2).sum())        # 8 MB again
+
+    step()
+    assert 8e6 <= step_cost.peak_memory(step, "cpu") < 8.1e6
+
+
+@pytest.mark.parametrize("script", ["step_time", "many_networks", "projections", "memory", "time_to_error"])
+def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
+    picture = tmp_path / "picture.png"
+    done = subprocess.run([sys.executable, BENCHMARKS / f"{script}.py", "--preset", "quick", "--threads", "1", "--plot", picture],
+                          capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    assert "regular" in done.stdout or "one after another" in done.stdout
+    assert picture.stat().st_size > 5_000
