@@ -26,6 +26,8 @@ def test_every_unit_gives_numbers_for_every_case():
                     for run in result["runs"]:
                         assert len(run["seconds"]) == len(run["value_mse"]) == 25
                         assert run["seconds"] == sorted(run["seconds"]) and min(run["value_mse"]) > 0
+            elif unit == "precision":
+                assert {"gradient_error", "seconds"} <= ways.keys() and all(min(numbers) > 0 for numbers in ways.values())
             elif unit == "memory":
                 assert all(held > 0 for held in ways.values())
             else:
@@ -64,11 +66,18 @@ def test_peak_memory_counts_what_a_step_holds():
     assert 8e6 <= step_cost.peak_memory(step, "cpu") < 8.1e6
 
 
-@pytest.mark.parametrize("script", ["step_time", "many_networks", "projections", "memory", "time_to_error"])
+def test_precisions_are_what_they_say():
+    found = step_cost.precision(SMALL, [0], "cpu")
+    error = {name: numbers["gradient_error"][0] for name, numbers in found.items()}
+    assert list(error) == ["float64", "float32", "bfloat16"]
+    assert error["float64"] < 1e-12 < 1e-8 < error["float32"] < 1e-5 < 1e-3 < error["bfloat16"] < 0.1
+
+
+@pytest.mark.parametrize("script", ["step_time", "many_networks", "projections", "memory", "precision", "time_to_error"])
 def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
     picture = tmp_path / "picture.png"
     done = subprocess.run([sys.executable, BENCHMARKS / f"{script}.py", "--preset", "quick", "--threads", "1", "--plot", picture],
                           capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
-    assert "regular" in done.stdout or "one after another" in done.stdout
+    assert any(way in done.stdout for way in ("regular", "one after another", "bfloat16"))
     assert picture.stat().st_size > 5_000

@@ -8,6 +8,7 @@ import json
 import statistics
 import tempfile
 import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Callable
@@ -64,14 +65,16 @@ PRESETS = {
 
 def units(config: Config) -> list[str]:
     """One unit a question."""
-    return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "race",
+    return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "precision", "race",
             *(["peers"] if config.peers else [])]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
-    """Answer one question; the seeds are those of the race, the only part where luck matters."""
+    """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
     if unit == "race":
         return {name: race(name, config, seeds, device) for name in config.race}
+    if unit == "precision":
+        return precision(config, seeds, device)
     if unit == "networks":
         return {str(count): networks(count, config, device) for count in config.networks}
     if unit == "peers":
@@ -107,10 +110,8 @@ def in_turns(ways: dict[str, Callable[[], object]], config: Config, device: str)
 def steps(config: Config, device: str, *, batch: int | None = None, depth: int = 2, inputs: int = 2,
           activation: str = "relu") -> dict[str, Callable[[], object]]:
     """One step of a scalar network in every way we know."""
-    generator, n = torch.Generator().manual_seed(0), batch or config.batch
-    model = MLP(inputs, *[config.width] * depth, 1, activation=activation, generator=generator).to(device)
-    x, y, dy = (torch.randn(n, *shape, generator=generator).to(device) for shape in ((inputs,), (), (inputs,)))
-    data = SobolevData(x, y, dy)
+    model, data = _random_task(config, device, batch=batch, depth=depth, inputs=inputs, activation=activation)
+    x, y, dy = data.tensors
     sobolev, regular = SobolevLoss(1), SobolevLoss(0)
 
     def double_backward(model):
@@ -129,6 +130,14 @@ def steps(config: Config, device: str, *, batch: int | None = None, depth: int =
     if config.compile:
         ways |= {"regular, compiled": _compiled(model, regular, data), "closed form, compiled": _compiled(model, sobolev, data)}
     return ways
+
+
+def _random_task(config: Config, device: str, *, batch: int | None = None, depth: int = 2, inputs: int = 2,
+                 activation: str = "relu") -> tuple[MLP, SobolevData]:
+    """A scalar network and labels for it: times don't depend on what they are."""
+    generator, n = torch.Generator().manual_seed(0), batch or config.batch
+    model = MLP(inputs, *[config.width] * depth, 1, activation=activation, generator=generator).to(device)
+    return model, SobolevData(*(torch.randn(n, *shape, generator=generator).to(device) for shape in ((inputs,), (), (inputs,))))
 
 
 def output_steps(outputs: int, config: Config, device: str) -> dict[str, Callable[[], object]]:
@@ -179,7 +188,64 @@ def race(name: str, config: Config, seeds: list[int], device: str) -> dict[str, 
     return found
 
 
-def _run(function, method: str, lr: float, weight: float, seed: int, config: Config, device: str) -> dict:
+def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[str, list[float]]]:
+    """For each precision: seconds of a step, relative error of its gradient, and test errors of networks trained in it.
+
+    The gradient is compared with that of double backward in float64. Trained networks are tested in float32.
+    """
+    loss, ways = SobolevLoss(1), {}
+    model, data = _random_task(config, device)
+    twice, exact_data = copy.deepcopy(model).double(), data.to(torch.float64)
+    exact = _gradient(twice, loss(lambda points: twice(points), exact_data))
+    found = {name: {} for name in _precisions(device)}
+    for name, context in _precisions(device).items():
+        own, own_data = (twice, exact_data) if name == "float64" else (model, data)
+        ways[name] = _within(context, _stepping(own, lambda model, data=own_data: loss(model, data)))
+        if config.compile:
+            ways[f"{name}, compiled"] = _within(context, _compiled(own, loss, own_data))
+        with context():
+            gradient = _gradient(own, loss(own, own_data))
+        found[name]["gradient_error"] = [float((gradient.double() - exact).norm() / exact.norm())]
+        if name != "float64":
+            found[name]["test_error"] = [_run(getattr(functions, config.race[0]), "sobolev", config.race_lrs[-1], 1.0, seed, config,
+                                              device, context)["value_mse"][-1] for seed in seeds]
+    for way, turns in in_turns(ways, config, device).items():
+        name, _, compiled = way.partition(", ")
+        found[name]["seconds, compiled" if compiled else "seconds"] = turns
+    return found
+
+
+def _precisions(device: str) -> dict[str, Callable]:
+    kind = torch.device(device).type
+    found = {"float64": nullcontext, "float32": nullcontext}
+    if kind == "cuda":
+        found["TF32"] = _tf32
+    return found | {"bfloat16": lambda: torch.autocast(kind, torch.bfloat16)}
+
+
+@contextmanager
+def _tf32():
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _within(context: Callable, step: Callable[[], object]) -> Callable[[], None]:
+    def call():
+        with context():
+            step()
+
+    return call
+
+
+def _gradient(model, value) -> torch.Tensor:
+    return torch.cat([slope.flatten() for slope in torch.autograd.grad(value, list(model.parameters()))])
+
+
+def _run(function, method: str, lr: float, weight: float, seed: int, config: Config, device: str, context=nullcontext) -> dict:
     generator = torch.Generator().manual_seed(seed)
     data = label(function, function.sample(config.race_points, generator=generator)).to(device)
     test = label(function, function.sample(2_000, generator=torch.Generator().manual_seed(10_000 + seed))).to(device)
@@ -190,8 +256,9 @@ def _run(function, method: str, lr: float, weight: float, seed: int, config: Con
     history = {"seconds": [], "value_mse": errors}
     for part in range(config.race_steps // every):
         # the clock runs while training, not while testing
-        part_history = fit(model, data, loss=loss, steps=every, batch_size=256, optimizer=optimizer, seed=seed + 7 * part,
-                           evaluate_every=every, progress=False)
+        with context():
+            part_history = fit(model, data, loss=loss, steps=every, batch_size=256, optimizer=optimizer, seed=seed + 7 * part,
+                               evaluate_every=every, progress=False)
         seconds += part_history.seconds
         with torch.no_grad():
             errors.append(float((model(test.inputs)[:, 0] - test.values).square().mean() / test.values.var(correction=0)))
@@ -232,7 +299,7 @@ def peak_memory(step: Callable[[], object], device: str) -> int:
         before = torch.cuda.memory_allocated()
         step()
         return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler, tempfile.TemporaryDirectory() as folder:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
