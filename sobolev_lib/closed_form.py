@@ -15,6 +15,7 @@ Shapes: points N, outputs m, inputs d. Every tensor may have leading axes for ne
 """
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Callable
 
 import torch
 import torch.nn.functional as F
@@ -184,6 +185,29 @@ def values_and_derivatives(layers: Layers, x: Tensor, vectors: Tensor | None = N
     return _ValuesAndDerivatives.apply(layers.activations, x, vectors, *layers.weights, *layers.biases)
 
 
+@torch.no_grad()
+def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tensor]], Tensor]) -> None:
+    """Add to the layers' ``grad`` what ``objective((values, derivatives)).backward()`` would add.
+
+    >>> model = sobolev_lib.models.MLP(2, 16, 1)
+    >>> backward(Layers.of(model), torch.rand(5, 2), lambda found: found[0].square().sum() + found[1].square().sum())
+    >>> model[0].weight.grad.shape
+    torch.Size([16, 2])
+
+    The same numbers as by way of ``values_and_derivatives``, without a graph of the network, which takes its time on small
+    batches. Hooks on parameters are not called.
+    """
+    sweeps = Sweeps(layers, x)
+    with torch.enable_grad():
+        found = sweeps.values.detach().requires_grad_(), sweeps.derivatives.detach().requires_grad_()
+        objective(found).backward()
+    slopes = _by_parameters(sweeps, layers, found[0].grad, found[1].grad)
+    for parameter, slope in zip([*layers.weights, *layers.biases], slopes):
+        if slope is not None and parameter.requires_grad:
+            slope = slope.to(parameter.dtype)              # under autocast it is in less than that
+            parameter.grad = slope if parameter.grad is None else parameter.grad + slope
+
+
 class _ValuesAndDerivatives(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activations, x, vectors, *parameters):
@@ -198,16 +222,21 @@ class _ValuesAndDerivatives(torch.autograd.Function):
     @staticmethod
     def backward(ctx, r, s):
         x, vectors, *parameters = ctx.saved_tensors
-        sweeps = ctx.sweeps
+        sweeps, layers = ctx.sweeps, _layers(ctx.activations, parameters)
         with torch.autocast(x.device.type, **ctx.cast) if ctx.cast["enabled"] else nullcontext():
             if torch.is_grad_enabled():                    # someone wants to go further back: let autograd see it all
-                sweeps = Sweeps(_layers(ctx.activations, parameters), x, vectors)
-            by_weights, by_biases = sweeps.gradients(r, s)
-        if s is not None:                                  # as by autograd: zero, where the last bias has no part at all
-            by_biases[:-1] = [torch.zeros_like(bias) if slope is None and bias is not None else slope
-                              for slope, bias in zip(by_biases[:-1], parameters[len(by_biases):])]
-        found = [None if parameter is None else slope for parameter, slope in zip(parameters, [*by_weights, *by_biases])]
-        return None, None, None, *found
+                sweeps = Sweeps(layers, x, vectors)
+            return None, None, None, *_by_parameters(sweeps, layers, r, s)
+
+
+def _by_parameters(sweeps: Sweeps, layers: Layers, r: Tensor | None, s: Tensor | None) -> list[Tensor | None]:
+    """The gradients by weights, then by biases, with None and zeros where autograd has them."""
+    by_weights, by_biases = sweeps.gradients(r, s)
+    if s is not None:                                      # zero, where the last bias has no part at all
+        by_biases[:-1] = [torch.zeros_like(bias) if slope is None and bias is not None else slope
+                          for slope, bias in zip(by_biases[:-1], layers.biases)]
+    return [None if parameter is None else slope
+            for parameter, slope in zip([*layers.weights, *layers.biases], [*by_weights, *by_biases])]
 
 
 def _layers(activations, parameters) -> Layers:

@@ -69,7 +69,7 @@ def value_and_projections(model: Model, x: Tensor, vectors: Sequence[Tensor]) ->
     if len({v.shape[:2] for v in vectors}) != 1 or vectors[0].shape[1:2] != x.shape[:1]:
         raise ValueError(f"vectors: expected shapes (P, {len(x)}, ...) with one P for all, got "
                          f"{[tuple(v.shape) for v in vectors]}")
-    layers, _ = _closed_form(model, x, len(vectors), vectors[0])
+    layers, _ = _closed_form(model, x, len(vectors))
     if layers is not None and vectors[0].shape[2:] == (layers.outputs,):
         y, projections = values_and_derivatives(layers, x, vectors[0])
         return y, projections
@@ -88,6 +88,7 @@ def path_of(model: Model, x: Tensor, order: int = 1) -> str:
 
     The results are the same to rounding; the closed form takes less time.
     """
+    _check_input(model, x)
     layers, reason = _closed_form(model, x, order)
     return "closed form" if layers is not None else f"autograd: {reason}"
 
@@ -219,7 +220,7 @@ def _grad(y: Tensor, x: Tensor, v: Tensor | None, order: int) -> Tensor:
 
 # --- the closed form --------------------------------------------------------------------------------------------
 
-def _closed_form(model: Model, x: Tensor, order: int, *others: Tensor) -> tuple[Layers | None, str]:
+def _closed_form(model: Model, x: Tensor, order: int) -> tuple[Layers | None, str]:
     """The layers of a plain MLP where its closed form applies; else None, and why not."""
     if torch.compiler.is_compiling():
         return None, "inside torch.compile"
@@ -233,8 +234,7 @@ def _closed_form(model: Model, x: Tensor, order: int, *others: Tensor) -> tuple[
         return None, str(error)
     if x.shape[1] != layers.inputs:
         return None, f"{x.shape[1]} inputs for a network of {layers.inputs}"
-    tensors = [x, *others, *layers.weights, *[bias for bias in layers.biases if bias is not None]]
-    if torch.autograd.forward_ad._current_level >= 0 or not all(is_concrete(tensor) for tensor in tensors):
+    if torch.autograd.forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None:
         return None, "inside torch.func or forward-mode differentiation"
     return layers, ""
 
@@ -246,7 +246,7 @@ _INDEPENDENT = ("model: expected an output that depends on the input, got one th
 
 
 def _traced_or_not(model: Model, traced: Callable, not_traced: Callable) -> tuple[Tensor, ...]:
-    if _is_known_untraceable(model):
+    if not torch.compiler.is_compiling() and _is_known_untraceable(model):    # compiled code would be tied to that set
         return not_traced()
     try:
         return traced()
@@ -281,7 +281,7 @@ def _check_input(model: Model, x: Tensor) -> None:
     if x.ndim == 0:
         raise ValueError("x: expected a batch of shape (N, ...), got a scalar")
     for parameter in model.parameters() if isinstance(model, nn.Module) else ():
-        if parameter.is_floating_point() and parameter.dtype != x.dtype:
+        if parameter.dtype != x.dtype and parameter.is_floating_point():
             raise TypeError(f"model: expected parameters of dtype {x.dtype} as the inputs have, got {parameter.dtype}; "
                             "convert one of them with .to(dtype)")
         if parameter.device != x.device:

@@ -69,7 +69,7 @@ class _Terms:
         return fixed
 
     def _total(self, terms: Sequence[Tensor]) -> Tensor:
-        return sum(weight * term for weight, term in zip(self.weights, terms))
+        return weighted_sum(self.weights, terms)
 
     def _terms(self, predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         _check_curvature(predictions, labels)
@@ -125,6 +125,7 @@ class SobolevLoss(_Terms):
 
     def compare(self, predictions: Sequence[Tensor], data: SobolevData) -> tuple[Tensor, ...]:
         """The terms of predictions that are there already: values (N, *out), Jacobian (N, *out, *in), ..."""
+        _check_data(data, self.order)
         return self._terms(_drop_or_add_axis(predictions, data.values), data.derivatives[:self.order + 1])
 
 
@@ -221,6 +222,14 @@ class ProjectedTargets:
 
     vectors: list[Tensor]                                  # by order: (P, N, *out), then (P, N, *in)
     labels: list[Tensor]                                   # values (N, *out), then projections (P, N, *in)
+
+
+def weighted_sum(weights: Sequence[float], terms: Sequence[Tensor]) -> Tensor:
+    """Terms times weights, added up; ``sum`` would begin with a zero, one operation more."""
+    first, *rest = [weight * term for weight, term in zip(weights, terms)]
+    for term in rest:
+        first = first + term
+    return first
 
 
 def _random_vectors(batch: tuple[int, ...], shape: tuple[int, ...], distribution: str, like: Tensor,

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from sobolev_lib.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.derivatives import path_of
-from sobolev_lib.fast import side_by_side
-from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.fast import backward_of
+from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss, weighted_sum
 from sobolev_lib.scaling import Standardized
 
 
@@ -77,9 +77,10 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
     "jacobian_mse", ...), and the best weights come back.
 
     ``seed`` fixes batches, projections and dropout, and leaves the global random state alone. ``device`` moves model
-    and data; None keeps the model where it is. ``compile=True`` fuses the step, after seconds of compilation for each
-    shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a GPU. ``checkpoint`` names a file written at each evaluation: the same call
-    goes on from it and ends bit for bit where an uninterrupted run ends.
+    and data; None keeps the model where it is. ``compile=True`` fuses the step, and Adam with it, after seconds of
+    compilation for each shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a
+    GPU. ``checkpoint`` names a file written at each evaluation: the same call goes on from it and ends bit for bit where
+    an uninterrupted run ends.
 
     Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
     being finite. Source: equations 1 and 2.
@@ -98,8 +99,9 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
         network, train_data = model.model, model.standardize(data)
     if loss.normalize is True:
         loss = loss.normalized_by(train_data)
-    fused = _fused(network, loss) if compile else None
-    optimizer = _optimizer(optimizer, model, lr)
+    path, vectors = path_of(network, train_data.inputs, loss.order), torch.Generator().manual_seed(seed + 1)
+    backward = _backward_of(network, loss, path, vectors, compile)
+    optimizer = _optimizer(optimizer, model, lr, compile)
     scheduler = scheduler(optimizer) if callable(scheduler) else scheduler
     if scheduler is not None and not isinstance(scheduler, LRScheduler) or \
             isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -107,7 +109,6 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
     evaluate_every = evaluate_every or max(1, steps // 100)
 
     batches = _Batches(len(data), batch_size, seed)
-    vectors = torch.Generator().manual_seed(seed + 1)
     history, best, first = History(), {}, 0
     mark = fingerprint(model, data, optimizer, loss, steps, batch_size, seed, metric,
                        patience, evaluate_every) if checkpoint is not None else ""
@@ -123,7 +124,7 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
                 torch.cuda.set_rng_state(tensors["random.cuda"], place)
             best = {name[5:]: tensor.to(place) for name, tensor in tensors.items() if name.startswith("best.")}
             _replay(scheduler, optimizer, first)
-        earlier, history.path = history.seconds, path_of(network, train_data.inputs, loss.order)
+        earlier, history.path = history.seconds, path
         bar = tqdm(total=steps, initial=first, disable=not progress, desc="fit")
         for step in range(first + 1, steps + 1):
             if history.stopped_early:
@@ -132,15 +133,7 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
             batch = train_data if index is None else train_data[index.to(place)]
             weights = loss.weights if weight_schedule is None else _scheduled(weight_schedule, step, steps, loss.order)
             optimizer.zero_grad(set_to_none=True)
-            if fused is not None:
-                terms = fused(batch, weights)
-            elif isinstance(loss, StochasticSobolevLoss):
-                terms = loss.terms(network, batch.inputs, batch, generator=vectors)
-            else:
-                terms = loss.terms(network, batch)
-            total = sum(weight * term for weight, term in zip(weights, terms))
-            if fused is None:
-                total.backward()
+            total, terms = backward(batch, weights)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
@@ -181,23 +174,25 @@ def linear_weights(start: Sequence[float], end: Sequence[float]) -> Callable[[fl
     return lambda progress: tuple((1 - progress) * a + progress * b for a, b in zip(start, end))
 
 
-def _fused(network: nn.Module, loss: SobolevLoss) -> Callable[[SobolevData, Sequence[float]], list[Tensor]]:
-    """A compiled step: leaves the gradients with the parameters, and returns the terms."""
-    if not isinstance(loss, SobolevLoss):
-        raise ValueError(f"compile: expected a SobolevLoss, got {type(loss).__name__}, which draws vectors at each step")
-    held = [name for name, _ in network.named_buffers()]
-    held += [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
-    if held:
-        raise ValueError(f"compile: expected a model of trainable parameters only, got {held}")
-    gradients = side_by_side(network, loss, compile=True)
+def _backward_of(network: nn.Module, loss: SobolevLoss | StochasticSobolevLoss, path: str, vectors: torch.Generator,
+                 compile: bool) -> Callable[[SobolevData, Sequence[float]], tuple[Tensor, Sequence[Tensor]]]:
+    """From a batch and the loss weights to the loss and its terms; leaves gradients with the parameters."""
+    if compile:
+        return backward_of(network, loss, compile=True)
+    if path == "closed form":
+        try:
+            return backward_of(network, loss)
+        except ValueError:
+            pass                                           # the closed form it is all the same, but by way of autograd
 
     def step(batch, weights):
-        parameters = {name: parameter.detach().unsqueeze(0) for name, parameter in network.named_parameters()}
-        tables = [tensor.unsqueeze(0) for tensor in batch.tensors[:loss.order + 2]]
-        found, terms = gradients(parameters, tables[0].new_tensor([list(weights)]), tables)
-        for parameter, slope in zip(network.parameters(), found):
-            parameter.grad = slope[0]
-        return [term[0] for term in terms]
+        if isinstance(loss, StochasticSobolevLoss):
+            terms = loss.terms(network, batch.inputs, batch, generator=vectors)
+        else:
+            terms = loss.terms(network, batch)
+        total = weighted_sum(weights, terms)
+        total.backward()
+        return total, terms
 
     return step
 
@@ -226,10 +221,10 @@ class _Batches:
             self.order = torch.randperm(self.n, generator=self.generator)
 
 
-def _optimizer(optimizer, model: nn.Module, lr: float) -> Optimizer:
+def _optimizer(optimizer, model: nn.Module, lr: float, compile: bool) -> Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if optimizer is None:
-        return torch.optim.Adam(parameters, lr=lr)
+        return torch.optim.Adam(parameters, lr=lr, fused=compile)
     made = optimizer if isinstance(optimizer, Optimizer) else optimizer(parameters)
     if not isinstance(made, Optimizer) or isinstance(made, torch.optim.LBFGS):
         raise TypeError(f"optimizer: expected a torch.optim.Optimizer that needs no closure, got {type(made).__name__}")

@@ -12,6 +12,7 @@ from sobolev_lib import derivatives
 from sobolev_lib.activations import activation_of
 from sobolev_lib.closed_form import Layers, Sweeps
 from sobolev_lib.derivatives import path_of, value_and_derivatives, value_and_projections
+from sobolev_lib.fast import backward_of
 from sobolev_lib.models import MLP
 
 DOUBLE = torch.float64
@@ -289,6 +290,78 @@ def test_sweeps_of_networks_side_by_side():
             own_weights, own_biases = own.gradients(r[k], s[k])
             torch.testing.assert_close([w[k] for w in weights], own_weights)
             torch.testing.assert_close([b[k] for b in biases], own_biases)
+
+
+def tied():
+    shared = nn.Linear(4, 4, dtype=DOUBLE)
+    return nn.Sequential(nn.Linear(2, 4, dtype=DOUBLE), nn.ReLU(), shared, nn.Tanh(), shared, nn.Tanh(),
+                         nn.Linear(4, 1, dtype=DOUBLE))
+
+
+def frozen():
+    model = network((2, 5, 1))
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+@pytest.mark.parametrize("make", [
+    lambda: network((2, 6, 5, 1), nn.ReLU()), lambda: network((2, 6, 1)), lambda: network((2, 6, 3), nn.SiLU()),
+    lambda: network((2, 6, 2), nn.ReLU()), lambda: network((2, 6, 1), nn.GELU(), bias=False), lambda: network((2, 1)), tied,
+    frozen])
+def test_the_quick_backward_leaves_what_backward_leaves(make):
+    model, x = make(), points(7, 2)
+    outputs = model[-1].out_features
+    data = sl.SobolevData(x, points(7, outputs), points(7, 2 * outputs).reshape(7, outputs, 2))
+    loss, twin = sl.SobolevLoss(1, normalize=True), copy.deepcopy(model)
+    for _ in range(2):                                     # gradients add up
+        total, terms = backward_of(model, loss)(data, (0.5, 2.0))
+        again = loss.terms(lambda x: twin(x), data)
+        (0.5 * again[0] + 2.0 * again[1]).backward()
+        torch.testing.assert_close((total, *terms), (0.5 * again[0] + 2.0 * again[1], *again))
+    for a, b in zip(model.parameters(), twin.parameters()):
+        assert (a.grad is None) == (b.grad is None)
+        if a.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-11, atol=1e-13)
+
+
+def test_the_quick_backward_reaches_parameters_of_the_loss():
+    scale = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
+    loss = sl.SobolevLoss(1, derivative_loss=lambda p, t: scale * (p - t).square().flatten(1).sum(1))
+    model, data = network((2, 5, 1)), sl.label(sl.functions.booth, points(6, 2))
+    _, terms = backward_of(model, loss)(data, (1.0, 1.0))
+    torch.testing.assert_close(scale.grad, terms[1].detach() / 2)
+
+
+def test_the_quick_backward_under_autocast():
+    model, data = network((2, 64, 64, 1), dtype=torch.float32), sl.label(sl.functions.booth, points(32, 2, torch.float32))
+    twin, loss = copy.deepcopy(model), sl.SobolevLoss(1, normalize=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        backward_of(model, loss)(data, (1.0, 1.0))
+    loss(twin, data).backward()
+    ours, exact = (torch.cat([p.grad.flatten() for p in m.parameters()]) for m in (model, twin))
+    assert ours.dtype == torch.float32 and 1e-4 < (ours - exact).norm() / exact.norm() < 0.1
+
+
+@pytest.mark.parametrize("make, loss, message", [
+    (lambda: network((2, 4, 1), nn.Mish()), sl.SobolevLoss(1), "Mish where an activation"),
+    (lambda: network((2, 4, 1)), sl.SobolevLoss(2), "a SobolevLoss of order 1"),
+    (lambda: network((2, 4, 1)), sl.StochasticSobolevLoss(1), "a SobolevLoss of order 1")])
+def test_the_quick_backward_says_what_it_does_not_do(make, loss, message):
+    with pytest.raises(ValueError, match=message):
+        backward_of(make(), loss)
+
+
+def test_fit_calls_hooks_on_parameters():
+    """Clipping by hooks is common, and must not be lost on the quick way."""
+    data, models = sl.label(sl.functions.booth, points(20, 2)), [network((2, 8, 1)) for _ in range(2)]
+    for p in models[0].parameters():
+        p.register_hook(lambda slope: 0 * slope)
+    before = copy.deepcopy(models[0].state_dict())
+    history = sl.fit(models[0], data, steps=3, progress=False, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.1))
+    assert history.path == "closed form"
+    torch.testing.assert_close(dict(models[0].state_dict()), dict(before), rtol=0, atol=0)
+    with pytest.raises(ValueError, match="without hooks"):
+        sl.fit(models[0], data, steps=3, progress=False, compile=True)
 
 
 @pytest.mark.parametrize("model, loss, path", [

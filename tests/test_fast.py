@@ -131,3 +131,58 @@ def test_models_whose_state_would_be_lost_are_refused():
     for models, name in ((frozen, "0.weight"), (scaled, "input_mean")):
         with pytest.raises(ValueError, match=f"expected trainable parameters only, got .*{name}"):
             train_many(models, sets(), loss=SobolevLoss(), steps=2, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3)
+
+
+@pytest.fixture
+def quick_compiler(monkeypatch):
+    """The same graph, run without the minutes that its C++ would take to build."""
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend="aot_eager", **options))
+
+
+@pytest.mark.parametrize("order, activation, outputs", [(0, "relu", 1), (1, "relu", 1), (1, "tanh", 2), (2, "tanh", 1)])
+def test_compiled_training_is_the_same(order, activation, outputs, quick_compiler):
+    models = networks(2, activation, outputs)
+    f = sl.functions.styblinski_tang
+    function = f if outputs == 1 else lambda x: torch.stack([f(x) / 50, x[:, 0] ** 2], dim=1)
+    data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE), max(order, 1)) for k in range(2)]
+    for train in (_many, _fit):
+        plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
+        train(plain, data, order, compile=False)
+        train(compiled, data, order, compile=True)
+        for a, b, start in zip(plain, compiled, models):
+            assert not torch.equal(a[0].weight, start[0].weight)
+            torch.testing.assert_close(dict(a.state_dict()), dict(b.state_dict()), rtol=1e-8, atol=1e-10)
+
+
+def _many(models, data, order, compile):
+    train_many(models, data, loss=SobolevLoss(order), steps=5, lr=[1e-2, 1e-3], weights=[(1.0, 0.5, 0.1)[:order + 1]] * 2,
+               seeds=[0, 1], compile=compile)
+
+
+def _fit(models, data, order, compile):
+    for model, own in zip(models, data):
+        sl.fit(model, own, loss=SobolevLoss(order), steps=5, batch_size=4, progress=False, compile=compile)
+
+
+def test_where_compilation_fails_the_message_says_what_to_do(monkeypatch):
+    def broken(graph, inputs):
+        raise OSError("no C++ compiler")
+
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend=broken, **options))
+    with pytest.raises(RuntimeError, match="(?s)needs a C.. compiler.*without compile the result is the same.*no C.. compiler"):
+        sl.fit(networks(1)[0], sets(1)[0], steps=2, progress=False, compile=True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")          # PyTorch's own
+@pytest.mark.parametrize("order", [0, 1])
+def test_compiled_training_is_the_same_with_the_real_compiler(order):
+    models, data = networks(2, "relu"), sets(2)
+    for train in (_many, _fit):
+        plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
+        train(plain, data, order, compile=False)
+        train(compiled, data, order, compile=True)
+        for a, b in zip(plain, compiled):
+            torch.testing.assert_close(dict(a.state_dict()), dict(b.state_dict()), rtol=1e-8, atol=1e-10)

@@ -48,9 +48,10 @@ def test_all_ways_to_a_sobolev_step_do_the_same_to_the_network(activation):
     for name, step in ways.items():
         for _ in range(3):
             step()
-        model = step.__closure__[[*step.__code__.co_freevars].index("model")].cell_contents
-        after[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
+        optimizer = step.__closure__[[*step.__code__.co_freevars].index("optimizer")].cell_contents
+        after[name] = torch.cat([p.detach().flatten() for p in optimizer.param_groups[0]["params"]])
     torch.testing.assert_close(after["closed form"], after["double backward"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(after["closed form"], after["closed form, own loop"], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(after["closed form"], after["torch.func"], rtol=1e-4, atol=1e-6)
     assert not torch.allclose(after["closed form"], after["regular"], atol=1e-4)
 

@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives
-from sobolev_lib.fast import side_by_side, train_many
+from sobolev_lib.fast import backward_of, train_many
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized
@@ -122,13 +122,15 @@ def steps(config: Config, device: str, *, batch: int | None = None, depth: int =
 
     ways = {
         "regular": _stepping(model, lambda model: F.mse_loss(model(x)[:, 0], y)),
-        "closed form": _stepping(model, lambda model: sobolev(model, data)),
+        "closed form": _fitting(model, sobolev, data),
+        "closed form, own loop": _stepping(model, lambda model: sobolev(model, data)),
         "double backward": _stepping(model, double_backward),
         # behind a lambda the library can't see the layers, and takes its general way
         "torch.func": _stepping(model, lambda model: sobolev(lambda points: model(points), data)),
     }
     if config.compile:
-        ways |= {"regular, compiled": _compiled(model, regular, data), "closed form, compiled": _compiled(model, sobolev, data)}
+        ways |= {"regular, compiled": _fitting(model, regular, data, compile=True),
+                 "closed form, compiled": _fitting(model, sobolev, data, compile=True)}
     return ways
 
 
@@ -163,7 +165,7 @@ def networks(count: int, config: Config, device: str) -> dict[str, list[float]]:
     models = [MLP(2, config.width, config.width, 1, generator=torch.Generator().manual_seed(k)).to(device)
               for k in range(count)]
     loss, length = SobolevLoss(1), 10
-    alone = [_stepping(model, lambda model, data=data: loss(model, data)) for model, data in zip(models, sets)]
+    alone = [_fitting(model, loss, data) for model, data in zip(models, sets)]
 
     def together(**options):
         train_many(models, sets, loss=loss, steps=length, lr=[1e-3] * count, weights=[(1.0, 1.0)] * count,
@@ -200,9 +202,9 @@ def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[s
     found = {name: {} for name in _precisions(device)}
     for name, context in _precisions(device).items():
         own, own_data = (twice, exact_data) if name == "float64" else (model, data)
-        ways[name] = _within(context, _stepping(own, lambda model, data=own_data: loss(model, data)))
+        ways[name] = _within(context, _fitting(own, loss, own_data))
         if config.compile:
-            ways[f"{name}, compiled"] = _within(context, _compiled(own, loss, own_data))
+            ways[f"{name}, compiled"] = _within(context, _fitting(own, loss, own_data, compile=True))
         with context():
             gradient = _gradient(own, loss(own, own_data))
         found[name]["gradient_error"] = [float((gradient.double() - exact).norm() / exact.norm())]
@@ -284,7 +286,7 @@ def peers(batch: int, activation: str, config: Config) -> dict[str, list[float]]
             epsilon_relative=0.0, gamma=1.0, is_backtracking=False)
 
     try:
-        found = in_turns({"closed form": _stepping(model, lambda model: loss(model, data)), "JENN": theirs}, config, "cpu")
+        found = in_turns({"closed form": _fitting(model, loss, data), "JENN": theirs}, config, "cpu")
     finally:
         torch.set_num_threads(threads)
     found["JENN"] = [seconds / length for seconds in found["JENN"]]
@@ -325,18 +327,15 @@ def _stepping(model, objective) -> Callable[[], None]:
     return step
 
 
-def _compiled(model, loss, data) -> Callable[[], None]:
-    """The step of ``fit(compile=True)``."""
+def _fitting(model, loss, data, compile: bool = False) -> Callable[[], None]:
+    """The step of ``fit``; compiled, its Adam is PyTorch's fused one."""
     model = copy.deepcopy(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    gradients = side_by_side(model, loss, compile=True)
-    tables = [tensor.unsqueeze(0) for tensor in data.tensors[:loss.order + 2]]
-    weights = tables[0].new_tensor([loss.weights])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=compile)
+    backward = backward_of(model, loss, compile=compile)
 
     def step():
-        found, _ = gradients({name: p.detach().unsqueeze(0) for name, p in model.named_parameters()}, weights, tables)
-        for parameter, slope in zip(model.parameters(), found):
-            parameter.grad = slope[0]
+        optimizer.zero_grad(set_to_none=True)
+        backward(data, loss.weights)
         optimizer.step()
 
     return step
