@@ -6,31 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+aten = torch.ops.aten
+
 
 class Activation:
     """A smooth activation function with what the sweeps need of it.
 
     >>> tanh = activation_of(torch.nn.Tanh())
     >>> z = torch.tensor([0.0, 1.0])
-    >>> tanh.slope(z, tanh.value(z))
+    >>> tanh.through(torch.ones(2), tanh.kept(z, tanh.value(z)))
     tensor([1.0000, 0.4200])
 
-    ``slope(z, a)`` and ``curvature(z, a, slope)`` are the first and second derivative at z, given the value a there.
+    ``through(t, kept)`` is ``t`` times the slope, where possible by the one operation that PyTorch's own backward pass has
+    for it; ``kept(z, a)`` is what it wants to know: the argument z, the value a, or the slope. ``curvature(z, a)`` is the
+    second derivative.
     """
 
     piecewise_linear = False
 
-    def __init__(self, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor],
-                 curvature: Callable[[Tensor, Tensor, Tensor], Tensor]):
-        self.value, self.slope, self.curvature = value, slope, curvature
-
-    def kept(self, z: Tensor, a: Tensor) -> Tensor:
-        """What ``through`` needs to know."""
-        return self.slope(z, a)
-
-    def through(self, t: Tensor, kept: Tensor) -> Tensor:
-        """``t`` times the slope; with a smooth activation the sweeps still need ``t`` itself."""
-        return t * kept
+    def __init__(self, value: Callable[[Tensor], Tensor], through: Callable[[Tensor, Tensor], Tensor],
+                 curvature: Callable[[Tensor, Tensor], Tensor], kept: Callable[[Tensor, Tensor], Tensor] = lambda z, a: z):
+        self.value, self.through, self.curvature, self.kept = value, through, curvature, kept
 
 
 class PiecewiseLinear:
@@ -56,8 +52,8 @@ class PiecewiseLinear:
     def through(self, t: Tensor, kept: Tensor) -> Tensor:
         # the sign of a is that of z, so it tells the slope; a row expanded over all points can't be written over
         if torch.is_grad_enabled() or 0 in t.stride():
-            return torch.ops.aten.leaky_relu_backward(t, kept, self.below, True)
-        return torch.ops.aten.leaky_relu_backward.grad_input(t, kept, self.below, True, grad_input=t)
+            return aten.leaky_relu_backward(t, kept, self.below, True)
+        return aten.leaky_relu_backward.grad_input(t, kept, self.below, True, grad_input=t)
 
 
 def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
@@ -70,41 +66,50 @@ def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
     return None if make is None else make(module)
 
 
+def _tanh() -> Activation:
+    return Activation(torch.tanh, aten.tanh_backward, lambda z, a: 2 * a * (a * a - 1), kept=lambda z, a: a)
+
+
+def _sigmoid() -> Activation:
+    return Activation(torch.sigmoid, aten.sigmoid_backward, lambda z, a: a * (1 - a) * (1 - 2 * a), kept=lambda z, a: a)
+
+
 def _elu(alpha: float) -> Activation:
-    slope = lambda z, a: torch.where(z > 0, 1.0, alpha * z.clamp_max(0.0).exp())
-    return Activation(lambda z: F.elu(z, alpha), slope, lambda z, a, s: torch.where(z < 0, s, 0.0))
+    return Activation(lambda z: F.elu(z, alpha), lambda t, z: aten.elu_backward(t, alpha, 1, 1, False, z),
+                      lambda z, a: torch.where(z < 0, alpha * z.clamp_max(0.0).exp(), 0.0))
 
 
 def _softplus(beta: float, threshold: float) -> Activation:
-    # PyTorch switches to the identity above the threshold, and so do the derivatives
-    slope = lambda z, a: torch.where(beta * z > threshold, 1.0, torch.sigmoid(beta * z))
-    return Activation(lambda z: F.softplus(z, beta, threshold), slope, lambda z, a, s: beta * s * (1 - s))
+    def curvature(z, a):
+        p = torch.sigmoid(beta * z)
+        # PyTorch switches to the identity above the threshold, and so do the derivatives
+        return torch.where(beta * z > threshold, 0.0, beta * p * (1 - p))
+
+    return Activation(lambda z: F.softplus(z, beta, threshold), lambda t, z: aten.softplus_backward(t, z, beta, threshold),
+                      curvature)
 
 
 def _gelu() -> Activation:
     density = lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return Activation(F.gelu, lambda z, a: 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * density(z),
-                      lambda z, a, s: (2 - z * z) * density(z))
+    # gelu_backward fails on a CPU where t has one row for all points
+    slope = lambda z, a: torch.special.ndtr(z) + z * density(z)
+    return Activation(F.gelu, torch.mul, lambda z, a: (2 - z * z) * density(z), kept=slope)
 
 
 def _silu() -> Activation:
-    def curvature(z, a, s):
+    def curvature(z, a):
         p = torch.sigmoid(z)
         return p * (1 - p) * (2 + z * (1 - 2 * p))
 
-    def slope(z, a):
-        p = torch.sigmoid(z)
-        return p * (1 + z * (1 - p))
-
-    return Activation(F.silu, slope, curvature)
+    return Activation(F.silu, aten.silu_backward, curvature)
 
 
 _ACTIVATIONS: dict[type, Callable[[nn.Module], Activation | PiecewiseLinear | None]] = {
     nn.ReLU: lambda module: PiecewiseLinear(0.0),
     # a falling branch would hide the sign of z
     nn.LeakyReLU: lambda module: PiecewiseLinear(module.negative_slope) if module.negative_slope >= 0 else None,
-    nn.Tanh: lambda module: Activation(torch.tanh, lambda z, a: 1 - a * a, lambda z, a, s: -2 * a * s),
-    nn.Sigmoid: lambda module: Activation(torch.sigmoid, lambda z, a: a * (1 - a), lambda z, a, s: s * (1 - 2 * a)),
+    nn.Tanh: lambda module: _tanh(),
+    nn.Sigmoid: lambda module: _sigmoid(),
     nn.Softplus: lambda module: _softplus(module.beta, module.threshold),
     nn.GELU: lambda module: _gelu() if module.approximate == "none" else None,
     nn.SiLU: lambda module: _silu(),

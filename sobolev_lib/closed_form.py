@@ -138,7 +138,7 @@ class Sweeps:
                 activation = self.layers.activations[l - 1]
                 terms = [] if u is None else [activation.through(u @ weights[l], self.kept[l - 1])]
                 if s is not None and not activation.piecewise_linear:
-                    curvature = activation.curvature(self.before[l - 1], self.inputs[l], self.kept[l - 1])
+                    curvature = activation.curvature(self.before[l - 1], self.inputs[l])
                     terms.append(curvature * (tangents[l - 1][0] * adjoints[l - 1][0]).sum(-3))
                 u = sum(terms[1:], terms[0]) if terms else None
         return by_weights, by_biases

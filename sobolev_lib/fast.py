@@ -202,7 +202,7 @@ def _compiled_backward(model: nn.Module, loss: SobolevLoss):
         found, terms = gradients({name: parameter.detach().unsqueeze(0) for name, parameter in named.items()},
                                  tables[0].new_tensor([list(weights)]), tables)
         for parameter, slope in zip(named.values(), found):
-            parameter.grad = slope[0]
+            parameter.grad = slope[0].to(parameter.dtype)  # under autocast it is in less than that
         terms = [term[0] for term in terms]
         return weighted_sum(weights, terms), terms
 

@@ -79,8 +79,8 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
     ``seed`` fixes batches, projections and dropout, and leaves the global random state alone. ``device`` moves model
     and data; None keeps the model where it is. ``compile=True`` fuses the step, and Adam with it, after seconds of
     compilation for each shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a
-    GPU. ``checkpoint`` names a file written at each evaluation: the same call goes on from it and ends bit for bit where
-    an uninterrupted run ends.
+    GPU. Inside ``torch.autocast`` the products are in its precision. ``checkpoint`` names a file written at each
+    evaluation: the same call goes on from it and ends bit for bit where an uninterrupted run ends.
 
     Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
     being finite. Source: equations 1 and 2.
@@ -135,6 +135,8 @@ def fit(model: nn.Module, data: SobolevData, *, loss: SobolevLoss | StochasticSo
             optimizer.zero_grad(set_to_none=True)
             total, terms = backward(batch, weights)
             optimizer.step()
+            if torch.is_autocast_enabled(place.type):
+                torch.clear_autocast_cache()               # within one autocast block it keeps the weights as they were
             if scheduler is not None:
                 scheduler.step()
             bar.update()

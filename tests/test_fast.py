@@ -165,6 +165,14 @@ def _fit(models, data, order, compile):
         sl.fit(model, own, loss=SobolevLoss(order), steps=5, batch_size=4, progress=False, compile=compile)
 
 
+def test_compiled_training_under_autocast(quick_compiler):
+    model = MLP(2, 16, 1, generator=seeded(0))
+    data = sets(1)[0].to(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        history = sl.fit(model, data, steps=30, lr=1e-2, evaluate_every=1, progress=False, compile=True)
+    assert model[0].weight.dtype == torch.float32 and history.train["loss"][-1] < history.train["loss"][0]
+
+
 def test_where_compilation_fails_the_message_says_what_to_do(monkeypatch):
     def broken(graph, inputs):
         raise OSError("no C++ compiler")

@@ -1,4 +1,5 @@
 """fit(): what it minimises, resume, early stopping, schedules, z-scores, seeds, errors."""
+import copy
 import json
 
 import pytest
@@ -287,3 +288,17 @@ def test_bad_settings(settings, error, message):
 def test_bad_model_or_data(model, data, error, message):
     with pytest.raises(error, match=message):
         sl.fit(model, data, steps=1, progress=False)
+
+
+@pytest.mark.parametrize("model", [sl.models.MLP(2, 32, 1, activation="silu"),
+                                   torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.Mish(), torch.nn.Linear(32, 1))])
+@pytest.mark.parametrize("loss", [sl.SobolevLoss(0), sl.SobolevLoss(1, normalize=True)], ids=["regular", "sobolev"])
+def test_a_whole_fit_within_autocast_learns(model, loss):
+    """Autocast keeps its short copies of the weights for the length of the block: they must not go stale."""
+    f, model = sl.functions.booth, copy.deepcopy(model)
+    data = sl.label(f, f.sample(50, generator=torch.Generator().manual_seed(0)))
+    model = sl.Standardized(model, data)
+    with torch.autocast("cpu", torch.bfloat16):
+        history = sl.fit(model, data, loss=loss, steps=300, lr=1e-2, progress=False)
+    assert history.train["loss"][-1] < 0.1 * history.train["loss"][0]
+    assert (model(data.inputs)[:, 0] - data.values).square().mean() < 0.1 * data.values.var()
