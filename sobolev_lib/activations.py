@@ -18,8 +18,8 @@ class Activation:
     tensor([1.0000, 0.4200])
 
     ``through(t, kept)`` is ``t`` times the slope, where possible by the one operation that PyTorch's own backward pass has
-    for it; ``kept(z, a)`` is what it wants to know: the argument z, the value a, or the slope. ``curvature(z, a)`` is the
-    second derivative.
+    for it; ``kept(z, a)`` is what it wants to know: the argument z, the value a, or the slope. ``curvature(z, kept)`` is
+    the second derivative.
     """
 
     piecewise_linear = False
@@ -67,37 +67,35 @@ def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
 
 
 def _tanh() -> Activation:
-    return Activation(torch.tanh, aten.tanh_backward, lambda z, a: 2 * a * (a * a - 1), kept=lambda z, a: a)
+    return Activation(torch.tanh, aten.tanh_backward, lambda z, a: aten.tanh_backward(-2 * a, a), kept=lambda z, a: a)
 
 
 def _sigmoid() -> Activation:
-    return Activation(torch.sigmoid, aten.sigmoid_backward, lambda z, a: a * (1 - a) * (1 - 2 * a), kept=lambda z, a: a)
+    return Activation(torch.sigmoid, aten.sigmoid_backward, lambda z, a: aten.sigmoid_backward(1 - 2 * a, a),
+                      kept=lambda z, a: a)
 
 
 def _elu(alpha: float) -> Activation:
     return Activation(lambda z: F.elu(z, alpha), lambda t, z: aten.elu_backward(t, alpha, 1, 1, False, z),
-                      lambda z, a: torch.where(z < 0, alpha * z.clamp_max(0.0).exp(), 0.0))
+                      lambda z, _: torch.where(z < 0, alpha * z.clamp_max(0.0).exp(), 0.0))
 
 
 def _softplus(beta: float, threshold: float) -> Activation:
-    def curvature(z, a):
-        p = torch.sigmoid(beta * z)
-        # PyTorch switches to the identity above the threshold, and so do the derivatives
-        return torch.where(beta * z > threshold, 0.0, beta * p * (1 - p))
-
-    return Activation(lambda z: F.softplus(z, beta, threshold), lambda t, z: aten.softplus_backward(t, z, beta, threshold),
-                      curvature)
+    # PyTorch switches to the identity above the threshold: there the slope is 1 exactly, and the curvature 0
+    return Activation(lambda z: F.softplus(z, beta, threshold), torch.mul,
+                      lambda z, slope: beta * torch.addcmul(slope, slope, slope, value=-1),
+                      kept=lambda z, a: aten.softplus_backward(torch.ones_like(z), z, beta, threshold))
 
 
 def _gelu() -> Activation:
-    density = lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    # gelu_backward fails on a CPU where t has one row for all points
-    slope = lambda z, a: torch.special.ndtr(z) + z * density(z)
-    return Activation(F.gelu, torch.mul, lambda z, a: (2 - z * z) * density(z), kept=slope)
+    root = math.log(2 * math.pi) / 2
+    density = lambda z: torch.exp(-root - z * z / 2)
+    return Activation(F.gelu, torch.mul, lambda z, _: (2 - z * z) * density(z),
+                      kept=lambda z, a: aten.gelu_backward(torch.ones_like(z), z))
 
 
 def _silu() -> Activation:
-    def curvature(z, a):
+    def curvature(z, _):
         p = torch.sigmoid(z)
         return p * (1 - p) * (2 + z * (1 - 2 * p))
 

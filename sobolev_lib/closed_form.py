@@ -136,11 +136,11 @@ class Sweeps:
             by_weights[l] = sum(terms[1:], terms[0]) if terms else None
             if l > 0:
                 activation = self.layers.activations[l - 1]
-                terms = [] if u is None else [activation.through(u @ weights[l], self.kept[l - 1])]
+                u = None if u is None else activation.through(u @ weights[l], self.kept[l - 1])
                 if s is not None and not activation.piecewise_linear:
-                    curvature = activation.curvature(self.before[l - 1], self.inputs[l])
-                    terms.append(curvature * (tangents[l - 1][0] * adjoints[l - 1][0]).sum(-3))
-                u = sum(terms[1:], terms[0]) if terms else None
+                    curvature = activation.curvature(self.before[l - 1], self.kept[l - 1])
+                    bent = _dot(tangents[l - 1][0], adjoints[l - 1][0])
+                    u = curvature * bent if u is None else torch.addcmul(u, curvature, bent)
         return by_weights, by_biases
 
     def _shared(self, r, out, into):
@@ -274,6 +274,12 @@ def _outer(out: Tensor | None, into: Tensor | None) -> Tensor:
     if into is None:
         return out.sum(-2).mT
     return out.flatten(-3, -2).mT @ into.flatten(-3, -2)
+
+
+def _dot(t: Tensor, g: Tensor) -> Tensor:
+    """Sum over vectors of t times g, both (*K, P, N, h); a sum of one would be a copy."""
+    product = t * g
+    return product.squeeze(-3) if product.shape[-3] == 1 else product.sum(-3)
 
 
 def _weighted(out: Tensor, r: Tensor) -> Tensor:

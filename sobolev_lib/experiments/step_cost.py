@@ -195,7 +195,7 @@ def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[s
 
     The gradient is compared with that of double backward in float64. Trained networks are tested in float32.
     """
-    loss, ways = SobolevLoss(1), {}
+    loss, ways, function = SobolevLoss(1), {}, getattr(functions, config.race[0])
     model, data = _random_task(config, device)
     twice, exact_data = copy.deepcopy(model).double(), data.to(torch.float64)
     exact = _gradient(twice, loss(lambda points: twice(points), exact_data))
@@ -209,8 +209,8 @@ def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[s
             gradient = _gradient(own, loss(own, own_data))
         found[name]["gradient_error"] = [float((gradient.double() - exact).norm() / exact.norm())]
         if name != "float64":
-            found[name]["test_error"] = [_run(getattr(functions, config.race[0]), "sobolev", config.race_lrs[-1], 1.0, seed, config,
-                                              device, context)["value_mse"][-1] for seed in seeds]
+            runs = [_run(function, "sobolev", config.race_lrs[-1], 1.0, seed, config, device, context) for seed in seeds]
+            found[name]["test_error"] = [run["value_mse"][-1] for run in runs]
     for way, turns in in_turns(ways, config, device).items():
         name, _, compiled = way.partition(", ")
         found[name]["seconds, compiled" if compiled else "seconds"] = turns
