@@ -15,8 +15,8 @@ import sobolev_lib
 import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
-MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "losses", "models", "scaling", "training", "fast", "regressor",
-           "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
+MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "losses", "models", "scaling", "training", "fast",
+           "regressor", "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
            "synthetic_gradients.pictures"]
