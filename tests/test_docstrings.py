@@ -16,15 +16,17 @@ import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "losses", "models", "scaling", "training", "fast",
-           "regressor", "records", "theory", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
+           "regressor", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
+           "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
            "synthetic_gradients.pictures"]
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
-           "losses.ProjectedTargets", "theory.jacobian_asymmetry",
-           *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients)
+           "losses.ProjectedTargets",
+           *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients,
+                                                                               sobolev_lib.theory)
              for name, value in vars(package).items() if inspect.isclass(value) or inspect.isfunction(value)]]
 # these take and give no arrays of their own
 WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record", "Plan", "Progress", "train_teacher", "Run",

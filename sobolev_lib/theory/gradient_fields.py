@@ -1,4 +1,4 @@
-"""The paper's theorems as code."""
+"""Proposition 4: how far a vector field is from being the gradient of anything."""
 import math
 
 import torch
