@@ -118,6 +118,11 @@ def test_front_page_leads_to_the_book(chromium, origins, scheme):
 # On disk
 
 
+def test_front_page_asks_for_no_icon_that_is_not_there(site):
+    icons = BeautifulSoup((site / "index.html").read_text(), "html.parser").find_all("link", rel="icon")
+    assert icons and all((site / icon["href"]).is_file() for icon in icons)
+
+
 def test_nothing_is_loaded_from_another_host(markup):
     links = [tag.get("src") for tag in markup.find_all(["script", "img", "iframe", "source", "video"])]
     links += [tag.get("href") for tag in markup.find_all("link")]
