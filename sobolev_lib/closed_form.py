@@ -264,7 +264,9 @@ def _times(t: Tensor, weight: Tensor) -> Tensor:
 
 def _each_row(weight: Tensor, points: int) -> Tensor:
     """(*K, P, h) to (*K, P, N, h): what unit vectors make of a weight matrix, at every point."""
-    return weight.unsqueeze(-2).expand(*weight.shape[:-1], points, weight.shape[-1])
+    row = weight.unsqueeze(-2)
+    # activations write over what they are given, unless its strides tell that it is a row expanded; of one point they don't
+    return row.clone() if points == 1 else row.expand(*weight.shape[:-1], points, weight.shape[-1])
 
 
 def _outer(out: Tensor | None, into: Tensor | None) -> Tensor:

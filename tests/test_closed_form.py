@@ -82,6 +82,25 @@ def test_values_jacobian_and_gradients_equal_double_backward(sizes, activation, 
     assert (ours - theirs).norm() <= 1e-12 * theirs.norm()
 
 
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(), nn.Tanh()], ids=str)
+def test_few_points_are_right_and_leave_the_weights_alone(sizes, activation, n):
+    """A row of weights for one point is no expanded view, and must not be written over."""
+    model, x = network(sizes, activation), points(n, sizes[0])
+    before = copy.deepcopy(model.state_dict())
+    expected = reference.derivatives(model, x, 1)
+    for _ in range(2):
+        found = value_and_derivatives(model, x)
+        torch.testing.assert_close(found, tuple(expected), rtol=1e-12, atol=1e-13)
+        some_loss(*found).backward()
+        with torch.no_grad():
+            value_and_derivatives(model, x)
+        backward_of(model, sl.SobolevLoss(1))(sl.SobolevData(x, *(t.detach() for t in expected)), (1.0, 1.0))
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("projections", [1, 3])
 @pytest.mark.parametrize("sizes", [(2, 1), (3, 7, 6, 1), (2, 5, 5, 4), (5, 6, 3)], ids=str)
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.GELU()], ids=str)
