@@ -83,10 +83,10 @@ def allow_opening_from_disk():
         page.write_text(re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text))
 
 
-def give_front_page_an_icon():
-    """Jupyter Book's front page only leads on to the first chapter. Without an icon a browser may ask for favicon.ico, in vain."""
+def let_front_page_ask_for_no_icon():
+    """Jupyter Book's front page only leads on to the first chapter. A browser may still ask for its icon, in vain."""
     page = HTML / "index.html"
-    page.write_text('<link rel="icon" href="_static/favicon.svg">\n' + page.read_text())
+    page.write_text('<link rel="icon" href="data:,">\n' + page.read_text())
 
 
 def main():
@@ -108,7 +108,7 @@ def main():
         if run_jupyter_book() != 0:
             sys.exit("The book was not built: see the messages above.")
         allow_opening_from_disk()
-        give_front_page_an_icon()
+        let_front_page_ask_for_no_icon()
         site_stamp.write_text(site)
     print(f"The book: {HTML / 'index.html'}")
 
