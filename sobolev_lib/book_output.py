@@ -80,7 +80,7 @@ def write_scripts(folder: str | os.PathLike) -> list[Path]:
     """Write the shim and the classic script of each widget into ``folder``; returns the files.
 
     >>> [path.name for path in write_scripts(tempfile.mkdtemp())]
-    ['shim.js', 'explorer.js', 'plotly.js']
+    ['shim.js', 'explorer.js', 'hypotheses.js', 'plotly.js']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

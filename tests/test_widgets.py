@@ -200,7 +200,7 @@ def test_module_scripts_are_bundled_without_imports():
         assert "export" not in re.sub(r"//.*", "", classic)
         names = re.findall(r"^(?:export )?(?:const|function) (\w+)", module, re.MULTILINE)
         assert len(names) == len(set(names)), "two files of a bundle define the same name"
-    with pytest.raises(ValueError, match="expected one of explorer, plotly.*got 'nothing'"):
+    with pytest.raises(ValueError, match="expected one of explorer, hypotheses, plotly.*got 'nothing'"):
         book_output.module_script("nothing")
     with pytest.raises(ValueError, match="got 'common'"):
         book_output.module_script("common")
@@ -208,7 +208,7 @@ def test_module_scripts_are_bundled_without_imports():
 
 def test_scripts_are_written_and_need_no_network(tmp_path):
     written = book_output.write_scripts(tmp_path / "widgets")
-    assert {path.name for path in written} == {"shim.js", "explorer.js", "plotly.js"}
+    assert {path.name for path in written} == {"shim.js", "explorer.js", "hypotheses.js", "plotly.js"}
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text) and "fetch(" not in text
@@ -386,8 +386,8 @@ def test_wrong_calls(name, book):
         call()
 
 
-@pytest.mark.parametrize("name", ["widgets", "widgets.packing", "widgets.panels", "widgets.explorer", "widgets.live",
-                                  "book_output"])
+@pytest.mark.parametrize("name", ["widgets", "widgets.packing", "widgets.panels", "widgets.explorer",
+                                  "widgets.hypotheses", "widgets.live", "book_output"])
 def test_examples_in_docstrings_run(name, jupyter):
     import tempfile
 

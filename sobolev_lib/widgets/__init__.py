@@ -6,6 +6,7 @@ Front ends lie in ``static/``: ES modules without dependencies, one ``export def
 widget, in the format of anywidget.
 """
 from sobolev_lib.widgets.explorer import Explorer
+from sobolev_lib.widgets.hypotheses import Hypotheses
 from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel, image_panel, line_panel, surface_panel
 
-__all__ = ["Explorer", "ImagePanel", "LinePanel", "SurfacePanel", "image_panel", "line_panel", "surface_panel"]
+__all__ = ["Explorer", "Hypotheses", "ImagePanel", "LinePanel", "SurfacePanel", "image_panel", "line_panel", "surface_panel"]

@@ -1,0 +1,92 @@
+"""Hypotheses: three points on a function of three straight pieces, and all that agrees with it there. Figure 2, left."""
+import functools
+import math
+from typing import Sequence
+
+from sobolev_lib import book_output
+from sobolev_lib.plotting.style import METHODS, POINTS
+
+KNOTS = ((0.0, 0.25), (0.36, 0.8), (0.64, 0.25), (1.0, 0.7))
+
+
+def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[float] | None = None, *, alt: str = ""):
+    """Three points to drag on a function of three pieces, and the functions that agree with it in these points.
+
+    >>> figure = Hypotheses(points=[0.1, 0.5, 0.9])
+
+    Drawn are continuous functions of at most three linear pieces: on the left some of those with the same three values, on
+    the right some of those with the same values and slopes. ``knots`` are the four corners (x, y) of the true function, from
+    left to right, ``points`` the three places x, by default one in each piece. ``alt`` describes the figure to those
+    who cannot see it.
+
+    Returns an anywidget whose ``points`` (a list) can be read and set; in the book's build an object that shows itself as
+    HTML. Raises ``ValueError`` for other than four corners, pieces without a bend between them, and points that coincide,
+    lie on a bend or outside; ``ImportError`` if anywidget is missing. Source: figure 2 of the paper, on the left.
+    """
+    knots = _checked_knots(knots)
+    if points is None:
+        points = [a[0] + share * (b[0] - a[0]) for a, b, share in zip(knots, knots[1:], (0.75, 0.75, 0.8))]
+    low, high = min(y for _, y in knots), max(y for _, y in knots)
+    room = 0.25 * (high - low)
+    state = {"knots": knots, "points": _checked_points(points, knots), "heights": [low - room, high + room],
+             "colours": {"points": POINTS, "regular": METHODS["regular"].colour, "sobolev": METHODS["sobolev"].colour},
+             "alt": alt or "Three points on a function of three straight pieces, to be dragged along it."}
+    if book_output.in_book():
+        label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."
+        return book_output.StaticWidget(book_output.widget_html("hypotheses", state, label, placeholder=_placeholder()))
+    try:
+        live = _live()
+    except ImportError as error:
+        raise ImportError("anywidget is needed for live figures and is not installed: "
+                          "pip install 'sobolev_lib[widgets]'") from error
+    return live(**state)
+
+
+@functools.cache
+def _live():
+    """The class of the live figure, made at its first use: the library works without anywidget."""
+    import anywidget
+    import traitlets
+
+    class LiveHypotheses(anywidget.AnyWidget):
+        """Made by ``Hypotheses``; ``points`` holds the three places and can be set."""
+        _esm = book_output.module_script("hypotheses")
+        knots = traitlets.List().tag(sync=True)
+        points = traitlets.List().tag(sync=True)
+        heights = traitlets.List().tag(sync=True)
+        colours = traitlets.Dict().tag(sync=True)
+        alt = traitlets.Unicode().tag(sync=True)
+
+        @traitlets.validate("points")
+        def _possible(self, proposal):
+            return _checked_points(proposal["value"], self.knots)
+
+    return LiveHypotheses
+
+
+def _placeholder() -> str:
+    """Space for the buttons, the two panels, the legend and the sentence: between what a phone needs and what a desk does."""
+    panel = '<div style="padding-bottom:1.4rem"><div style="aspect-ratio:4/3"></div></div>'
+    return ('<div class="sobolev-placeholder" style="display:grid;gap:.75rem;padding:4.4rem .25rem 7.4rem;'
+            f'grid-template-columns:repeat(auto-fit,minmax(min(100%,16rem),1fr))">{panel * 2}</div>')
+
+
+def _checked_knots(knots) -> list[list[float]]:
+    knots = [[float(x), float(y)] for x, y in knots]
+    if len(knots) != 4 or not all(math.isfinite(number) for knot in knots for number in knot):
+        raise ValueError(f"knots: expected four corners (x, y) of finite numbers, got {knots}")
+    if any(a[0] >= b[0] for a, b in zip(knots, knots[1:])):
+        raise ValueError(f"knots: expected corners from left to right, got x = {[x for x, _ in knots]}")
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(knots, knots[1:])]
+    if any(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in zip(slopes, slopes[1:])):
+        raise ValueError(f"knots: expected a bend between neighbouring pieces, got the slopes {slopes}")
+    return knots
+
+
+def _checked_points(points, knots) -> list[float]:
+    points = [float(x) for x in points]
+    if len(points) != 3 or not all(knots[0][0] <= x <= knots[3][0] for x in points):
+        raise ValueError(f"points: expected three places between {knots[0][0]} and {knots[3][0]}, got {points}")
+    if len({*points, knots[1][0], knots[2][0]}) < 5:
+        raise ValueError(f"points: expected different places and none on a bend, at {knots[1][0]} or {knots[2][0]}, got {points}")
+    return points
