@@ -19,6 +19,7 @@ import numpy as np
 SOURCES = Path(__file__).parent / "widgets" / "static"
 STATIC = "../_static"     # seen from a page; every page lies one folder deep
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_TEXT = re.compile(r'^import (\w+) from "\./([\w-]+)\.js" with \{ type: "text" \};\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
@@ -44,6 +45,17 @@ def module_script(name: str) -> str:
     """
     if not (SOURCES / f"{name}.js").is_file() or not _DEFAULT.search(_source(name)):
         raise ValueError(f"name: expected one of {', '.join(widget_names())}, got {name!r}")
+    return bundle(name)
+
+
+def bundle(name: str) -> str:
+    """A source file with all that it imports in front of it, and without a single import left.
+
+    >>> "class Experiment" in bundle("trainer")
+    True
+
+    A file imported ``with { type: "text" }`` becomes a string that holds its own bundle: the code of a worker.
+    """
     order: list[str] = []
 
     def visit(part: str) -> None:
@@ -53,7 +65,11 @@ def module_script(name: str) -> str:
             order.append(part)
 
     visit(name)
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _source(part))) for part in order)
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _with_texts(_source(part)))) for part in order)
+
+
+def _with_texts(source: str) -> str:
+    return _TEXT.sub(lambda found: f"const {found[1]} = {json.dumps(bundle(found[2]))};\n", source)
 
 
 def classic_script(name: str) -> str:
@@ -80,7 +96,7 @@ def write_scripts(folder: str | os.PathLike) -> list[Path]:
     """Write the shim and the classic script of each widget into ``folder``; returns the files.
 
     >>> [path.name for path in write_scripts(tempfile.mkdtemp())]
-    ['shim.js', 'explorer.js', 'hypotheses.js', 'plotly.js']
+    ['shim.js', 'explorer.js', 'hypotheses.js', 'playground.js', 'plotly.js']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

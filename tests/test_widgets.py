@@ -193,14 +193,19 @@ def test_state_cannot_end_its_script(book):
     assert state_of(book_output.StaticWidget(markup))["frames"]["0"][0]["curves"][0]["name"] == "</script><b>"
 
 
+def assert_all_names_differ(script):
+    names = re.findall(r"^(?:const|let|function|class) (\w+)", script, re.MULTILINE)
+    assert len(names) == len(set(names)), "two files of a bundle define the same name"
+
+
 def test_module_scripts_are_bundled_without_imports():
     for name in book_output.widget_names():
         module, classic = book_output.module_script(name), book_output.classic_script(name)
         assert not re.search(r"^import ", module, re.MULTILINE) and module.count("export default") == 1
         assert "export" not in re.sub(r"//.*", "", classic)
-        names = re.findall(r"^(?:export )?(?:const|function) (\w+)", module, re.MULTILINE)
-        assert len(names) == len(set(names)), "two files of a bundle define the same name"
-    with pytest.raises(ValueError, match="expected one of explorer, hypotheses, plotly.*got 'nothing'"):
+        assert_all_names_differ(module)
+    assert_all_names_differ(book_output.bundle("trainer"))
+    with pytest.raises(ValueError, match="expected one of explorer, hypotheses, playground, plotly.*got 'nothing'"):
         book_output.module_script("nothing")
     with pytest.raises(ValueError, match="got 'common'"):
         book_output.module_script("common")
@@ -208,7 +213,7 @@ def test_module_scripts_are_bundled_without_imports():
 
 def test_scripts_are_written_and_need_no_network(tmp_path):
     written = book_output.write_scripts(tmp_path / "widgets")
-    assert {path.name for path in written} == {"shim.js", "explorer.js", "hypotheses.js", "plotly.js"}
+    assert {path.name for path in written} == {"shim.js", "explorer.js", "hypotheses.js", "playground.js", "plotly.js"}
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text) and "fetch(" not in text
@@ -387,14 +392,15 @@ def test_wrong_calls(name, book):
 
 
 @pytest.mark.parametrize("name", ["widgets", "widgets.packing", "widgets.panels", "widgets.explorer",
-                                  "widgets.hypotheses", "widgets.live", "book_output"])
+                                  "widgets.hypotheses", "widgets.live", "widgets.live_playground", "widgets.playground",
+                                  "widgets.playground_settings", "book_output"])
 def test_examples_in_docstrings_run(name, jupyter):
     import tempfile
 
     import plotly.graph_objects  # noqa: F401: an example uses it
 
     module = importlib.import_module(f"sobolev_lib.{name}")
-    extra = {"sl": sl, "np": np, "plotly": plotly, "tempfile": tempfile, **{n: getattr(widgets, n) for n in widgets.__all__}}
+    extra = {"sl": sl, "np": np, "torch": torch, "plotly": plotly, "tempfile": tempfile, **{n: getattr(widgets, n) for n in widgets.__all__}}
     result = doctest.testmod(module, extraglobs=extra)
     assert result.failed == 0 and result.attempted
 

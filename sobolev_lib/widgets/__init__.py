@@ -8,5 +8,7 @@ widget, in the format of anywidget.
 from sobolev_lib.widgets.explorer import Explorer
 from sobolev_lib.widgets.hypotheses import Hypotheses
 from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel, image_panel, line_panel, surface_panel
+from sobolev_lib.widgets.playground import Playground
 
-__all__ = ["Explorer", "Hypotheses", "ImagePanel", "LinePanel", "SurfacePanel", "image_panel", "line_panel", "surface_panel"]
+__all__ = ["Explorer", "Hypotheses", "ImagePanel", "LinePanel", "Playground", "SurfacePanel", "image_panel", "line_panel",
+           "surface_panel"]

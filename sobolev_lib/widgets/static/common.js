@@ -22,6 +22,14 @@ export function unpack8(text) {
   return Uint8Array.from(raw, (c) => c.charCodeAt(0));
 }
 
+// a typed array's bytes -> base64
+export function toBase64(array) {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
 // base64 -> numbers between low and high; the code 65535 is a gap
 export function unpack16(text, low, high) {
   const bytes = unpack8(text);
@@ -51,6 +59,7 @@ export function superscript(n) {
 
 export function format(value) {
   if (value === 0) return "0";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "∞";
   const size = Math.abs(value);
   if (size >= 1e5 || size < 1e-3) {
     const power = Math.floor(Math.log10(size) + 1e-9);

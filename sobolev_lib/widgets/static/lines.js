@@ -38,7 +38,10 @@ export function drawLines(canvas, panel, shared) {
   }
   ctx.textAlign = "center";
   ctx.textBaseline = "top";
-  for (const value of ticks(xlow, xhigh, width < 300 ? 3 : 5)) ctx.fillText(format(value), px(value), height - bottom + 5);
+  for (const value of ticks(xlow, xhigh, width < 300 ? 3 : 5)) {
+    const text = format(value), half = ctx.measureText(text).width / 2;
+    ctx.fillText(text, Math.min(px(value), width - half), height - bottom + 5); // the last one must not be cut
+  }
   ctx.fillText(panel.xlabel, left + (width - left - right) / 2, height - 14);
   ctx.save();
   ctx.translate(10, top + (height - top - bottom) / 2);

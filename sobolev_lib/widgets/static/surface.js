@@ -1,8 +1,8 @@
 // A surface panel: the graph of a function above its gradient field (3-D), or both from above (map).
 import { arrow, colour, disc, format, isDark, prepare, ticks, unpack16, unpack8 } from "./common.js";
 
-const GAP = 0.45;    // floor to the surface's lowest possible point, in units of the floor's side
-const HEIGHT = 0.52; // lowest to highest possible point
+export const GAP = 0.45;    // floor to the surface's lowest possible point, in units of the floor's side
+export const HEIGHT = 0.52; // lowest to highest possible point
 const LIGHT = [-0.45, -0.55, 0.7];
 
 // Packed panel -> heights as numbers, arrows and points in units of the floor (0..1).
@@ -33,8 +33,9 @@ function scaled(panel, longest, { a, b }) {
   return [x * stretch, y * stretch];
 }
 
-// The camera: orthographic, `turn` around the vertical axis, `tilt` above the horizon (both in radians).
-function camera(width, height, turn, tilt) {
+// The camera: orthographic, `turn` around the vertical axis, `tilt` above the horizon (both in radians). `unproject` finds
+// the place on the floor under a point of the screen.
+export function camera(width, height, turn, tilt) {
   const [sin, cos] = [Math.sin(turn), Math.cos(turn)];
   const tall = 1.6 * Math.sin(tilt) + (GAP + HEIGHT) * Math.cos(tilt) + 0.05; // the floor's diagonal with its labels
   const scale = Math.min(width / 1.64, height / tall);
@@ -44,7 +45,11 @@ function camera(width, height, turn, tilt) {
     const away = (u - 0.5) * sin + (v - 0.5) * cos;
     return [width / 2 + scale * right, height / 2 - scale * (h * Math.cos(tilt) + away * Math.sin(tilt) - middle)];
   };
-  return { project, sin, cos };
+  const unproject = (x, y) => {
+    const right = (x - width / 2) / scale, away = ((height / 2 - y) / scale + middle) / Math.sin(tilt);
+    return [0.5 + right * cos + away * sin, 0.5 - right * sin + away * cos];
+  };
+  return { project, unproject, scale, sin, cos };
 }
 
 export function draw3d(canvas, panel, view, shared) {
@@ -99,7 +104,7 @@ function drawFloor(ctx, panel, project, ink, shared, sin, cos) {
   }
   ctx.stroke();
   ctx.globalAlpha = 1;
-  for (const [u, v] of panel.points) disc(ctx, ...project(u, v, 0), 2.6, panel.mark, isDark(ink) ? "#000" : "#fff");
+  for (const [u, v] of panel.points) disc(ctx, ...project(u, v, 0), panel.radius ?? 2.6, panel.mark, isDark(ink) ? "#000" : "#fff");
   // Tick labels along the two edges that face the reader.
   ctx.fillStyle = ink;
   ctx.textAlign = "center";
@@ -118,11 +123,16 @@ function label(ctx, project, [low, high], name, place) {
   ctx.fillText(name, ...project(...place(0.5, 0.16), 0));
 }
 
-export function drawMap(canvas, panel, shared) {
-  const { ctx, width, height, ink } = prepare(canvas);
+// Where the map lies on its canvas: its upper left corner and its side.
+export function mapFrame(width, height) {
   const left = 34, bottom = 30, margin = 8;
   const size = Math.min(width - left - margin, height - bottom - margin);
-  const x0 = left + (width - left - margin - size) / 2, y0 = margin + (height - bottom - margin - size) / 2;
+  return { x0: left + (width - left - margin - size) / 2, y0: margin + (height - bottom - margin - size) / 2, size };
+}
+
+export function drawMap(canvas, panel, shared) {
+  const { ctx, width, height, ink } = prepare(canvas);
+  const { x0, y0, size } = mapFrame(width, height);
   const place = (u, v) => [x0 + u * size, y0 + (1 - v) * size];
   // One pixel per value, enlarged with smoothing; only the inner halves of the outermost pixels belong to the domain.
   const n = panel.n, span = shared.high - shared.low || 1;
@@ -147,7 +157,7 @@ export function drawMap(canvas, panel, shared) {
     ctx.lineWidth = thick;
     ctx.stroke();
   }
-  for (const [u, v] of panel.points) disc(ctx, ...place(u, v), 3, panel.mark, "#fff");
+  for (const [u, v] of panel.points) disc(ctx, ...place(u, v), panel.radius ?? 3, panel.mark, "#fff");
   ctx.strokeStyle = ctx.fillStyle = ink;
   ctx.lineWidth = 1;
   ctx.strokeRect(x0, y0, size, size);

@@ -1,0 +1,146 @@
+// A multilayer perceptron with one output, and the gradient of the Sobolev loss in closed form.
+//
+// Arrays hold one row a unit and one column a point, so that every loop runs along the points. With z = W a + b in each
+// layer and a' = phi(z) for the next one, y the output and x the input:
+//   values     forward    z, a, and the slopes phi'(z)
+//   slopes     backward   D = dy/da and d = dy/dz, down to g = dy/dx
+//   backward   from r = dL/dy and q = dL/dg at every point: forward again for the tangents of z and a along q, then
+//              back for u, the gradient of the loss with respect to z. A weight's gradient is u a^T + d (tangent of a)^T.
+import { addOuter, multiply } from "./matrices.js";
+
+// phi, phi' and phi'' at z, given a = phi(z). At zero, and softplus far out, as in PyTorch. No curvature: piecewise linear.
+const sigmoid = (z) => 1 / (1 + Math.exp(-z));
+export const ACTIVATIONS = {
+  relu: { value: (z) => (z > 0 ? z : 0), slope: (z) => (z > 0 ? 1 : 0) },
+  leaky_relu: { value: (z) => (z > 0 ? z : 0.01 * z), slope: (z) => (z > 0 ? 1 : 0.01) },
+  tanh: { value: Math.tanh, slope: (z, a) => 1 - a * a, curvature: (z, a) => -2 * a * (1 - a * a) },
+  softplus: {
+    value: (z) => (z > 20 ? z : Math.log1p(Math.exp(z))),
+    slope: (z) => (z > 20 ? 1 : sigmoid(z)),
+    curvature: (z) => (z > 20 ? 0 : sigmoid(z) * (1 - sigmoid(z))),
+  },
+};
+
+export class Network {
+  // `sizes` as in MLP(2, 64, 64, 1); `layers` holds { weight, bias } for each, weights row by row as PyTorch has them.
+  constructor(sizes, activation, layers) {
+    this.sizes = sizes;
+    this.phi = ACTIVATIONS[activation];
+    this.layers = layers;
+    this.gradients = layers.map(({ weight, bias }) =>
+      ({ weight: new Float64Array(weight.length), bias: new Float64Array(bias.length) }));
+    this.spaces = new Map();
+  }
+
+  // Working memory for n points, kept: a batch is followed by another of the same size.
+  space(n) {
+    if (!this.spaces.has(n)) {
+      if (this.spaces.size === 4) this.spaces.clear();
+      const rows = () => this.sizes.map((size) => new Float64Array(size * n));
+      this.spaces.set(n, { z: rows(), a: rows(), slope: rows(), D: rows(), d: rows(), u: rows(), zTangent: rows(),
+        aTangent: rows() });
+    }
+    return this.spaces.get(n);
+  }
+
+  // Values y (n) at x (inputs, n). What the other sweeps need stays in the working memory.
+  values(x, n) {
+    const { z, a, slope } = this.space(n), last = this.layers.length, { phi } = this;
+    a[0].set(x);
+    for (let l = 1; l <= last; l++) {
+      const { weight, bias } = this.layers[l - 1];
+      multiply(z[l], weight, a[l - 1], this.sizes[l], this.sizes[l - 1], n);
+      for (let i = 0, t = 0; i < bias.length; i++) for (let end = t + n; t < end; t++) z[l][t] += bias[i];
+      if (l === last) break;
+      for (let t = 0; t < z[l].length; t++) {
+        a[l][t] = phi.value(z[l][t]);
+        slope[l][t] = phi.slope(z[l][t], a[l][t]);
+      }
+    }
+    return z[last];
+  }
+
+  // Input gradient g (inputs, n), after `values` at the same n points.
+  slopes(n) {
+    const { D, d, slope } = this.space(n), last = this.layers.length;
+    d[last].fill(1);
+    for (let l = last - 1; l >= 0; l--) {
+      multiply(D[l], this.layers[l].weight, d[l + 1], this.sizes[l], this.sizes[l + 1], n, true);
+      if (l > 0) times(d[l], D[l], slope[l]);
+    }
+    return D[0];
+  }
+
+  // Fill `gradients`, after `values` (and, unless q is null, `slopes`), for dL/dy = r (n) and dL/dg = q (inputs, n).
+  backward(r, q, n) {
+    const { z, a, slope, D, d, u, zTangent, aTangent } = this.space(n), last = this.layers.length, { sizes, phi } = this;
+    if (q) {
+      aTangent[0].set(q);
+      for (let l = 1; l < last; l++) {
+        multiply(zTangent[l], this.layers[l - 1].weight, aTangent[l - 1], sizes[l], sizes[l - 1], n);
+        times(aTangent[l], slope[l], zTangent[l]);
+      }
+    }
+    u[last].set(r);
+    for (let l = last; l > 0; l--) {
+      const gradient = this.gradients[l - 1], [m, k] = [sizes[l], sizes[l - 1]];
+      if (q && !phi.curvature) { // u is r d, and both terms are one product: d (r a + tangent of a)^T
+        const sum = u[l - 1];    // not needed otherwise on this way
+        for (let i = 0, t = 0; i < k; i++) for (let p = 0; p < n; p++, t++) sum[t] = r[p] * a[l - 1][t] + aTangent[l - 1][t];
+        gradient.weight.fill(0);
+        addOuter(gradient.weight, d[l], sum, m, k, n);
+        for (let i = 0, t = 0; i < m; i++) {
+          let total = 0;
+          for (let p = 0; p < n; p++, t++) total += r[p] * d[l][t];
+          gradient.bias[i] = total;
+        }
+        continue;
+      }
+      gradient.weight.fill(0);
+      addOuter(gradient.weight, u[l], a[l - 1], m, k, n);
+      if (q) addOuter(gradient.weight, d[l], aTangent[l - 1], m, k, n);
+      for (let i = 0, t = 0; i < m; i++) {
+        let total = 0;
+        for (const end = t + n; t < end; t++) total += u[l][t];
+        gradient.bias[i] = total;
+      }
+      if (l === 1) break;
+      multiply(u[l - 1], this.layers[l - 1].weight, u[l], k, m, n, true);
+      times(u[l - 1], u[l - 1], slope[l - 1]);
+      if (q) for (let t = 0; t < u[l - 1].length; t++) {
+        u[l - 1][t] += phi.curvature(z[l - 1][t], a[l - 1][t]) * zTangent[l - 1][t] * D[l - 1][t];
+      }
+    }
+  }
+
+  parameters() {
+    return this.layers.flatMap(({ weight, bias }) => [weight, bias]);
+  }
+
+  slopesOfParameters() {
+    return this.gradients.flatMap(({ weight, bias }) => [weight, bias]);
+  }
+}
+
+function times(out, a, b) {
+  for (let t = 0; t < out.length; t++) out[t] = a[t] * b[t];
+}
+
+// r = dL/dy and q = dL/dg of L = mean over points of (y - values)^2 + weight * |g - gradients|^2, missing (NaN) entries of
+// the gradients left out of the sum, as in SobolevLoss. Returns L's two terms. `weight` null: plain regression.
+export function lossGradients(y, g, values, gradients, weight, n, r, q) {
+  let valueTerm = 0, gradientTerm = 0;
+  for (let p = 0; p < n; p++) {
+    const miss = y[p] - values[p];
+    valueTerm += miss * miss / n;
+    r[p] = 2 * miss / n;
+  }
+  if (weight === null) return [valueTerm, null];
+  for (let t = 0; t < q.length; t++) {
+    const miss = g[t] - gradients[t];
+    const known = !Number.isNaN(gradients[t]);
+    gradientTerm += known ? miss * miss / n : 0;
+    q[t] = known ? 2 * weight * miss / n : 0;
+  }
+  return [valueTerm, gradientTerm];
+}
