@@ -1,0 +1,217 @@
+"""What the playground computes in the browser, against PyTorch: random numbers, functions, gradients, whole trainings."""
+import json
+
+import pytest
+import torch
+from test_widgets_browser import chromium  # noqa: F401  fixture
+
+import sobolev_lib as sl
+from sobolev_lib import book_output
+from sobolev_lib.widgets import Playground
+from sobolev_lib.widgets.playground_settings import DEFAULTS, FUNCTIONS
+
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "softplus")
+# lambdas of the functions that the library has no name for
+OTHERS = {"ridge": lambda x: torch.sin(2 * x[..., 0] + x[..., 1]), "wave": lambda x: torch.sin(2 * x[..., 0]) + x[..., 0] / 2}
+
+
+@pytest.fixture(scope="module")
+def engine(chromium):  # noqa: F811
+    """Evaluates JavaScript in which all names of the training code are known; `given` is its argument."""
+    page = chromium.new_page()
+
+    def evaluate(code, given=None):
+        run = f"given => {{ {book_output.bundle('experiment')}\n; const list = (x) => Array.from(x); {code} }}"
+        return page.evaluate(run, given)
+
+    yield evaluate
+    page.close()
+
+
+def tensor(numbers, dtype=torch.float64):
+    return torch.tensor([float("nan") if one is None else one for one in numbers], dtype=dtype)
+
+
+# --- random numbers ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31 + 5])
+def test_random_numbers_are_those_of_torch(engine, seed):
+    got = engine("""const g = new Generator(given); return [g.uniform(5), g.normal(7), g.normal(33), g.normal(2), g.permutation(50),
+                    g.normal(16), g.uniform(700), g.permutation(2)].map(list)""", seed)
+    g = torch.Generator().manual_seed(seed)
+    expected = [torch.rand(5, generator=g), torch.randn(7, generator=g), torch.randn(33, generator=g), torch.randn(2, generator=g),
+                torch.randperm(50, generator=g), torch.randn(16, generator=g), torch.rand(700, generator=g),
+                torch.randperm(2, generator=g)]
+    for ours, theirs in zip(got, expected, strict=True):
+        torch.testing.assert_close(tensor(ours), theirs.double(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(2, 64, 64, 1), (1, 3, 1), (2, 5, 7, 4, 6, 1)])
+def test_initial_weights_are_those_of_the_library(engine, sizes):
+    layers = engine("return initialLayers(given, 3).map(({ weight, bias }) => [list(weight), list(bias)])", sizes)
+    model = sl.models.MLP(*sizes, generator=torch.Generator().manual_seed(3))
+    for numbers, parameter in zip((part for layer in layers for part in layer), model.parameters(), strict=True):
+        torch.testing.assert_close(tensor(numbers, torch.float32).reshape(parameter.shape), parameter.detach(), rtol=1e-5, atol=1e-6)
+
+
+# --- functions --------------------------------------------------------------------------------------------------
+
+def function_of(name):
+    return OTHERS.get(name) or getattr(sl.functions, name)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("surface", "curve")])
+def test_functions_are_those_of_the_library(engine, name):
+    domain = engine("return targetOf({ function: given }).domain", name)
+    f = function_of(name)
+    assert torch.tensor(domain, dtype=torch.float64).tolist() == [list(pair) for pair in getattr(f, "domain", domain)]
+    low, high = torch.tensor(domain, dtype=torch.float64).T
+    x = low + (high - low) * torch.rand(200, len(domain), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    got = engine("const t = targetOf({ function: given[0] }); return given[1].map((x) => t.at(...x))", [name, x.tolist()])
+    data = sl.label(f, x)
+    expected = torch.cat([data.values[:, None], data.jacobian], dim=1)
+    torch.testing.assert_close(torch.tensor(got, dtype=torch.float64), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_where_a_derivative_does_not_exist_it_is_finite(engine):
+    assert engine("return targetOf({ function: 'ackley' }).at(0, 0)") == pytest.approx([0, 0, 0], abs=1e-12)
+    value, *slopes = engine("return targetOf({ function: 'bukin' }).at(-10, 1)")
+    assert value == pytest.approx(0, abs=1e-6) and all(abs(slope) < 1 for slope in slopes)
+
+
+@pytest.mark.parametrize("name, side", [("curve", 7), ("surface", 5)])
+def test_drawn_functions_go_through_their_heights_smoothly(engine, name, side):
+    inputs = 1 if name == "curve" else 2
+    heights = torch.rand(side ** inputs, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    settings = {"function": name, "drawing": heights.tolist()}
+    steps = torch.linspace(0, 1, side, dtype=torch.float64)
+    nodes = torch.stack(torch.meshgrid(*[steps] * inputs, indexing="xy"), -1).reshape(-1, inputs)
+    call = "const t = targetOf(given[0]); return given[1].map((x) => t.at(...x))"
+    got = torch.tensor(engine(call, [settings, nodes.tolist()]), dtype=torch.float64)
+    torch.testing.assert_close(got[:, 0].float(), heights)
+    h, x = 1e-6, 0.02 + 0.96 * torch.rand(50, inputs, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    slopes = torch.tensor(engine(call, [settings, x.tolist()]))[:, 1:]
+    for j in range(inputs):
+        aside = torch.eye(inputs, dtype=torch.float64)[j] * h
+        up, down = (torch.tensor(engine(call, [settings, (x + s * aside).tolist()]), dtype=torch.float64)[:, 0] for s in (1, -1))
+        torch.testing.assert_close((up - down) / (2 * h), slopes[:, j].double(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_function_from_python_keeps_its_values_and_slopes(engine):
+    f = lambda x: torch.exp(-x[:, 0] ** 2) * torch.sin(2 * x[:, 1])
+    problem = Playground(f, domain=[(-2, 2), (-1, 3)]).problem
+    x = torch.rand(100, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 4 - torch.tensor([2.0, 1.0])
+    got = engine("const t = targetOf({ function: 'custom' }, given[0]); return given[1].map((x) => t.at(...x))",
+                 [problem, x.tolist()])
+    data = sl.label(f, x)
+    torch.testing.assert_close(torch.tensor(got, dtype=torch.float64), torch.cat([data.values[:, None], data.jacobian], 1),
+                               rtol=0, atol=2e-4)   # slopes of cubic pieces: the third power of the step
+
+
+# --- gradients of one step --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_are_those_of_double_backward(engine, activation, depth, inputs):
+    """With noise in the labels and a third of the derivatives missing; widths that no tile of the products divides."""
+    generator = torch.Generator().manual_seed(depth)
+    sizes, n, weight = (inputs, *[7, 12, 5, 9][:depth], 1), 23, 0.7
+    model = sl.models.MLP(*sizes, activation=activation, generator=generator)
+    x, values, jacobian = (torch.randn(n, *shape, generator=generator) for shape in ((inputs,), (), (inputs,)))
+    jacobian[torch.rand(n, inputs, generator=generator) < 0.33] = torch.nan
+    data = sl.SobolevData(x, values, jacobian)
+    y = model(x.requires_grad_()).squeeze(1)
+    slopes, = torch.autograd.grad(y.sum(), x, create_graph=True)
+    missing = jacobian.isnan()
+    terms = [(y - values).square().mean(), torch.where(missing, 0, slopes - jacobian.nan_to_num()).square().sum(1).mean()]
+    total = terms[0] + weight * terms[1]
+    torch.testing.assert_close(sl.SobolevLoss(order=1, weights=(1, weight))(model, data), total)   # the same loss
+    for order, loss in ((1, total), (0, terms[0])):
+        expected = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True, allow_unused=True, materialize_grads=True)
+        got = engine("""
+            const { sizes, activation, layers, x, values, jacobian, weight, n } = given;
+            const numbers = (list) => Float64Array.from(list, (one) => one ?? NaN);
+            const network = new Network(sizes, activation, layers.map(([w, b]) => ({ weight: numbers(w), bias: numbers(b) })));
+            const y = network.values(numbers(x), n), g = weight === null ? null : network.slopes(n);
+            const r = new Float64Array(n), q = weight === null ? null : new Float64Array(x.length);
+            const terms = lossGradients(y, g, numbers(values), numbers(jacobian), weight, n, r, q);
+            network.backward(r, q, n);
+            return [terms, network.slopesOfParameters().map(list)]""", {
+            "sizes": sizes, "activation": activation, "n": n, "weight": weight if order else None,
+            "layers": [[layer.weight.flatten().tolist(), layer.bias.tolist()] for layer in model if hasattr(layer, "weight")],
+            "x": x.detach().T.flatten().tolist(), "values": values.tolist(),
+            "jacobian": [None if one != one else one for one in jacobian.T.flatten().tolist()]})
+        assert got[0][0] == pytest.approx(terms[0].item(), rel=1e-5)
+        if order:
+            assert got[0][1] == pytest.approx(terms[1].item(), rel=1e-5)
+        for ours, theirs in zip(got[1], expected, strict=True):
+            ours = tensor(ours, torch.float32).reshape(theirs.shape)
+            assert (ours - theirs).norm() <= 1e-4 * theirs.norm() + 1e-7
+
+
+# --- whole trainings --------------------------------------------------------------------------------------------
+
+RUNS = {
+    "as it opens": {},
+    "batches, noise, masks": {"points": 70, "batch_size": 32, "value_noise": 0.1, "derivative_noise": 0.2, "derivative_share": 0.5,
+                              "depth": 3, "function": "mccormick"},
+    "ReLU": {"activation": "relu", "function": "booth", "width": 64, "points": 20, "seed": 4, "sample": 9, "derivative_weight": 1},
+    "leaky ReLU, momentum": {"activation": "leaky_relu", "optimizer": "momentum", "lr": 0.01, "function": "rosenbrock"},
+    "tanh, SGD": {"activation": "tanh", "optimizer": "sgd", "lr": 0.1, "function": "ridge", "batch_size": 16},
+    "one input": {"function": "wave", "points": 12, "derivative_noise": 0.5, "width": 5, "depth": 1},
+    "order 0": {"order": 0, "points": 30},
+    "points placed by hand": {"function": "beale", "at": [0.1, 0.2, 0.3, 0.9, 0.8, 0.4, 0.5, 0.5]},
+    "one point": {"points": 1, "function": "booth"},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_two_hundred_steps_are_those_of_fit(engine, name):
+    """By the Python code that the playground itself shows."""
+    settings = {**DEFAULTS, **RUNS[name]}
+    curve, data, domain = engine("""const e = new Experiment(given), curve = [];
+        for (let i = 1; i <= 200; i++) { e.advance(); if (i % 20 === 0) curve.push(e.snapshot().networks.map((one) => one.errors)); }
+        return [curve, { n: e.data.n, x: list(e.data.x) }, e.domain]""", settings)
+    code = engine(book_output.bundle("words") + "; return pythonOf(given[0], given[1], given[2], 200)", [settings, domain, data])
+    names = {}
+    exec(code.replace("steps=200", "steps=200, evaluate_every=20"), names)
+    for k, method in enumerate(("regular", "sobolev")):
+        validation = names["history"][method].validation
+        assert [errors[k][0] for errors in curve] == pytest.approx(validation["value_mse"], rel=2e-3)
+        if "jacobian_mse" in validation:
+            assert [errors[k][1] for errors in curve] == pytest.approx(validation["jacobian_mse"], rel=2e-3)
+    assert settings["order"] == 0 or "jacobian_mse" in names["history"]["sobolev"].validation
+
+
+def test_given_weights_are_where_both_networks_start(engine):
+    model = sl.models.MLP(2, 6, 1, activation="tanh")
+    weights = [{"weight": layer.weight.flatten().tolist(), "bias": layer.bias.tolist()} for layer in (model[0], model[2])]
+    got = engine("return new Experiment(given[0], null, given[1]).networks.map((one) => one.parameters().map(list))",
+                 [{**DEFAULTS, "width": 6, "depth": 1, "activation": "tanh"}, weights])
+    for network in got:
+        for numbers, parameter in zip(network, model.parameters(), strict=True):
+            torch.testing.assert_close(tensor(numbers, torch.float32), parameter.detach().flatten())
+
+
+def test_a_table_trains_and_is_measured_on_its_test(engine):
+    generator = torch.Generator().manual_seed(0)
+    f = sl.functions.booth
+    data, test = (sl.label(f, f.sample(n, generator=generator)) for n in (50, 30))
+    data.jacobian[7, 1] = torch.nan
+    problem = json.loads(json.dumps(Playground(data=data, test=test).problem))
+    settings = {**DEFAULTS, "function": "custom"}
+    got = engine("const e = new Experiment(...given); for (let i = 0; i < 50; i++) e.advance(); "
+                 "return e.snapshot().networks.map((one) => one.errors)", [settings, problem])
+    for errors, loss in zip(got, (sl.SobolevLoss(order=0), sl.SobolevLoss(order=1, weights=(1, 0.1)))):
+        model = sl.Standardized(sl.models.MLP(2, 32, 32, 1, activation="softplus", generator=torch.Generator().manual_seed(0)), data)
+        history = sl.fit(model, data, loss=loss, steps=50, lr=0.003, validation=test, progress=False)
+        assert errors[0] == pytest.approx(history.validation["value_mse"][-1], rel=2e-3)
+
+
+def test_a_training_that_diverges_stops_and_says_when(engine):
+    stopped, errors, step = engine("""const e = new Experiment(given);
+        for (let i = 0; i < 300; i++) e.advance();
+        const s = e.snapshot(); return [s.stopped, s.networks.map((one) => one.errors.map(String)), s.step]""",
+                                   {**DEFAULTS, "optimizer": "sgd", "lr": 10, "derivative_weight": 1e6})
+    assert all(0 < one < 50 for one in stopped) and step == 300 and errors == [["NaN", "NaN"]] * 2
