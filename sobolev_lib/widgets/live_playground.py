@@ -32,6 +32,7 @@ class LivePlayground(anywidget.AnyWidget):
     controls = traitlets.Unicode().tag(sync=True)
     colours = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
+    home = traitlets.Unicode().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
     metrics = traitlets.Dict().tag(sync=True)

@@ -10,6 +10,7 @@ from sobolev_lib.plotting.style import METHODS, POINTS
 from sobolev_lib.widgets.playground_settings import PRESETS, SCHEMA, checked_settings
 
 NODES = {1: 257, 2: 65}   # of the lattice that stands for a function of the caller's own
+HOME = "welcome.html"      # the page of the book that has the playground with all its controls
 MOST = 5000               # rows of a table: more would make the page slow
 
 
@@ -60,7 +61,7 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         schema = [first, *SCHEMA[1:]]
     state = {"schema": schema, "presets": presets, "settings": settings, "problem": problem, "controls": controls,
              "colours": {"points": POINTS, **{name: METHODS[name].colour for name in ("regular", "sobolev")}},
-             "alt": alt or "Two networks that train side by side: on values, and on values and derivatives."}
+             "home": HOME, "alt": alt or "Two networks that train side by side: on values, and on values and derivatives."}
     if book_output.in_book():
         return book_output.StaticWidget(book_output.widget_html("playground", state, state["alt"], placeholder=_placeholder(controls)))
     try:
@@ -73,8 +74,10 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
 
 def _placeholder(controls: str) -> str:
     """Space for the pictures and curves, and for the controls below them."""
-    height = "78rem" if controls == "all" else "52rem"
-    return f'<div class="sobolev-placeholder" style="height:min({height},120vh)"></div>'
+    wide, narrow = (1235, 2610) if controls == "all" else (750, 1330)   # pixels, as measured; narrow: a phone
+    return ('<div class="sobolev-placeholder" style="container-type:inline-size"><style>@container (max-width: 520px) '
+            f'{{ .sobolev-space-{controls} {{ height: {narrow}px !important; }} }}</style>'
+            f'<div class="sobolev-space-{controls}" style="height:{wide}px"></div></div>')
 
 
 def _problem(function, data, test, domain) -> dict:

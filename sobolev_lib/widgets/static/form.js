@@ -20,6 +20,7 @@ export function control(entry, change) {
 
 function dropDown(entry, change) {
   const select = element("select", {}, ...entry.text.map((textContent, i) => element("option", { value: i, textContent })));
+  select.setAttribute("aria-label", entry.label);
   select.addEventListener("change", () => change(entry.options[select.selectedIndex]));
   return {
     label: element("label", {}, element("span", { textContent: entry.label }), select),

@@ -8,16 +8,39 @@
 //              back for u, the gradient of the loss with respect to z. A weight's gradient is u a^T + d (tangent of a)^T.
 import { addOuter, multiply } from "./matrices.js";
 
-// phi, phi' and phi'' at z, given a = phi(z). At zero, and softplus far out, as in PyTorch. No curvature: piecewise linear.
-const sigmoid = (z) => 1 / (1 + Math.exp(-z));
+// Each activation fills a = phi(z) and the slopes phi'(z), at zero and far out as PyTorch has them. `curvature` is phi'' from the
+// value and the slope; piecewise linear ones have none. Loops over whole arrays: a call for each number costs more than it does.
+function piecewise(below) {
+  return { fill(z, a, slope) {
+    for (let t = 0; t < z.length; t++) {
+      const one = z[t] > 0 ? 1 : below;
+      a[t] = one * z[t];
+      slope[t] = one;
+    }
+  } };
+}
 export const ACTIVATIONS = {
-  relu: { value: (z) => (z > 0 ? z : 0), slope: (z) => (z > 0 ? 1 : 0) },
-  leaky_relu: { value: (z) => (z > 0 ? z : 0.01 * z), slope: (z) => (z > 0 ? 1 : 0.01) },
-  tanh: { value: Math.tanh, slope: (z, a) => 1 - a * a, curvature: (z, a) => -2 * a * (1 - a * a) },
+  relu: piecewise(0),
+  leaky_relu: piecewise(0.01),
+  tanh: {
+    fill(z, a, slope) {
+      for (let t = 0; t < z.length; t++) {
+        const one = 1 - 2 / (Math.exp(2 * z[t]) + 1); // several times faster than Math.tanh
+        a[t] = one;
+        slope[t] = 1 - one * one;
+      }
+    },
+    curvature: (a, slope) => -2 * a * slope,
+  },
   softplus: {
-    value: (z) => (z > 20 ? z : Math.log1p(Math.exp(z))),
-    slope: (z) => (z > 20 ? 1 : sigmoid(z)),
-    curvature: (z) => (z > 20 ? 0 : sigmoid(z) * (1 - sigmoid(z))),
+    fill(z, a, slope) {
+      for (let t = 0; t < z.length; t++) {
+        const one = z[t], small = Math.exp(-Math.abs(one)); // never overflows
+        a[t] = one > 20 ? one : (one > 0 ? one : 0) + (small < 1e-5 ? small : Math.log(1 + small)); // Math.log1p is slow
+        slope[t] = one > 20 ? 1 : (one > 0 ? 1 : small) / (1 + small);
+      }
+    },
+    curvature: (a, slope) => slope * (1 - slope),
   },
 };
 
@@ -38,7 +61,7 @@ export class Network {
       if (this.spaces.size === 4) this.spaces.clear();
       const rows = () => this.sizes.map((size) => new Float64Array(size * n));
       this.spaces.set(n, { z: rows(), a: rows(), slope: rows(), D: rows(), d: rows(), u: rows(), zTangent: rows(),
-        aTangent: rows() });
+        aTangent: rows(), ones: new Float64Array(n).fill(1) });
     }
     return this.spaces.get(n);
   }
@@ -50,12 +73,8 @@ export class Network {
     for (let l = 1; l <= last; l++) {
       const { weight, bias } = this.layers[l - 1];
       multiply(z[l], weight, a[l - 1], this.sizes[l], this.sizes[l - 1], n);
-      for (let i = 0, t = 0; i < bias.length; i++) for (let end = t + n; t < end; t++) z[l][t] += bias[i];
-      if (l === last) break;
-      for (let t = 0; t < z[l].length; t++) {
-        a[l][t] = phi.value(z[l][t]);
-        slope[l][t] = phi.slope(z[l][t], a[l][t]);
-      }
+      addRows(z[l], bias, n);
+      if (l < last) phi.fill(z[l], a[l], slope[l]);
     }
     return z[last];
   }
@@ -73,7 +92,7 @@ export class Network {
 
   // Fill `gradients`, after `values` (and, unless q is null, `slopes`), for dL/dy = r (n) and dL/dg = q (inputs, n).
   backward(r, q, n) {
-    const { z, a, slope, D, d, u, zTangent, aTangent } = this.space(n), last = this.layers.length, { sizes, phi } = this;
+    const { a, slope, D, d, u, zTangent, aTangent, ones } = this.space(n), last = this.layers.length, { sizes, phi } = this;
     if (q) {
       aTangent[0].set(q);
       for (let l = 1; l < last; l++) {
@@ -85,31 +104,21 @@ export class Network {
     for (let l = last; l > 0; l--) {
       const gradient = this.gradients[l - 1], [m, k] = [sizes[l], sizes[l - 1]];
       if (q && !phi.curvature) { // u is r d, and both terms are one product: d (r a + tangent of a)^T
-        const sum = u[l - 1];    // not needed otherwise on this way
-        for (let i = 0, t = 0; i < k; i++) for (let p = 0; p < n; p++, t++) sum[t] = r[p] * a[l - 1][t] + aTangent[l - 1][t];
+        const both = u[l - 1];   // not needed otherwise on this way
+        stretchedPlus(both, r, a[l - 1], aTangent[l - 1]);
         gradient.weight.fill(0);
-        addOuter(gradient.weight, d[l], sum, m, k, n);
-        for (let i = 0, t = 0; i < m; i++) {
-          let total = 0;
-          for (let p = 0; p < n; p++, t++) total += r[p] * d[l][t];
-          gradient.bias[i] = total;
-        }
+        addOuter(gradient.weight, d[l], both, m, k, n);
+        rowSums(gradient.bias, d[l], r, n);
         continue;
       }
       gradient.weight.fill(0);
       addOuter(gradient.weight, u[l], a[l - 1], m, k, n);
       if (q) addOuter(gradient.weight, d[l], aTangent[l - 1], m, k, n);
-      for (let i = 0, t = 0; i < m; i++) {
-        let total = 0;
-        for (const end = t + n; t < end; t++) total += u[l][t];
-        gradient.bias[i] = total;
-      }
+      rowSums(gradient.bias, u[l], ones, n);
       if (l === 1) break;
       multiply(u[l - 1], this.layers[l - 1].weight, u[l], k, m, n, true);
       times(u[l - 1], u[l - 1], slope[l - 1]);
-      if (q) for (let t = 0; t < u[l - 1].length; t++) {
-        u[l - 1][t] += phi.curvature(z[l - 1][t], a[l - 1][t]) * zTangent[l - 1][t] * D[l - 1][t];
-      }
+      if (q) addBend(u[l - 1], phi.curvature, a[l - 1], slope[l - 1], zTangent[l - 1], D[l - 1]);
     }
   }
 
@@ -124,6 +133,33 @@ export class Network {
 
 function times(out, a, b) {
   for (let t = 0; t < out.length; t++) out[t] = a[t] * b[t];
+}
+
+// To every row i of out (rows, n) its bias i.
+function addRows(out, bias, n) {
+  for (let i = 0, t = 0; i < bias.length; i++) {
+    const one = bias[i];
+    for (const end = t + n; t < end; t++) out[t] += one;
+  }
+}
+
+// out = r a + b, r (n) stretching each column of a (rows, n).
+function stretchedPlus(out, r, a, b) {
+  const n = r.length;
+  for (let t = 0; t < out.length; t += n) for (let p = 0; p < n; p++) out[t + p] = r[p] * a[t + p] + b[t + p];
+}
+
+// out (rows): sums of the rows of a (rows, n), each column times r (n).
+function rowSums(out, a, r, n) {
+  for (let i = 0, t = 0; i < out.length; i++) {
+    let sum = 0;
+    for (let p = 0; p < n; p++, t++) sum += r[p] * a[t];
+    out[i] = sum;
+  }
+}
+
+function addBend(u, curvature, a, slope, tangent, D) {
+  for (let t = 0; t < u.length; t++) u[t] += curvature(a[t], slope[t]) * tangent[t] * D[t];
 }
 
 // r = dL/dy and q = dL/dg of L = mean over points of (y - values)^2 + weight * |g - gradients|^2, missing (NaN) entries of

@@ -28,12 +28,13 @@ export default {
     const view = { held: null };                       // as the settings have it, and what the reader holds
     let made = null, scene = null, snapshot = null, history = null;
     let id = 0, busy = false, stale = false;           // the worker: its experiment, at work, and no longer wanted
+    let owed = 0;                                      // steps that the reader has asked for one by one
     let playing = false, inSight = true, timer = 0, told = 0;
 
     // --- the page ---------------------------------------------------------------------------------------------
     const display = new Display(model.get("colours"));
     const play = button("▶ Play", () => (playing ? pause() : start()), { className: "spg-play" });
-    const step = button("Step", () => { pause(); ask(1, Infinity); });
+    const step = button("Step", () => { pause(); owed += 1; pay(); });
     const reset = button("Reset", () => { say(""); make(); });
     const map = button("Map", () => change({ view: settings.view === "map" ? "3d" : "map" }));
     const errors = button("Error map", () => change({ errors: !settings.errors }));
@@ -57,8 +58,10 @@ export default {
     const link = button("Copy link", () => copy(location.href.split("#")[0] + (toHash(schema, settings, first) || "#playground?")));
     const python = button("Python code", () => { code.hidden = !code.hidden; showCode(); });
     const root = element("div", { className: "sobolev-playground" }, element("style", { textContent: LOOK }),
-      ...(presets.length > 1 ? [presetRow] : []), story,
+      ...(presets.length ? [presetRow] : []), story,
       element("div", { className: "spg-row" }, play, step, reset, speed.label, map, errors, steps), ...display.nodes, said, message, spoken);
+    const more = element("a", { textContent: "The same with all settings" });
+    if (!full && inPage) root.append(more);
     if (full) root.append(form, element("p", { className: "spg-help", textContent: HELP }),
       element("div", { className: "spg-row" }, ...(inPage ? [link] : []), python), code);
     root.setAttribute("role", "group");
@@ -99,6 +102,7 @@ export default {
       show();
     }
     function show() {
+      more.href = model.get("home") + (toHash(schema, settings, defaults) || "#playground?");
       Object.assign(view, { map: settings.view === "map", errors: settings.errors && !isTable(), turn: settings.turn, tilt: settings.tilt });
       for (const { entry, ...one } of controls) {
         one.show(entry.name === "points" && settings.at && scene ? scene.data.n : settings[entry.name]);
@@ -128,6 +132,7 @@ export default {
     // Begin again at step 0. While the worker is at work, only the last wish counts.
     function make() {
       clearTimeout(timer);
+      owed = 0;
       stale = busy;
       if (busy) return;
       busy = true;
@@ -159,13 +164,20 @@ export default {
       record(history, snapshot);
       if (playing && snapshot.stopped.every((one) => one !== null)) pause();
       next();
+      pay();
       redraw();
       if (answer.weights) tell(answer.weights);
+      else if (!playing && !inPage) ask(0, 0); // Python is to know where it stands still
       if (!playing) spoken.textContent = sentence(snapshot, settings);
+    }
+    function pay() {
+      if (!owed || busy || !made) return;
+      ask(owed, Infinity);
+      owed = 0;
     }
     function next() {
       if (!playing || document.hidden || !inSight) return;
-      if (settings.speed === 0) return ask(1e9, CALM.matches ? 400 : 35);
+      if (settings.speed === 0) return ask(1e9, CALM.matches ? 400 : 30);
       const apart = Math.max(1000 / settings.speed, CALM.matches ? 400 : 50);
       clearTimeout(timer);
       timer = setTimeout(() => ask(Math.max(1, Math.round(settings.speed * apart / 1000)), Infinity), apart);
@@ -180,7 +192,7 @@ export default {
       if (!playing) return;
       playing = false;
       share();
-      ask(0, 0); // the last weights, for Python
+      if (!inPage) ask(0, 0); // the last weights; while the worker is at work, its answer asks for them
       if (snapshot) spoken.textContent = sentence(snapshot, settings);
     }
     function share() {
@@ -209,7 +221,7 @@ export default {
     }
     function draw(all) {
       if (!snapshot) return;
-      display.draw({ id, scene, snapshot, history, view, editable: full && !isTable(), all });
+      display.draw({ id, scene, snapshot, history, view, editable: !isTable(), all });
       root.dataset.step = snapshot.step;
       [root.dataset.regularError, root.dataset.sobolevError] = snapshot.networks.map((network) => String(network.errors[0]));
       steps.textContent = `step ${snapshot.step.toLocaleString("en")}`;
@@ -233,7 +245,7 @@ export default {
       canvases: display.canvases,
       view,
       scene: () => scene,
-      editable: () => full && !isTable(),
+      editable: () => !isTable(),
       points: (at) => (at.length > 500 * scene.domain.length ? say("500 points are the most.") : change({ at })),
       heights: (drawing) => change({ drawing }),
       turned: () => change({ turn: view.turn, tilt: view.tilt }),

@@ -59,6 +59,8 @@
       for (const entry of entries) if (entry.isIntersecting) { observer.unobserve(entry.target); start(entry.target); }
     }, { rootMargin: "400px 0px" });
     for (const el of all()) observer.observe(el);
+    const named = location.hash.match(/^#([\w-]+)\?/); // a link to a widget with its settings: see hash.js
+    if (named) document.querySelector(`.sobolev-widget[data-widget="${named[1]}"]`)?.scrollIntoView();
   }
 
   window.sobolevWidgets = window.sobolevWidgets || {};

@@ -39,7 +39,7 @@ export const LOOK = `
 .spg-message { min-height: 1.4em; margin: 0; font-size: 13px; overflow-wrap: anywhere; }
 .spg-controls { columns: 3 10.5rem; column-gap: 1.5rem; margin-top: .5rem; }
 .spg-controls fieldset { border: 0; margin: 0 0 .6rem; padding: 0; min-width: 0; break-inside: avoid; }
-.spg-controls legend { font-weight: 600; padding: 0; width: 100%; border-bottom: 2px solid rgb(128 128 128 / .5);
+.spg-controls legend { font: inherit; font-weight: 600; padding: 0; float: none; width: 100%; border-bottom: 2px solid rgb(128 128 128 / .5);
   margin-bottom: .3rem; }
 .sobolev-playground label { display: flex; flex-direction: column; gap: .1rem; font-size: 13px; margin-bottom: .3rem; }
 .sobolev-playground label > span { display: flex; gap: .5rem; justify-content: space-between; }

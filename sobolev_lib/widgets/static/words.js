@@ -13,15 +13,15 @@ export function sentence({ step, stopped, networks }, settings) {
   if (step === 0) return "Both networks start alike. Press play.";
   const steps = `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"}`;
   if (settings.order === 0) return `At order 0 both networks see only values and stay alike, ${steps} too.`;
-  return `${compare("value", 0, networks)} ${compare("gradient", 1, networks).replace(/^Sobolev: /, "and ")}${steps}.`;
+  return `Sobolev: ${compare("value", 0, networks)} and ${compare("gradient", 1, networks)} ${steps}.`;
 }
 
 function compare(what, i, [regular, sobolev]) {
   const ratio = regular.errors[i] / sobolev.errors[i];
   if (!Number.isFinite(ratio) || ratio === 0) return `no comparison of the ${what} error`;
-  if (ratio > 1 / 1.1 && ratio < 1.1) return `Sobolev: about the same ${what} error `;
+  if (ratio > 1 / 1.1 && ratio < 1.1) return `about the same ${what} error`;
   const times = ratio > 1 ? ratio : 1 / ratio;
-  return `Sobolev: ${times < 10 ? times.toFixed(1) : format(Math.round(times))}x ${ratio > 1 ? "lower" : "higher"} ${what} error `;
+  return `${times < 10 ? times.toFixed(1) : format(Math.round(times))}x ${ratio > 1 ? "lower" : "higher"} ${what} error`;
 }
 
 export const HELP = "Drag a picture to turn it. On the target: drag a point to move it, click an empty place to add one, "

@@ -1,0 +1,394 @@
+"""The playground as a reader meets it: a page opened from disk, no network, headless Chromium."""
+import json
+
+import pytest
+from test_widgets_browser import chromium, read  # noqa: F401  fixtures
+
+import sobolev_lib as sl
+from sobolev_lib.widgets import Playground
+from sobolev_lib.widgets.playground_settings import DEFAULTS, PRESETS, SCHEMA
+
+ROOT = ".sobolev-playground"
+
+
+class Player:
+    """A page with a playground on it."""
+
+    def __init__(self, reader):
+        self.reader, self.page = reader, reader.page
+        self.page.wait_for_selector(f"{ROOT}[data-step]")
+
+    def press(self, name):
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def data(self):
+        self.reader.settle()
+        data = self.page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
+        return int(data["step"]), float(data["regularError"]), float(data["sobolevError"])
+
+    def wait_for_step(self, least):
+        self.page.wait_for_function(f"Number(document.querySelector('{ROOT}').dataset.step) >= {least}")
+
+    def restarted(self, act):
+        """Do something that makes a new experiment; returns its first errors."""
+        self.page.evaluate(f"document.querySelector('{ROOT}').dataset.step = 'old'")
+        act()
+        self.page.wait_for_function(f"document.querySelector('{ROOT}').dataset.step !== 'old'")
+        return self.data()
+
+    def text(self, part):
+        return self.page.locator(f".spg-{part}").first.inner_text()
+
+    def hash(self):
+        self.page.wait_for_timeout(300)    # the address follows after a moment
+        return self.page.evaluate("location.hash")
+
+    def on_target(self, u, v):
+        """A place on the target's canvas, seen from above, in the page's coordinates."""
+        box = self.page.locator(".spg-pictures canvas").first.bounding_box()
+        size = min(box["width"] - 42, box["height"] - 38)
+        x0, y0 = 34 + (box["width"] - 42 - size) / 2, 8 + (box["height"] - 38 - size) / 2
+        return box["x"] + x0 + u * size, box["y"] + y0 + (1 - v) * size
+
+    def drag(self, start, end):
+        self.page.mouse.move(*start)
+        self.page.mouse.down()
+        self.page.mouse.move(*end, steps=5)
+        self.page.mouse.up()
+
+
+@pytest.fixture
+def play(read):  # noqa: F811
+    return lambda *args, screen=None, **settings: Player(read(Playground(*args, **settings), **(screen or {})))
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+def test_play_pause_step_reset(play):
+    player = play("booth", points=10)
+    start = player.data()
+    assert start[0] == 0 and start[1] == start[2] > 0
+    player.press("▶ Play")
+    player.wait_for_step(50)
+    player.press("⏸ Pause")
+    player.page.wait_for_timeout(800)    # a step on its way is finished
+    step, regular, sobolev = player.data()
+    assert regular != sobolev and regular < start[1]
+    player.page.wait_for_timeout(200)
+    assert player.data() == (step, regular, sobolev)
+    player.press("Step")
+    player.wait_for_step(step + 1)
+    assert player.data()[0] == step + 1 and player.text("steps") == f"step {step + 1:,}"
+    assert player.restarted(lambda: player.press("Reset")) == start
+
+
+def test_the_same_settings_make_the_same_steps(play):
+    player, errors = play(points=8, function="mccormick"), []
+    for _ in range(2):
+        for _ in range(3):
+            step = player.data()[0]
+            player.press("Step")
+            player.wait_for_step(step + 1)
+        errors.append(player.data())
+        player.restarted(lambda: player.press("Reset"))
+    assert errors[0] == errors[1] and errors[0][0] == 3
+
+
+def test_the_sentence_says_who_is_ahead(play):
+    player = play("booth", points=30)
+    assert player.text("sentence") == "Both networks start alike. Press play."
+    player.press("▶ Play")
+    player.wait_for_step(300)
+    player.press("⏸ Pause")
+    player.page.wait_for_timeout(800)
+    step, regular, sobolev = player.data()
+    assert regular > sobolev
+    times = regular / sobolev
+    shown = player.text("sentence")
+    assert shown.endswith(f"after {step:,} steps.") and "x lower value error and " in shown
+    assert float(shown.split("x lower")[0].split(": ")[1]) == pytest.approx(times, rel=0.1)
+    assert player.page.locator("[aria-live=polite]").first.text_content() == shown   # once, when it stands still
+
+
+def test_the_curves_and_pictures_change(play):
+    player = play("ackley", points=20)
+    before = [player.reader.pixels(i) for i in range(5)]
+    player.press("▶ Play")
+    player.wait_for_step(60)
+    player.press("⏸ Pause")
+    after = [player.reader.pixels(i) for i in range(5)]
+    assert before[0] == after[0] and all(a != b for a, b in zip(before[1:], after[1:]))
+
+
+def test_speed_is_kept_to(play):
+    player = play("booth", points=5, speed=5)
+    player.press("▶ Play")
+    player.page.wait_for_timeout(2200)
+    assert 3 <= player.data()[0] <= 12
+
+
+def test_two_diverging_networks_say_so_and_reset_recovers(play):
+    player = play(optimizer="sgd", lr=10, derivative_weight=1e6)
+    start = player.data()
+    player.press("▶ Play")
+    player.page.wait_for_function("document.querySelector('.spg-sentence').textContent.includes('diverged')")
+    assert player.text("sentence").startswith("Regular and Sobolev training diverged at step ")
+    assert player.page.evaluate(f"document.querySelector('{ROOT}').dataset.sobolevError") == "NaN"
+    assert player.page.get_by_role("button", name="▶ Play").count() == 1   # it has paused
+    assert player.restarted(lambda: player.press("Reset")) == start
+
+
+def test_extreme_settings_of_adam_are_survived(play):
+    player = play("rosenbrock", lr=10, derivative_weight=1e6, depth=4, activation="relu")
+    player.press("▶ Play")
+    player.wait_for_step(100)
+    player.press("⏸ Pause")
+    assert player.restarted(lambda: player.press("Reset"))[0] == 0
+
+
+# --- settings ---------------------------------------------------------------------------------------------------
+
+def test_every_control_can_be_changed_and_lands_in_the_address(play):
+    player = play()
+    for entry in SCHEMA:
+        if not entry["group"]:
+            continue
+        field = player.page.get_by_label(entry["label"], exact=True)
+        if entry["kind"] == "choice":
+            value = next(option for option in entry["options"] if option != entry["default"])
+            field.select_option(label=entry["text"][entry["options"].index(value)])
+        else:
+            value = next(stop for stop in entry["stops"] if stop > entry["default"]) if entry["default"] < max(entry["stops"]) \
+                else entry["stops"][-2]
+            field.evaluate("(field, at) => { field.value = at; field.dispatchEvent(new Event('input', { bubbles: true })); }",
+                           entry["stops"].index(value))
+        assert f"{entry['name']}={value:g}" in player.hash() if isinstance(value, float) else f"{entry['name']}={value}" in player.hash()
+    player.press("▶ Play")
+    player.wait_for_step(5)
+
+
+def test_the_address_brings_the_experiment_back(play):
+    player = play()
+    player.page.get_by_label("function").select_option(label="McCormick")
+    player.press("Map")
+    player.page.get_by_label("activation").select_option(label="tanh")
+    player.press("Step")
+    player.wait_for_step(1)
+    before, address = player.data(), player.hash()
+    assert address == "#playground?function=mccormick&activation=tanh&view=map"
+    player.page.goto("about:blank")
+    player.page.go_back()
+    player.page.reload()
+    player.page.wait_for_selector(f"{ROOT}[data-step]")
+    assert player.page.get_by_label("function").evaluate("one => one.selectedOptions[0].textContent") == "McCormick"
+    player.press("Step")
+    player.wait_for_step(1)
+    assert player.data() == before and player.hash() == address
+
+
+def test_a_bad_address_says_what_is_wrong_and_keeps_the_rest(play):
+    player = play()
+    start = player.data()
+    changed = player.restarted(lambda: player.page.evaluate(
+        "location.hash = '#playground?points=abc&lr=99&colour=red&width=8&drawing=1.x&at=%E0%A4'"))
+    message = player.text("message")
+    for part in ("points: expected a whole number between 1 and 500, got NaN", "lr: expected a number between",
+                 "colour: no such setting", "drawing: expected at most 25 numbers", "at: expected at most 1000 numbers"):
+        assert part in message
+    assert "width" not in message and changed != start
+    back = player.restarted(lambda: player.page.evaluate("location.hash = '#playground?drawing=1.2.3&function=curve'"))
+    assert "not possible: drawing has 3 heights, expected 7" in player.text("message") and back == start
+
+
+def test_another_hash_is_not_ours(play):
+    player = play()
+    player.page.evaluate("location.hash = '#section'")
+    assert player.text("message") == "" and player.hash() == "#section"
+
+
+def test_presets_are_experiments(play):
+    player = play()
+    for preset in PRESETS:
+        player.restarted(lambda: player.press(preset["name"]))
+        assert player.text("story") == preset["story"]
+        button = player.page.get_by_role("button", name=preset["name"])
+        assert button.get_attribute("aria-pressed") == "true"
+        player.press("Step")
+        player.wait_for_step(1)
+
+
+def test_few_controls(play):
+    player = play(preset="Noisy derivatives", controls="few")
+    assert player.text("story") == PRESETS[2]["story"]
+    assert player.page.locator("fieldset").count() == 0 and player.page.locator(f"{ROOT} input").count() == 0
+    player.press("▶ Play")
+    player.wait_for_step(10)
+    assert player.hash() == ""
+    link = player.page.get_by_role("link", name="The same with all settings").get_attribute("href")
+    assert link == "welcome.html#playground?derivative_noise=1&speed=100"
+
+
+def test_python_code_is_there(play):
+    player = play("booth", points=7)
+    player.press("Python code")
+    code = player.page.get_by_label("The experiment in Python").input_value()
+    assert "f = sl.functions.booth" in code and "torch.rand(7, 2" in code
+    player.restarted(lambda: player.page.get_by_label("function").select_option(label="Draw your own surface"))
+    player.press("Python code")
+    player.press("Python code")
+    assert "functions with a formula" in player.page.get_by_label("The experiment in Python").input_value()
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------
+
+def test_turning_turns_all_three(play):
+    player = play("booth", points=5)
+    before = [player.reader.pixels(i) for i in range(5)]
+    box = player.page.locator("canvas").nth(1).bounding_box()
+    x, y = box["x"] + 60, box["y"] + 60
+    player.drag((x, y), (x + 50, y + 10))
+    after = [player.reader.pixels(i) for i in range(5)]
+    assert all(a != b for a, b in zip(before[:3], after[:3])) and before[3:] == after[3:]
+    assert "turn=" in player.hash()
+    player.page.locator("canvas").first.focus()
+    player.page.keyboard.press("ArrowRight")
+    assert player.reader.pixels(0) != after[0]
+
+
+def test_map_and_errors_are_one_click_away(play):
+    player = play("booth", points=5, width=4)
+    player.press("Step")
+    player.wait_for_step(1)
+    seen = [player.reader.pixels(1)]
+    for name in ("Map", "Error map", "Map"):
+        player.press(name)
+        seen.append(player.reader.pixels(1))
+    assert len(set(seen)) == 4 and player.data()[0] == 1   # looking does not begin again
+
+
+def test_points_are_dragged_added_and_removed(play):
+    player = play("booth", at=[0.25, 0.25, 0.75, 0.75], view="map")
+    assert player.text("caption").startswith("2 points")
+    start = player.data()
+    moved = player.restarted(lambda: player.drag(player.on_target(0.25, 0.25), player.on_target(0.5, 0.2)))
+    assert moved != start
+    at = player.hash().split("at=")[1].split("&")[0].split(".")
+    assert [int(one) / 1e4 for one in at] == pytest.approx([0.5, 0.2, 0.75, 0.75], abs=0.02)
+    player.restarted(lambda: player.page.mouse.click(*player.on_target(0.2, 0.6)))
+    assert player.text("caption").startswith("3 points")
+    assert player.page.get_by_label("points", exact=True).get_attribute("aria-valuetext") == "3"
+    player.restarted(lambda: player.page.mouse.dblclick(*player.on_target(0.2, 0.6)))
+    assert player.text("caption").startswith("2 points")
+    player.restarted(lambda: player.press("New sample"))
+    assert player.text("caption").startswith("60 points") and "at=none" in player.hash()
+
+
+def test_points_obey_the_keyboard(play):
+    player = play("booth", at=[0.25, 0.25, 0.75, 0.75], view="map")
+    player.page.locator("canvas").first.focus()
+    player.page.keyboard.press("n")
+    player.restarted(lambda: player.page.keyboard.press("ArrowRight"))
+    at = player.hash().split("at=")[1].split("&")[0]
+    assert at == "2700.2500.7500.7500"
+    player.restarted(lambda: player.page.keyboard.press("Delete"))
+    assert player.text("caption").startswith("1 point,")
+    player.restarted(lambda: player.page.keyboard.press("a"))
+    assert player.text("caption").startswith("2 points")
+
+
+@pytest.mark.parametrize("name, view", [("curve", "3d"), ("surface", "3d"), ("surface", "map")])
+def test_drawn_functions_are_dragged(play, name, view):
+    player = play(name, points=4, view=view)
+    player.page.locator("canvas").first.focus()
+    for _ in range(5):           # behind the four points come the squares
+        player.page.keyboard.press("n")
+    before = player.reader.pixels(0)
+    player.restarted(lambda: player.page.keyboard.press("ArrowUp"))
+    assert player.reader.pixels(0) != before
+    first = [-0.2, -0.4][name == "surface"]
+    assert player.hash().split("drawing=")[1].split(".")[0] == str(round((first + 0.05) * 1000))
+
+
+def test_one_input_draws_curves(play):
+    player = play("wave", points=6)
+    assert player.page.get_by_role("button", name="Map", exact=True).is_disabled()
+    player.press("Step")
+    player.wait_for_step(1)
+    before = player.reader.pixels(1)
+    player.press("Error map")
+    assert player.reader.pixels(1) != before
+    box = player.page.locator("canvas").first.bounding_box()
+    player.restarted(lambda: player.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20))
+    assert player.text("caption").startswith("7 points")
+
+
+def test_a_table_and_a_function_from_python(play):
+    f = sl.functions.booth
+    data = sl.label(f, f.sample(30))
+    player = play(data=data)
+    assert player.text("caption").startswith("24 points")
+    assert player.page.get_by_label("points", exact=True).is_disabled()
+    assert player.page.get_by_role("button", name="New sample").is_disabled()
+    player.press("▶ Play")
+    player.wait_for_step(20)
+
+
+# --- everyone ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("width", [360, 1100])
+def test_nothing_is_wider_than_the_screen_or_moves(play, width):
+    player = play("bukin", points=5, screen={"viewport": {"width": width, "height": 900}})
+    height = player.reader.height()
+    player.press("▶ Play")
+    player.wait_for_step(100)
+    player.press("⏸ Pause")
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert player.reader.height() == height
+
+
+def test_dark_pages_are_drawn_in_light_ink(play):
+    player = play("booth", points=5)
+    before = player.reader.pixels(3)
+    player.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    player.page.wait_for_timeout(100)
+    assert player.reader.pixels(3) != before
+
+
+def test_everything_has_a_name(play):
+    player = play()
+    nameless = player.page.evaluate("""() => [...document.querySelectorAll('.sobolev-playground :is(canvas, input, select, button)')]
+      .filter(el => !(el.getAttribute('aria-label') || el.closest('label')?.textContent || el.textContent).trim())
+      .map(el => el.outerHTML)""")
+    assert nameless == []
+    for canvas in player.page.locator("canvas").all():
+        assert len(canvas.get_attribute("aria-label")) > 20 and canvas.get_attribute("role") in ("img", "application")
+
+
+def test_less_motion_means_fewer_pictures(play):
+    """The test pages ask for less motion: a picture at most every 400 ms."""
+    player = play("booth", points=5)
+    player.page.evaluate("""() => { window.changes = 0;
+      new MutationObserver(() => window.changes++).observe(document.querySelector('.sobolev-playground'),
+        { attributes: true, attributeFilter: ['data-step'] }); }""")
+    player.press("▶ Play")
+    player.page.wait_for_timeout(2000)
+    assert 1 <= player.page.evaluate("window.changes") <= 6
+
+
+def test_a_hidden_playground_rests(play):
+    player = play("booth", points=5)
+    player.page.evaluate("document.body.style.paddingTop = '4000px'")
+    player.press("▶ Play")
+    player.wait_for_step(5)
+    player.page.evaluate("scrollTo(0, 0)")
+    player.page.wait_for_timeout(1000)
+    step = player.data()[0]
+    player.page.wait_for_timeout(800)
+    assert player.data()[0] == step
+
+
+def test_the_defaults_are_written_nowhere(play):
+    player = play()
+    player.press("Map")
+    player.press("Map")
+    assert player.hash() == "" and json.loads(json.dumps(DEFAULTS)) == DEFAULTS
