@@ -586,3 +586,14 @@ def test_jupyter_images_come_from_the_kernel_when_asked_for(read, monkeypatch):
     reader.page.keyboard.press("End")
     reader.wait_for_pixel(0, 0, [12] * 3)
     assert [message["type"] for message in sent] == ["frame"]
+
+
+def test_a_link_to_a_widget_brings_it_into_sight(read):
+    """The page's address may name a widget and its settings; the shim scrolls there."""
+    reader = read(f'<p style="height:5000px">far above</p>{Explorer({"N": [1]}, compute=lambda N: curves(1))._repr_html_()}')
+    assert reader.page.locator("canvas").count() == 0    # nobody has scrolled to it
+    address = reader.page.url
+    reader.page.goto("about:blank")
+    reader.page.goto(address + "#explorer?N=1")
+    reader.ready()
+    assert reader.page.evaluate("scrollY") > 3000

@@ -1,0 +1,126 @@
+"""The playground on the built site: as a reader uses it, served and from disk, without a network."""
+import pytest
+from bs4 import BeautifulSoup
+from pages import PAGES
+from visits import Visit, set_dark, watch
+
+from sobolev_lib.widgets.playground_settings import SCHEMA
+
+pytestmark = pytest.mark.timeout(1200)
+ROOT = ".sobolev-playground"
+
+
+@pytest.fixture(params=("http", "file"))
+def welcome(request, chromium, origins):
+    """The welcome page and its address; nothing may have gone wrong on it at the end."""
+    visit, address = Visit(), f"{origins[request.param]}/{PAGES[0]}.html"
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    watch(page, visit)
+    yield page, address
+    page.close()
+    assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
+
+
+def shown(page):
+    page.locator("[data-widget=playground]").first.scroll_into_view_if_needed()
+    page.wait_for_selector(f"{ROOT}[data-step]")
+    return page.locator(ROOT)
+
+
+def press(page, name):
+    page.locator(ROOT).get_by_role("button", name=name, exact=True).click()
+
+
+def wait_for(page, condition):
+    page.wait_for_function(f"(() => {{ const data = document.querySelector('{ROOT}').dataset; return {condition}; }})()")
+
+
+def test_a_reader_plays(welcome):
+    page, address = welcome
+    page.goto(address)
+    root = shown(page)
+    press(page, "▶ Play")
+    wait_for(page, "Number(data.step) > 200")
+    press(page, "⏸ Pause")
+    page.wait_for_timeout(300)
+    step = root.get_attribute("data-step")
+    assert 0 < float(root.get_attribute("data-sobolev-error")) < float(root.get_attribute("data-regular-error"))
+    page.wait_for_timeout(300)
+    assert root.get_attribute("data-step") == step
+
+    for entry in SCHEMA:     # every control
+        if entry["group"] is None:
+            continue
+        field = root.get_by_label(entry["label"], exact=True)
+        if entry["kind"] == "choice":
+            last = next(i for i, option in reversed(list(enumerate(entry["options"]))) if option != entry["default"])
+            field.select_option(index=last if entry["name"] != "function" else 1)
+        else:
+            field.focus()
+            page.keyboard.press("ArrowLeft" if entry["default"] == entry["stops"][-1] else "ArrowRight")
+        page.wait_for_function("name => location.hash.includes(name + '=')", arg=entry["name"])
+    press(page, "Map")
+    page.wait_for_timeout(300)
+    canvas = root.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    canvas.focus()
+    page.keyboard.press("a")     # a point in the middle, to be dragged from there
+    page.wait_for_function("location.hash.includes('at=')")
+    before = page.evaluate("location.hash")
+    box = canvas.bounding_box()
+    size = min(box["width"] - 42, box["height"] - 38)
+    x, y = box["x"] + 34 + (box["width"] - 42) / 2, box["y"] + 8 + size / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=4)
+    page.mouse.up()
+    page.wait_for_function("before => location.hash !== before", arg=before)
+    link = page.evaluate("location.href")
+    settings = root.locator("select, input").evaluate_all("fields => fields.map(field => field.value)")
+    errors = root.get_attribute("data-regular-error")
+
+    page.goto("about:blank")
+    page.goto(link)              # a link is an experiment, and the page goes there by itself
+    page.wait_for_selector(f"{ROOT}[data-step]")
+    wait_for(page, f"data.step === '0' && Math.abs(data.regularError / {errors} - 1) < 1e-2")
+    assert root.locator("select, input").evaluate_all("fields => fields.map(field => field.value)") == settings
+    assert root.locator(".spg-message").inner_text() == ""
+    press(page, "Step")
+    wait_for(page, "data.step === '1'")
+
+
+def test_a_phone_in_the_dark(welcome):
+    page, address = welcome
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.goto(address)
+    set_dark(page)
+    shown(page)
+    height = page.locator("[data-widget=playground]").first.bounding_box()["height"]
+    press(page, "▶ Play")
+    wait_for(page, "Number(data.step) > 100")
+    press(page, "⏸ Pause")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator("[data-widget=playground]").first.bounding_box()["height"] == height
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_space_kept_for_it_is_what_it_takes(chromium, origins, site, width):
+    tab = chromium.new_page(viewport={"width": width, "height": 780})
+    for name in pages_with_playgrounds(site):
+        tab.goto(f"{origins['file']}/{name}.html")
+        widget = tab.locator("[data-widget=playground]").first
+        before = widget.bounding_box()["height"]
+        shown(tab)
+        tab.wait_for_timeout(300)
+        assert widget.bounding_box()["height"] == pytest.approx(before, abs=60), name
+    tab.close()
+
+
+def pages_with_playgrounds(site):
+    return [name for name in PAGES
+            if BeautifulSoup((site / f"{name}.html").read_text(), "html.parser").select("[data-widget=playground]")]
+
+
+def test_it_is_where_it_explains_something(site):
+    assert set(pages_with_playgrounds(site)) == {f"book/{name}" for name in (
+        "welcome", "seven_functions", "the_loss", "stochastic", "how_many_points", "afterwards")}
