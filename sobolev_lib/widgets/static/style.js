@@ -14,7 +14,6 @@ export const LOOK = `
 .spg-play { min-width: 6.4em; font-weight: 600; }
 .spg-steps { margin-left: auto; font-variant-numeric: tabular-nums; min-height: 2.25rem; display: flex; align-items: center; }
 .spg-story { min-height: 2.8em; margin: 0 0 .25rem; }
-@container (max-width: 520px) { .spg-story { min-height: 8.4em; } }
 .spg-pictures, .spg-charts { display: grid; gap: .5rem .75rem; }
 .spg-pictures { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .spg-charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -36,6 +35,7 @@ export const LOOK = `
 .spg-legend { display: flex; flex-wrap: wrap; gap: 0 1rem; justify-content: center; font-size: 13px; }
 .spg-legend span { display: inline-flex; gap: .3rem; align-items: center; }
 .spg-sentence { min-height: 2.8em; margin: .4rem 0; font-weight: 600; }
+@container (max-width: 520px) { .spg-story { min-height: 8.4em; } .spg-sentence { min-height: 5.6em; } }
 .spg-message { min-height: 1.4em; margin: 0; font-size: 13px; overflow-wrap: anywhere; }
 .spg-controls { columns: 3 10.5rem; column-gap: 1.5rem; margin-top: .5rem; }
 .spg-controls fieldset { border: 0; margin: 0 0 .6rem; padding: 0; min-width: 0; break-inside: avoid; }

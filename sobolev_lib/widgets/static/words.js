@@ -7,8 +7,8 @@ export function sentence({ step, stopped, networks }, settings) {
   if (failed.length) {
     const when = Math.min(...stopped.filter((one) => one !== null));
     const heavy = settings.derivative_weight > 10 && stopped[1] !== null;
-    return `${failed.join(" and ")} training diverged at step ${when}: its loss is no longer a finite number. `
-      + `A lower learning rate${heavy ? " or derivative weight" : ""} may help; reset starts again.`;
+    return `${failed.join(" and ")} training diverged at step ${when}: the loss is no longer finite. `
+      + `Try a lower learning rate${heavy ? " or derivative weight" : ""}, then reset.`;
   }
   if (step === 0) return "Both networks start alike. Press play.";
   const steps = `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"}`;
