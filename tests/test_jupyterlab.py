@@ -1,4 +1,5 @@
 """The playground in a real JupyterLab: it renders, trains, and Python reads what it has learned."""
+import json
 import os
 import signal
 import socket
@@ -15,9 +16,11 @@ from test_widgets_browser import ARGUMENTS
 
 CELLS = ["import sobolev_lib as sl\nplayground = sl.widgets.Playground('booth', points=30, width=16, speed=100)\nplayground",
          "print(sorted(playground.metrics), playground.metrics['step'] > 0, playground.metrics['sobolev'])",
+         "print(playground.metrics['step'], playground.history['steps'][-1], len(playground.history['errors'][1][0]))",
          "data = playground.data\nmodel = playground.network('sobolev')\n"
          "print(len(data), ((model(data.inputs)[:, 0] - data.values) ** 2).mean().item())",
-         "playground.settings = {'points': 7}\nplayground.running = True"]
+         "playground.settings = {'points': 7}\nplayground.running = True",
+         "playground.running = False\nearly = sl.widgets.Playground('wave', points=5)\nearly.running = True\nearly"]
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +76,24 @@ def wait_for(address, server, log):
     raise AssertionError(log.read_text())
 
 
+def wait_for_kernel(page, jupyterlab):
+    """JupyterLab shows "idle" before there is a kernel, and a cell that is run then is never answered."""
+    for _ in range(240):
+        with urllib.request.urlopen(f"{jupyterlab}/api/kernels", timeout=30) as answer:
+            kernels = json.load(answer)
+        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+            break
+        page.wait_for_timeout(500)
+    else:
+        raise AssertionError(f"expected an idle kernel that the page is connected to, got {kernels}")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+
+
 def run(page, i):
     """Run cell i of the notebook on show; returns it once the kernel has finished with it."""
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(i)
     cell.locator(".cm-content").click()
+    page.wait_for_function("i => document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].matches('.jp-mod-active')", arg=i)
     page.keyboard.press("Shift+Enter")
     page.wait_for_function("""i => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i]
                               .querySelector('.jp-InputPrompt').textContent)""", arg=i, timeout=90_000)
@@ -89,7 +106,7 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     page.on("request", lambda request: requests.append(request.url))
     page.goto(f"{jupyterlab}/lab/tree/try.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=90_000)
+    wait_for_kernel(page, jupyterlab)
 
     run(page, 0)
     root = page.locator(".sobolev-playground")
@@ -103,12 +120,18 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     text = run(page, 1).locator(".jp-OutputArea-output").inner_text()
     assert text.startswith("['regular', 'sobolev', 'step', 'stopped'] True {'value_mse': ")
     assert float(text.split("'value_mse': ")[1].split(",")[0]) == pytest.approx(float(shown["sobolevError"]))
-    count, training_error = run(page, 2).locator(".jp-OutputArea-output").inner_text().split()
+    step, last, errors_known = map(int, run(page, 2).locator(".jp-OutputArea-output").inner_text().split())
+    assert step == last == int(shown["step"]) and errors_known > 2      # the whole curve, not its beginning
+    count, training_error = run(page, 3).locator(".jp-OutputArea-output").inner_text().split()
     assert count == "30" and float(training_error) > 0
 
-    run(page, 3)         # Python changes the settings and presses play
+    run(page, 4)         # Python changes the settings and presses play
     page.wait_for_function("document.querySelector('.spg-caption').textContent.startsWith('7 points')")
     page.wait_for_function("Number(document.querySelector('.sobolev-playground').dataset.step) > 0")
-    root.get_by_role("button", name="Pause").click()
+
+    early = run(page, 5).locator(".sobolev-playground")     # Python has pressed play before there was anything to see
+    early.get_by_role("button", name="Pause").wait_for()
+    page.wait_for_function("Number([...document.querySelectorAll('.sobolev-playground')].at(-1).dataset.step) > 0")
+    early.get_by_role("button", name="Pause").click()
     assert errors == []
     assert [url for url in requests if not url.startswith((jupyterlab, jupyterlab.replace("http", "ws"), "blob:", "data:"))] == []

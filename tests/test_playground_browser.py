@@ -40,8 +40,7 @@ class Player:
         return self.page.locator(f".spg-{part}").first.inner_text()
 
     def hash(self):
-        self.page.wait_for_timeout(300)    # the address follows after a moment
-        return self.page.evaluate("location.hash")
+        return self.page.evaluate("new Promise((done) => setTimeout(() => done(location.hash), 300))")   # it follows after a moment
 
     def on_target(self, u, v):
         """A place on the target's canvas, seen from above, in the page's coordinates."""
@@ -80,6 +79,12 @@ def test_play_pause_step_reset(play):
     player.wait_for_step(step + 1)
     assert player.data()[0] == step + 1 and player.text("steps") == f"step {step + 1:,}"
     assert player.restarted(lambda: player.press("Reset")) == start
+    player.press("▶ Play")
+    player.wait_for_step(5)
+    player.press("Reset")
+    player.page.wait_for_function(f"document.querySelector('{ROOT}').dataset.step === '0'")
+    player.page.wait_for_timeout(300)
+    assert player.data() == start and player.page.get_by_role("button", name="▶ Play").count() == 1
 
 
 def test_the_same_settings_make_the_same_steps(play):
@@ -202,8 +207,11 @@ def test_a_bad_address_says_what_is_wrong_and_keeps_the_rest(play):
 
 def test_another_hash_is_not_ours(play):
     player = play()
+    player.press("Step")
+    player.wait_for_step(1)
     player.page.evaluate("location.hash = '#section'")
     assert player.text("message") == "" and player.hash() == "#section"
+    assert player.data()[0] == 1          # a link to a section of the page leaves the training alone
 
 
 def test_presets_are_experiments(play):

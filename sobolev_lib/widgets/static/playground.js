@@ -35,7 +35,7 @@ export default {
     const display = new Display(model.get("colours"));
     const play = button("▶ Play", () => (playing ? pause() : start()), { className: "spg-play" });
     const step = button("Step", () => { pause(); owed += 1; pay(); });
-    const reset = button("Reset", () => { say(""); make(); });
+    const reset = button("Reset", () => { pause(); say(""); make(); });
     const map = button("Map", () => change({ view: settings.view === "map" ? "3d" : "map" }));
     const errors = button("Error map", () => change({ errors: !settings.errors }));
     const steps = element("span", { className: "spg-steps" });
@@ -94,12 +94,14 @@ export default {
         model.save_changes();
       }, 200);
     }
+    // Takes the settings from the address; false if it has none: other links lead to sections of the page.
     function readAddress() {
       const read = inPage && full ? fromHash(schema, location.hash) : null;
-      if (!read) return;
+      if (!read) return false;
       settings = { ...first, ...read.settings };
       say(read.wrong.length ? `The link has settings that are not understood. ${read.wrong.join("; ")}.` : "");
       show();
+      return true;
     }
     function show() {
       more.href = model.get("home") + (toHash(schema, settings, defaults) || "#playground?");
@@ -208,7 +210,8 @@ export default {
       const { data } = made, list = (numbers) => Array.from(numbers, (one) => (Number.isNaN(one) ? null : one));
       model.set("trained_on", { n: data.n, x: list(data.x), values: list(data.values), gradients: list(data.gradients) });
       model.set("weights", { settings, regular: weights[0].map(toBase64), sobolev: weights[1].map(toBase64) });
-      model.set("history", history);
+      const { steps, errors } = structuredClone(history); // of an object that it already has, the model sends nothing
+      model.set("history", { steps, errors });
       model.set("metrics", { step: snapshot.step, stopped: snapshot.stopped, regular, sobolev });
       model.save_changes();
     }
@@ -254,7 +257,7 @@ export default {
     const sizes = new ResizeObserver(() => redraw(true));
     const sight = new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; next(); });
     const forget = onThemeChange(() => redraw(true));
-    const woken = () => next(), moved = () => { readAddress(); make(); };
+    const woken = () => next(), moved = () => { if (readAddress()) make(); };
     const follow = () => { // Python changed the settings
       const wanted = { ...settings, ...model.get("settings") };
       const again = differ(settings, wanted);
@@ -262,7 +265,7 @@ export default {
       show();
       if (again) make(); else redraw();
     };
-    const obey = () => { if (model.get("running") !== playing) (playing ? pause : start)(); };
+    const obey = () => { if (Boolean(model.get("running")) !== playing) (playing ? pause : start)(); };
     sizes.observe(display.pictures);
     sight.observe(root);
     document.addEventListener("visibilitychange", woken);
@@ -272,6 +275,7 @@ export default {
     show();
     readAddress();
     make();
+    obey(); // Python may have pressed play before there was anything to see
     return () => {
       clearTimeout(timer);
       clearTimeout(remembering);
