@@ -1,6 +1,7 @@
 """What the playground computes in the browser, against PyTorch: random numbers, functions, gradients, whole trainings."""
 import json
 
+import assemble   # scripts/assemble.py
 import pytest
 import torch
 from test_widgets_browser import chromium  # noqa: F401  fixture
@@ -17,11 +18,11 @@ OTHERS = {"ridge": lambda x: torch.sin(2 * x[..., 0] + x[..., 1]), "wave": lambd
 
 @pytest.fixture(scope="module")
 def engine(chromium):  # noqa: F811
-    """Evaluates JavaScript in which all names of the training code are known; `given` is its argument."""
+    """Evaluates JavaScript in which all names of the training code are known; `given` is its argument, `first` goes in front."""
     page = chromium.new_page()
 
-    def evaluate(code, given=None):
-        run = f"given => {{ {book_output.bundle('experiment')}\n; const list = (x) => Array.from(x); {code} }}"
+    def evaluate(code, given=None, first=""):
+        run = f"given => {{ {first}{book_output.bundle('experiment')}\n; const list = (x) => Array.from(x); {code} }}"
         return page.evaluate(run, given)
 
     yield evaluate
@@ -52,6 +53,40 @@ def test_initial_weights_are_those_of_the_library(engine, sizes):
     model = sl.models.MLP(*sizes, generator=torch.Generator().manual_seed(3))
     for numbers, parameter in zip((part for layer in layers for part in layer), model.parameters(), strict=True):
         torch.testing.assert_close(tensor(numbers, torch.float32).reshape(parameter.shape), parameter.detach(), rtol=1e-5, atol=1e-6)
+
+
+# --- products of matrices ---------------------------------------------------------------------------------------
+
+NO_WEBASSEMBLY = "const WebAssembly = undefined; "
+
+
+@pytest.mark.parametrize("first", ["", NO_WEBASSEMBLY], ids=["WebAssembly", "without"])
+def test_products_are_those_of_torch(engine, first):
+    """In sizes that fill whole tiles, that leave something over at each edge, and that need more memory than there is at first."""
+    assert engine("return multiply !== plain.multiply", first=first) == (first == "")
+    generator = torch.Generator().manual_seed(0)
+    for m, k, n in ((64, 64, 256), (1, 64, 33), (64, 1, 7), (5, 7, 23), (3, 2, 1), (1, 1, 1), (128, 130, 1500)):
+        W, A, U = (torch.randn(*shape, generator=generator) for shape in ((m, k), (k, n), (m, n)))
+        flat = [one.flatten().tolist() for one in (W, W.T, A, U)]
+        got = engine("""const [m, k, n, ...lists] = given, [W, turned, A, U] = lists.map((one) => Float32Array.from(one));
+            const out = [new Float32Array(m * n).fill(NaN), new Float32Array(m * n).fill(NaN), new Float32Array(m * k).fill(NaN)];
+            multiply(out[0], W, A, m, k, n);
+            multiply(out[1], turned, A, m, k, n, true);
+            outer(out[2], U, A, m, k, n);
+            return out.map(list)""", [m, k, n, *flat], first)
+        for numbers, expected in zip(got, (W @ A, W @ A, U @ A.T), strict=True):
+            torch.testing.assert_close(tensor(numbers, torch.float32).reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_assembled_products_are_current():
+    assert assemble.RESULT.read_text(encoding="utf-8") == assemble.assembled()
+
+
+def test_without_webassembly_the_steps_are_the_same(engine):
+    code = "const e = new Experiment(given); for (let i = 0; i < 50; i++) e.advance(); return e.snapshot().networks.map((one) => one.errors)"
+    with_it, without = (engine(code, DEFAULTS, first) for first in ("", NO_WEBASSEMBLY))
+    for ours, theirs in zip(with_it, without, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
 
 
 # --- functions --------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // Shared by the panels: colours, unpacking, tick marks, canvases, and the theme of the page.
+import { unpack8 } from "./base64.js";
 
 // Viridis at equal steps: perceptually uniform, readable by colour-blind people.
 const VIRIDIS = ["#440154", "#48186a", "#472d7b", "#424086", "#3b528b", "#33638d", "#2c728e", "#26828e", "#21918c",
@@ -14,20 +15,6 @@ export function colour(t) {
 
 export function colourGradient() {
   return `linear-gradient(90deg, ${VIRIDIS.join(", ")})`;
-}
-
-// base64 -> Uint8Array
-export function unpack8(text) {
-  const raw = atob(text);
-  return Uint8Array.from(raw, (c) => c.charCodeAt(0));
-}
-
-// a typed array's bytes -> base64
-export function toBase64(array) {
-  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
 }
 
 // base64 -> numbers between low and high; the code 65535 is a gap

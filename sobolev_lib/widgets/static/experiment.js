@@ -26,7 +26,7 @@ export class Experiment {
     this.scale = scaleOf(this.data);
     const { width, depth, activation, lr, optimizer, seed } = settings;
     const sizes = [this.inputs, ...Array(depth).fill(width), 1];
-    this.networks = METHODS.map(() => new Network(sizes, activation, weights ? copiedLayers(weights) : initialLayers(sizes, seed)));
+    this.networks = METHODS.map(() => new Network(sizes, activation, weights ?? initialLayers(sizes, seed)));
     this.steppers = this.networks.map((network) => OPTIMISERS[optimizer](network.parameters(), lr));
     this.stopped = METHODS.map(() => null); // the step at which a network's loss was no longer a number
     this.step = 0;
@@ -104,7 +104,7 @@ export class Experiment {
         this.stopped[k] = this.step;
         return { errors: [NaN, NaN], values: null, gradients: null };
       }
-      return { errors, values: Float32Array.from(picture.values), gradients: Float32Array.from(picture.gradients) };
+      return { errors, values: picture.values, gradients: picture.gradients };
     });
     return { step: this.step, stopped: [...this.stopped], networks };
   }
@@ -186,10 +186,6 @@ function initialLayers(sizes, seed) {
     });
     return { weight, bias };
   });
-}
-
-function copiedLayers(layers) {
-  return layers.map(({ weight, bias }) => ({ weight: Float64Array.from(weight), bias: Float64Array.from(bias) }));
 }
 
 // Rows of one batch after another, in shuffled epochs as in sl.fit; null stands for all points.

@@ -1,5 +1,5 @@
 // An image panel: pixels, and signed numbers laid over them in two colours whose opacity is the number's size.
-import { unpack8 } from "./common.js";
+import { unpack8 } from "./base64.js";
 
 const pictures = new WeakMap(); // packed panel -> its picture, so that a frame is decoded once
 

@@ -6,7 +6,7 @@
 //   slopes     backward   D = dy/da and d = dy/dz, down to g = dy/dx
 //   backward   from r = dL/dy and q = dL/dg at every point: forward again for the tangents of z and a along q, then
 //              back for u, the gradient of the loss with respect to z. A weight's gradient is u a^T + d (tangent of a)^T.
-import { addOuter, multiply } from "./matrices.js";
+import { multiply, outer } from "./matrices.js";
 
 // Each activation fills a = phi(z) and the slopes phi'(z), at zero and far out as PyTorch has them. `curvature` is phi'' from the
 // value and the slope; piecewise linear ones have none. Loops over whole arrays: a call for each number costs more than it does.
@@ -49,9 +49,9 @@ export class Network {
   constructor(sizes, activation, layers) {
     this.sizes = sizes;
     this.phi = ACTIVATIONS[activation];
-    this.layers = layers;
+    this.layers = layers.map(({ weight, bias }) => ({ weight: Float32Array.from(weight), bias: Float32Array.from(bias) }));
     this.gradients = layers.map(({ weight, bias }) =>
-      ({ weight: new Float64Array(weight.length), bias: new Float64Array(bias.length) }));
+      ({ weight: new Float32Array(weight.length), bias: new Float32Array(bias.length), more: new Float32Array(weight.length) }));
     this.spaces = new Map();
   }
 
@@ -59,9 +59,9 @@ export class Network {
   space(n) {
     if (!this.spaces.has(n)) {
       if (this.spaces.size === 4) this.spaces.clear();
-      const rows = () => this.sizes.map((size) => new Float64Array(size * n));
+      const rows = () => this.sizes.map((size) => new Float32Array(size * n));
       this.spaces.set(n, { z: rows(), a: rows(), slope: rows(), D: rows(), d: rows(), u: rows(), zTangent: rows(),
-        aTangent: rows(), ones: new Float64Array(n).fill(1) });
+        aTangent: rows(), ones: new Float32Array(n).fill(1) });
     }
     return this.spaces.get(n);
   }
@@ -106,14 +106,15 @@ export class Network {
       if (q && !phi.curvature) { // u is r d, and both terms are one product: d (r a + tangent of a)^T
         const both = u[l - 1];   // not needed otherwise on this way
         stretchedPlus(both, r, a[l - 1], aTangent[l - 1]);
-        gradient.weight.fill(0);
-        addOuter(gradient.weight, d[l], both, m, k, n);
+        outer(gradient.weight, d[l], both, m, k, n);
         rowSums(gradient.bias, d[l], r, n);
         continue;
       }
-      gradient.weight.fill(0);
-      addOuter(gradient.weight, u[l], a[l - 1], m, k, n);
-      if (q) addOuter(gradient.weight, d[l], aTangent[l - 1], m, k, n);
+      outer(gradient.weight, u[l], a[l - 1], m, k, n);
+      if (q) {
+        outer(gradient.more, d[l], aTangent[l - 1], m, k, n);
+        gradient.more.forEach((one, i) => { gradient.weight[i] += one; });
+      }
       rowSums(gradient.bias, u[l], ones, n);
       if (l === 1) break;
       multiply(u[l - 1], this.layers[l - 1].weight, u[l], k, m, n, true);

@@ -3,7 +3,8 @@
 //
 // The model holds: schema, settings, presets, problem (a function or a table from Python), controls ("all" or "few"), colours,
 // alt; and for Python: running, metrics, weights.
-import { onThemeChange, toBase64 } from "./common.js";
+import { toBase64 } from "./base64.js";
+import { onThemeChange } from "./common.js";
 import { Display } from "./display.js";
 import { button, control, element } from "./form.js";
 import { handle } from "./hands.js";

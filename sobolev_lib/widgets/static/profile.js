@@ -38,8 +38,6 @@ export function drawProfile(canvas, { limits, curves, points, mark, radius, name
     ctx.globalAlpha = 0.55;
     ctx.strokeRect(LEFT, top, width - LEFT - RIGHT, bottom - top);
     ctx.globalAlpha = 1;
-    ctx.textAlign = "left";
-    ctx.fillText(names[k], LEFT + 5, top + 9);
     ctx.save();
     ctx.beginPath();
     ctx.rect(LEFT, top, width - LEFT - RIGHT, bottom - top);
@@ -53,6 +51,11 @@ export function drawProfile(canvas, { limits, curves, points, mark, radius, name
       ctx.stroke();
     }
     ctx.restore();
+    ctx.textAlign = "left";
+    ctx.fillStyle = isDark(ink) ? "rgba(0,0,0,.6)" : "rgba(255,255,255,.75)"; // a curve may run below the name
+    ctx.fillRect(LEFT + 3, top + 2, ctx.measureText(names[k]).width + 4, 14);
+    ctx.fillStyle = ink;
+    ctx.fillText(names[k], LEFT + 5, top + 9);
   });
   ctx.textAlign = "center";
   ctx.fillStyle = ink;

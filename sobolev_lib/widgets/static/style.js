@@ -28,7 +28,7 @@ export const LOOK = `
 .spg-pictures[data-turns=yes] canvas { cursor: grab; }
 .spg-charts canvas { display: block; width: 100%; aspect-ratio: 2; }
 .spg-title { font-weight: 600; text-align: center; }
-.spg-caption { font-size: 12.5px; text-align: center; min-height: 4.2em; font-variant-numeric: tabular-nums; }
+.spg-caption { font: 12.5px/1.4 system-ui, sans-serif; color: inherit; text-align: center; min-height: 4.2em; font-variant-numeric: tabular-nums; }
 .spg-bar { max-width: 26rem; margin: 0 auto; font-size: 12px; }
 .spg-bar i { display: block; height: 8px; border-radius: 2px; }
 .spg-bar div { display: flex; justify-content: space-between; min-height: 1.5em; }

@@ -1,5 +1,6 @@
 // A surface panel: the graph of a function above its gradient field (3-D), or both from above (map).
-import { arrow, colour, disc, format, isDark, prepare, ticks, unpack16, unpack8 } from "./common.js";
+import { unpack8 } from "./base64.js";
+import { arrow, colour, disc, format, isDark, prepare, ticks, unpack16 } from "./common.js";
 
 export const GAP = 0.45;    // floor to the surface's lowest possible point, in units of the floor's side
 export const HEIGHT = 0.52; // lowest to highest possible point
