@@ -69,7 +69,7 @@ def test_play_pause_step_reset(play):
     assert start[0] == 0 and start[1] == start[2] > 0
     player.press("▶ Play")
     player.wait_for_step(50)
-    player.press("⏸ Pause")
+    player.press("❚❚ Pause")
     player.page.wait_for_timeout(800)    # a step on its way is finished
     step, regular, sobolev = player.data()
     assert regular != sobolev and regular < start[1]
@@ -104,7 +104,7 @@ def test_the_sentence_says_who_is_ahead(play):
     assert player.text("sentence") == "Both networks start alike. Press play."
     player.press("▶ Play")
     player.wait_for_step(300)
-    player.press("⏸ Pause")
+    player.press("❚❚ Pause")
     player.page.wait_for_timeout(800)
     step, regular, sobolev = player.data()
     assert regular > sobolev
@@ -120,7 +120,7 @@ def test_the_curves_and_pictures_change(play):
     before = [player.reader.pixels(i) for i in range(5)]
     player.press("▶ Play")
     player.wait_for_step(60)
-    player.press("⏸ Pause")
+    player.press("❚❚ Pause")
     after = [player.reader.pixels(i) for i in range(5)]
     assert before[0] == after[0] and all(a != b for a, b in zip(before[1:], after[1:]))
 
@@ -147,7 +147,7 @@ def test_extreme_settings_of_adam_are_survived(play):
     player = play("rosenbrock", lr=10, derivative_weight=1e6, depth=4, activation="relu")
     player.press("▶ Play")
     player.wait_for_step(100)
-    player.press("⏸ Pause")
+    player.press("❚❚ Pause")
     assert player.restarted(lambda: player.press("Reset"))[0] == 0
 
 
@@ -335,7 +335,8 @@ def test_a_table_and_a_function_from_python(play):
     data = sl.label(f, f.sample(30))
     player = play(data=data)
     assert player.text("caption").startswith("24 points")
-    assert player.page.get_by_label("points", exact=True).is_disabled()
+    points = player.page.get_by_label("points", exact=True)
+    assert points.is_disabled() and points.get_attribute("aria-valuetext") == "24"
     assert player.page.get_by_role("button", name="New sample").is_disabled()
     player.press("▶ Play")
     player.wait_for_step(20)
@@ -349,7 +350,7 @@ def test_nothing_is_wider_than_the_screen_or_moves(play, width):
     height = player.reader.height()
     player.press("▶ Play")
     player.wait_for_step(100)
-    player.press("⏸ Pause")
+    player.press("❚❚ Pause")
     assert player.page.evaluate("document.documentElement.scrollWidth") <= width
     assert player.reader.height() == height
 

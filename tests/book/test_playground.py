@@ -41,7 +41,7 @@ def test_a_reader_plays(welcome):
     root = shown(page)
     press(page, "▶ Play")
     wait_for(page, "Number(data.step) > 200")
-    press(page, "⏸ Pause")
+    press(page, "❚❚ Pause")
     page.wait_for_timeout(300)
     step = root.get_attribute("data-step")
     assert 0 < float(root.get_attribute("data-sobolev-error")) < float(root.get_attribute("data-regular-error"))
@@ -98,7 +98,7 @@ def test_a_phone_in_the_dark(welcome):
     height = page.locator("[data-widget=playground]").first.bounding_box()["height"]
     press(page, "▶ Play")
     wait_for(page, "Number(data.step) > 100")
-    press(page, "⏸ Pause")
+    press(page, "❚❚ Pause")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("[data-widget=playground]").first.bounding_box()["height"] == height
 

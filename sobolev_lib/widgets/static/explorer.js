@@ -289,7 +289,7 @@ export default {
         if (choice[playing] >= count - 1) pause();
         else choose(playing, choice[playing] + 1);
       }, Math.min(Math.max(6000 / count, 80), 700));
-      play.textContent = "⏸ Pause";
+      play.textContent = "❚❚ Pause";
     }
     function pause() {
       if (!clock) return;

@@ -108,7 +108,7 @@ export default {
       more.href = model.get("home") + (toHash(schema, settings, defaults) || "#playground?");
       Object.assign(view, { map: settings.view === "map", errors: settings.errors && !isTable(), turn: settings.turn, tilt: settings.tilt });
       for (const { entry, ...one } of controls) {
-        one.show(entry.name === "points" && settings.at && scene ? scene.data.n : settings[entry.name]);
+        one.show(entry.name === "points" && (settings.at || isTable()) && scene ? scene.data.n : settings[entry.name]);
         one.enable(!(isTable() && entry.name === "points"));
       }
       sample.disabled = errors.disabled = isTable();
@@ -199,7 +199,7 @@ export default {
       if (snapshot) spoken.textContent = sentence(snapshot, settings);
     }
     function share() {
-      play.textContent = playing ? "⏸ Pause" : "▶ Play";
+      play.textContent = playing ? "❚❚ Pause" : "▶ Play";
       model.set("running", playing);
       model.save_changes();
     }
