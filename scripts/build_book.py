@@ -13,16 +13,20 @@ import sys
 from pathlib import Path
 
 import vendor
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
+CACHE = BUILD / ".jupyter_cache"  # where Jupyter Book looks for executed chapters
 GENERATED = ROOT / "book" / "assets-generated"
 
 # What a chapter's outputs depend on beside the chapter itself.
 CODE = ("sobolev_lib", "book/records", "requirements.txt")
 # What the site depends on.
 SITE = CODE + ("book", "scripts", "_config.yml", "_toc.yml", "pyproject.toml")
+# Seconds for one cell, as in _config.yml.
+TIMEOUT = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
 IGNORED = {"__pycache__", ".ipynb_checkpoints", ".unfinished", "assets-generated"}
 
 
@@ -57,8 +61,8 @@ def generate_assets():
     write_scripts(GENERATED / "widgets")
 
 
-def run_jupyter_book():
-    environment = dict(
+def build_environment():
+    return dict(
         os.environ,
         SOBOLEV_BOOK_BUILD="1",  # figures and widgets write HTML that needs no kernel
         # Small networks gain nothing from threads, and on a busy machine threads wait for each other.
@@ -66,11 +70,28 @@ def run_jupyter_book():
         TQDM_DISABLE="1",  # a finished progress bar tells a reader nothing
         PYDEVD_DISABLE_FILE_VALIDATION="1",  # else the kernel's debugger may print into a chapter
     )
+
+
+def run(name, *arguments):
+    """Run a program of this Python's environment; returns its exit status."""
+    return subprocess.run([Path(sys.executable).with_name(name), *arguments], cwd=ROOT, env=build_environment()).returncode
+
+
+def execute_chapters():
+    """Execute new and changed chapters, one a core, into the cache from which Jupyter Book takes them.
+
+    Alone, Jupyter Book executes one after another. A chapter that fails here it executes again, and says why.
+    """
     # Matplotlib announces its first font scan on stderr, which would land in a chapter.
-    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, env=environment)
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    command = [str(jupyter_book), "build", ".", "-W", "-n", "--keep-going"]
-    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+    run("python", "-c", "import matplotlib.font_manager")
+    CACHE.mkdir(exist_ok=True)  # else jcache asks whether it may
+    cache = ("-p", CACHE)
+    run("jcache", "notebook", *cache, "add", *sorted((ROOT / "book").glob("*.ipynb")))
+    run("jcache", "project", *cache, "execute", "--executor", "local-parallel", "--timeout", str(TIMEOUT))
+
+
+def run_jupyter_book():
+    return run("jupyter-book", "build", ".", "-W", "-n", "--keep-going")
 
 
 def allow_opening_from_disk():
@@ -97,7 +118,7 @@ def main():
     else:
         site_stamp.unlink(missing_ok=True)
         if read(code_stamp) != code:
-            shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+            shutil.rmtree(CACHE, ignore_errors=True)
         # Pages are always written anew: Sphinx repeats no warning for a page that it kept,
         # so a build that failed would pass when it is run a second time.
         shutil.rmtree(HTML, ignore_errors=True)
@@ -105,6 +126,7 @@ def main():
         generate_assets()
         BUILD.mkdir(exist_ok=True)
         code_stamp.write_text(code)
+        execute_chapters()
         if run_jupyter_book() != 0:
             sys.exit("The book was not built: see the messages above.")
         allow_opening_from_disk()
