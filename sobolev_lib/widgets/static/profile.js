@@ -1,7 +1,7 @@
 // A function of one input: its values above, its derivative below, over a common x.
 import { disc, format, isDark, prepare, ticks } from "./common.js";
 
-const LEFT = 40, RIGHT = 8, TOP = 6, BOTTOM = 30, BETWEEN = 10;
+const LEFT = 40, RIGHT = 8, TOP = 17, BOTTOM = 30, BETWEEN = 19;
 
 // Where the two plots lie. `limits` holds the (low, high) of x, of the values and of the derivatives.
 export function profileFrame(width, height, limits) {
@@ -52,10 +52,7 @@ export function drawProfile(canvas, { limits, curves, points, mark, radius, name
     }
     ctx.restore();
     ctx.textAlign = "left";
-    ctx.fillStyle = isDark(ink) ? "rgba(0,0,0,.6)" : "rgba(255,255,255,.75)"; // a curve may run below the name
-    ctx.fillRect(LEFT + 3, top + 2, ctx.measureText(names[k]).width + 4, 14);
-    ctx.fillStyle = ink;
-    ctx.fillText(names[k], LEFT + 5, top + 9);
+    ctx.fillText(names[k], LEFT, top - 8);
   });
   ctx.textAlign = "center";
   ctx.fillStyle = ink;
