@@ -26,6 +26,12 @@ class Player:
         data = self.page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
         return int(data["step"]), float(data["regularError"]), float(data["sobolevError"])
 
+    def rest(self):
+        """A step on its way is finished and shown."""
+        step = None
+        while step != (step := self.data()[0]):
+            self.page.wait_for_timeout(800)
+
     def wait_for_step(self, least):
         self.page.wait_for_function(f"Number(document.querySelector('{ROOT}').dataset.step) >= {least}")
 
@@ -70,7 +76,7 @@ def test_play_pause_step_reset(play):
     player.press("▶ Play")
     player.wait_for_step(50)
     player.press("❚❚ Pause")
-    player.page.wait_for_timeout(800)    # a step on its way is finished
+    player.rest()
     step, regular, sobolev = player.data()
     assert regular != sobolev and regular < start[1]
     player.page.wait_for_timeout(200)
@@ -105,7 +111,7 @@ def test_the_sentence_says_who_is_ahead(play):
     player.press("▶ Play")
     player.wait_for_step(300)
     player.press("❚❚ Pause")
-    player.page.wait_for_timeout(800)
+    player.rest()
     step, regular, sobolev = player.data()
     assert regular > sobolev
     times = regular / sobolev

@@ -74,7 +74,7 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
 
 def _placeholder(controls: str) -> str:
     """Space for the pictures and curves, and for the controls below them."""
-    wide, narrow = (1235, 2610) if controls == "all" else (750, 1330)   # pixels, as measured; narrow: a phone
+    wide, narrow = (1230, 2625) if controls == "all" else (745, 1345)   # pixels, as measured; narrow: a phone
     return ('<div class="sobolev-placeholder" style="container-type:inline-size"><style>@container (max-width: 520px) '
             f'{{ .sobolev-space-{controls} {{ height: {narrow}px !important; }} }}</style>'
             f'<div class="sobolev-space-{controls}" style="height:{wide}px"></div></div>')

@@ -35,6 +35,14 @@ def wait_for(page, condition):
     page.wait_for_function(f"(() => {{ const data = document.querySelector('{ROOT}').dataset; return {condition}; }})()")
 
 
+def at_rest(page):
+    """The step at which it stands still: after a pause, a step on its way is finished and shown."""
+    step = None
+    while step != (step := page.locator(ROOT).get_attribute("data-step")):
+        page.wait_for_timeout(1000)
+    return step
+
+
 def test_a_reader_plays(welcome):
     page, address = welcome
     page.goto(address)
@@ -42,8 +50,7 @@ def test_a_reader_plays(welcome):
     press(page, "▶ Play")
     wait_for(page, "Number(data.step) > 200")
     press(page, "❚❚ Pause")
-    page.wait_for_timeout(300)
-    step = root.get_attribute("data-step")
+    step = at_rest(page)
     assert 0 < float(root.get_attribute("data-sobolev-error")) < float(root.get_attribute("data-regular-error"))
     page.wait_for_timeout(300)
     assert root.get_attribute("data-step") == step

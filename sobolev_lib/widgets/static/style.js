@@ -28,14 +28,15 @@ export const LOOK = `
 .spg-pictures[data-turns=yes] canvas { cursor: grab; }
 .spg-charts canvas { display: block; width: 100%; aspect-ratio: 2; }
 .spg-title { font-weight: 600; text-align: center; }
-.spg-caption { font: 12.5px/1.4 system-ui, sans-serif; color: inherit; text-align: center; min-height: 4.2em; font-variant-numeric: tabular-nums; }
+.spg-caption { font: 12.5px/1.4 system-ui, sans-serif; color: inherit; padding: 0; text-align: center; min-height: 4.2em; font-variant-numeric: tabular-nums; }
 .spg-bar { max-width: 26rem; margin: 0 auto; font-size: 12px; }
 .spg-bar i { display: block; height: 8px; border-radius: 2px; }
 .spg-bar div { display: flex; justify-content: space-between; min-height: 1.5em; }
 .spg-legend { display: flex; flex-wrap: wrap; gap: 0 1rem; justify-content: center; font-size: 13px; }
 .spg-legend span { display: inline-flex; gap: .3rem; align-items: center; }
 .spg-sentence { min-height: 2.8em; margin: .4rem 0; font-weight: 600; }
-@container (max-width: 520px) { .spg-story { min-height: 8.4em; } .spg-sentence { min-height: 5.6em; } }
+@container (max-width: 520px) { .spg-story { min-height: 8.4em; } .spg-sentence { min-height: 5.6em; }
+  figure:not(:first-child) > .spg-caption { font-size: 11px; min-height: 7em; } }
 .spg-message { min-height: 1.4em; margin: 0; font-size: 13px; overflow-wrap: anywhere; }
 .spg-controls { columns: 3 10.5rem; column-gap: 1.5rem; margin-top: .5rem; }
 .spg-controls fieldset { border: 0; margin: 0 0 .6rem; padding: 0; min-width: 0; break-inside: avoid; }
