@@ -114,8 +114,9 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     root.get_by_role("button", name="Play").click()
     page.wait_for_function("Number(document.querySelector('.sobolev-playground').dataset.step) >= 30")
     root.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(1000)  # the last report goes through the kernel
-    shown = page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
+    shown = None
+    while shown != (shown := page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")):
+        page.wait_for_timeout(1000)  # a step on its way is shown, and the last report goes through the kernel
 
     text = run(page, 1).locator(".jp-OutputArea-output").inner_text()
     assert text.startswith("['regular', 'sobolev', 'step', 'stopped'] True {'value_mse': ")

@@ -52,6 +52,13 @@ function inWebAssembly() {
     return starts;
   }
 
+  // out (rows, width) from a matrix whose rows are `apart` numbers apart.
+  function copyBack(out, start, rows, width, apart) {
+    if (apart === width) return out.set(numbers.subarray(start, start + rows * width));
+    for (let i = 0; i < rows; i++) out.set(numbers.subarray(start + i * apart, start + i * apart + width), i * width);
+    return undefined;
+  }
+
   return {
     multiply(out, W, A, m, k, n, turned = false) {
       const rows = upTo(m, 4), columns = upTo(n, 8);
@@ -59,8 +66,7 @@ function inWebAssembly() {
       numbers.set(W, w);
       numbers.set(A, a);
       module.multiply(4 * c, 4 * w, 4 * a, 4 * strip, rows, k, columns, 4 * (turned ? 1 : k), 4 * (turned ? m : 1), 4 * n);
-      if (columns === n) out.set(numbers.subarray(c, c + m * n));
-      else for (let i = 0; i < m; i++) out.set(numbers.subarray(c + i * columns, c + i * columns + n), i * n);
+      copyBack(out, c, m, n, columns);
     },
 
     outer(out, U, A, m, k, n) {
@@ -74,8 +80,7 @@ function inWebAssembly() {
         }
       }
       module.outer(4 * g, 4 * u, 4 * a, rows, columns, inner);
-      if (columns === k) out.set(numbers.subarray(g, g + m * k));
-      else for (let i = 0; i < m; i++) out.set(numbers.subarray(g + i * columns, g + i * columns + k), i * k);
+      copyBack(out, g, m, k, columns);
     },
   };
 }
