@@ -15,8 +15,7 @@ from playwright.sync_api import sync_playwright
 from test_widgets_browser import ARGUMENTS
 
 CELLS = ["import sobolev_lib as sl\nplayground = sl.widgets.Playground('booth', points=30, width=16, speed=100)\nplayground",
-         "print(sorted(playground.metrics), playground.metrics['step'] > 0, playground.metrics['sobolev'])",
-         "print(playground.metrics['step'], playground.history['steps'][-1], len(playground.history['errors'][1][0]))",
+         "import json\nprint(json.dumps({'metrics': playground.metrics, 'history': playground.history}))",
          "data = playground.data\nmodel = playground.network('sobolev')\n"
          "print(len(data), ((model(data.inputs)[:, 0] - data.values) ** 2).mean().item())",
          "playground.settings = {'points': 7}\nplayground.running = True",
@@ -92,12 +91,30 @@ def wait_for_kernel(page, jupyterlab):
 def run(page, i):
     """Run cell i of the notebook on show; returns it once the kernel has finished with it."""
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(i)
+    before = cell.locator(".jp-InputPrompt").inner_text()
     cell.locator(".cm-content").click()
     page.wait_for_function("i => document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].matches('.jp-mod-active')", arg=i)
     page.keyboard.press("Shift+Enter")
-    page.wait_for_function("""i => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i]
-                              .querySelector('.jp-InputPrompt').textContent)""", arg=i, timeout=90_000)
+    page.wait_for_function("""([i, before]) => {
+      const prompt = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].querySelector('.jp-InputPrompt').innerText;
+      return /\\[\\d+\\]/.test(prompt) && prompt !== before; }""", arg=[i, before], timeout=90_000)
     return cell
+
+
+def output(page, i):
+    """What cell i prints when it is run."""
+    return run(page, i).locator(".jp-OutputArea-output").inner_text()
+
+
+def standing(page):
+    """What Python knows of the training once that is what the page shows: the last step and report are on their way for a while."""
+    for _ in range(60):
+        known = json.loads(output(page, 1))
+        shown = page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
+        if str(known["metrics"]["step"]) == shown["step"]:
+            break
+        page.wait_for_timeout(500)
+    return known, shown
 
 
 def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
@@ -114,23 +131,21 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     root.get_by_role("button", name="Play").click()
     page.wait_for_function("Number(document.querySelector('.sobolev-playground').dataset.step) >= 30")
     root.get_by_role("button", name="Pause").click()
-    shown = None
-    while shown != (shown := page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")):
-        page.wait_for_timeout(1000)  # a step on its way is shown, and the last report goes through the kernel
-
-    text = run(page, 1).locator(".jp-OutputArea-output").inner_text()
-    assert text.startswith("['regular', 'sobolev', 'step', 'stopped'] True {'value_mse': ")
-    assert float(text.split("'value_mse': ")[1].split(",")[0]) == pytest.approx(float(shown["sobolevError"]))
-    step, last, errors_known = map(int, run(page, 2).locator(".jp-OutputArea-output").inner_text().split())
-    assert step == last == int(shown["step"]) and errors_known > 2      # the whole curve, not its beginning
-    count, training_error = run(page, 3).locator(".jp-OutputArea-output").inner_text().split()
+    known, shown = standing(page)
+    metrics, history = known["metrics"], known["history"]
+    assert sorted(metrics) == ["regular", "sobolev", "step", "stopped"] and metrics["step"] >= 30
+    assert metrics["step"] == history["steps"][-1] == int(shown["step"])
+    assert len(history["errors"][1][0]) == len(history["steps"]) > 2      # the whole curve, not its beginning
+    for method in ("regular", "sobolev"):
+        assert metrics[method]["value_mse"] == pytest.approx(float(shown[f"{method}Error"]))
+    count, training_error = output(page, 2).split()
     assert count == "30" and float(training_error) > 0
 
-    run(page, 4)         # Python changes the settings and presses play
+    run(page, 3)         # Python changes the settings and presses play
     page.wait_for_function("document.querySelector('.spg-caption').textContent.startsWith('7 points')")
     page.wait_for_function("Number(document.querySelector('.sobolev-playground').dataset.step) > 0")
 
-    early = run(page, 5).locator(".sobolev-playground")     # Python has pressed play before there was anything to see
+    early = run(page, 4).locator(".sobolev-playground")     # Python has pressed play before there was anything to see
     early.get_by_role("button", name="Pause").wait_for()
     page.wait_for_function("Number([...document.querySelectorAll('.sobolev-playground')].at(-1).dataset.step) > 0")
     early.get_by_role("button", name="Pause").click()

@@ -165,6 +165,7 @@ export default {
       }
       snapshot = answer.snapshot;
       record(history, snapshot);
+      announce();
       if (playing && snapshot.stopped.every((one) => one !== null)) pause();
       next();
       pay();
@@ -224,8 +225,9 @@ export default {
       frame = requestAnimationFrame(() => draw(all));
     }
     function draw(all) {
-      if (!snapshot) return;
-      display.draw({ id, scene, snapshot, history, view, editable: !isTable(), all });
+      if (snapshot) display.draw({ id, scene, snapshot, history, view, editable: !isTable(), all });
+    }
+    function announce() { // at once: a page may be slow to draw, or hidden
       root.dataset.step = snapshot.step;
       [root.dataset.regularError, root.dataset.sobolevError] = snapshot.networks.map((network) => String(network.errors[0]));
       steps.textContent = `step ${snapshot.step.toLocaleString("en")}`;
