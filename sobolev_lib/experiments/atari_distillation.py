@@ -61,7 +61,7 @@ class Config:
 
 PRESETS = {
     "quick": Config(games=("pong",), states=8_000, recorded_games=6, shares=(0.05, 0.15), noise_shares=(0.05, 0.15),
-                    jacobian_cells=(), steps=150, batch_size=100, kl_lrs=(1e-3,), lrs=(1e-3,), alphas=(0.3,),
+                    jacobian_cells=(), steps=100, batch_size=64, kl_lrs=(1e-3,), lrs=(1e-3,), alphas=(0.3,),
                     noises=(0.01,), tuning_steps=1, test_states=500, curve_points=6, episodes=1, timing_steps=1,
                     picture_share=0.15, pictures=4),
     "cpu": Config(),
