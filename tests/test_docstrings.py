@@ -24,7 +24,7 @@ MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "lo
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
-           "losses.ProjectedTargets",
+           "losses.ProjectedTargets", "regressor.SobolevRegressor",
            *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients,
                                                                                sobolev_lib.theory)
              for name, value in vars(package).items() if inspect.isclass(value) or inspect.isfunction(value)]]
@@ -44,6 +44,7 @@ PUBLIC = {item.__name__: item for item in [
 
 
 def test_the_names_of_the_design_are_there():
+    assert "SobolevRegressor" in dir(sobolev_lib) and sobolev_lib.SobolevRegressor is PUBLIC["SobolevRegressor"]
     assert {"SobolevData", "label", "SobolevLoss", "StochasticSobolevLoss", "value_and_derivatives",
             "value_and_projections", "fit", "SobolevRegressor"} <= set(PUBLIC)
     assert sobolev_lib.models.MLP and len(sobolev_lib.functions.BENCHMARKS) == 7
@@ -104,8 +105,8 @@ def test_modules_of_a_package_import_downwards_only(package, order):
         assert all(order.index(other) < order.index(name) for other in used), f"{name} imports {used}"
 
 
-def test_no_plotting_library_and_no_emulator_is_needed_to_train():
+def test_no_plotting_library_no_emulator_and_no_scikit_learn_is_needed_to_train():
     script = ("import sys, sobolev_lib; loaded = [m for m in ('matplotlib', 'plotly', 'ipywidgets', 'anywidget', "
-              "'ale_py', 'gymnasium', 'PIL') if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
+              "'ale_py', 'gymnasium', 'PIL', 'sklearn') if m in sys.modules]; sys.exit(str(loaded) if loaded else 0)")
     root = sobolev_lib.__path__[0] + "/.."
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0
