@@ -267,6 +267,26 @@ def test_fits_a_phone(read):
     assert first["width"] > 300
 
 
+@pytest.mark.parametrize("highest, lowest, labels", [
+    (1000, 1, ["10⁰", "10¹", "10²", "10³"]),
+    (7000, 130, ["200", "500", "1000", "2000", "5000"]),      # one power of ten: no place for equal distances
+    (3, 2, ["2", "2.2", "2.4", "2.6", "2.8", "3"]),
+])
+def test_a_logarithmic_axis_has_marks_over_its_whole_length(read, highest, lowest, labels):
+    reader = read(Explorer({"step": [5]}, compute=lambda step: [line_panel([0, 1], {"a": [highest, lowest]}, logy=True,
+                                                                            yrange=(lowest, highest))])).ready()
+    reader.page.evaluate("""() => { window.marks = {}; const paint = CanvasRenderingContext2D.prototype.fillText;
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        if (this.textAlign === 'right') window.marks[text] = y;
+        return paint.call(this, text, x, y); };
+      document.documentElement.dataset.theme = 'dark'; }""")
+    reader.page.wait_for_function("Object.keys(window.marks).length")
+    marks = reader.page.evaluate("window.marks")
+    assert sorted(marks, key=marks.get, reverse=True) == labels
+    heights = sorted(marks.values())
+    assert min(b - a for a, b in zip(heights, heights[1:])) > 11       # pixels: a line of text
+
+
 def test_canvas_has_the_screen_s_pixels(read):
     reader = read(Explorer({"step": [5]}, compute=curves), device_scale_factor=2).ready()
     assert reader.page.evaluate("(c => c.width / c.clientWidth)(document.querySelector('canvas'))") == 2

@@ -79,8 +79,11 @@ function yMarks(logy, low, high) {
   if (!logy) return ticks(low, high, 5).map((at) => ({ at, text: format(at) }));
   const powers = ticks(low, high, 5).filter(Number.isInteger);
   if (powers.length > 1) return powers.map((at) => ({ at, text: `10${superscript(at)}` }));
-  // less than two powers of ten in sight: round numbers in between
-  return ticks(10 ** low, 10 ** high, 4).filter((v) => v > 0).map((v) => ({ at: Math.log10(v), text: format(v) }));
+  // less than two powers of ten in sight: 1, 2, 5, 10, 20, ... and where these are too few, numbers at equal distances
+  const first = Math.floor(low), decades = Array.from({ length: Math.ceil(high) - first }, (_, i) => 10 ** (first + i));
+  const round = decades.flatMap((ten) => [ten, 2 * ten, 5 * ten]).filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
+  const values = round.length > 2 ? round : ticks(10 ** low, 10 ** high, 4).filter((v) => v > 0);
+  return values.map((v) => ({ at: Math.log10(v), text: format(v) }));
 }
 
 // A legend entry's stroke, so that colour is not the only cue.
