@@ -359,6 +359,11 @@ def test_nothing_is_wider_than_the_screen_or_moves(play, width):
     player.press("❚❚ Pause")
     assert player.page.evaluate("document.documentElement.scrollWidth") <= width
     assert player.reader.height() == height
+    for preset in PRESETS:       # and one story is longer than another
+        player.restarted(lambda: player.press(preset["name"]))
+        player.press("Step")
+        player.wait_for_step(1)
+        assert player.reader.height() == height, preset["name"]
 
 
 def test_dark_pages_are_drawn_in_light_ink(play):

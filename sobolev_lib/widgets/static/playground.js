@@ -16,6 +16,7 @@ import { HELP, pythonOf, sentence } from "./words.js";
 
 const SEEN = ["view", "errors", "speed", "turn", "tilt"]; // settings that only change what is shown
 const MOST = 400;                                         // points of a curve before every other one is dropped
+const OWN = "Your own experiment. Whatever you change here, both networks begin again.";
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 export default {
@@ -42,7 +43,9 @@ export default {
     const steps = element("span", { className: "spg-steps" });
     const controls = schema.filter((entry) => entry.group).map((entry) => ({ entry, ...control(entry, (value) => choose(entry, value)) }));
     const speed = controls.find(({ entry }) => entry.name === "speed");
-    const said = element("p", { className: "spg-sentence" }), story = element("p", { className: "spg-story" });
+    const said = element("p", { className: "spg-sentence" });
+    // one on the other, so that the longest keeps the room for all
+    const stories = [...presets.map((preset) => preset.story), OWN].map((text) => element("p", { textContent: text }));
     const message = element("p", { className: "spg-message" }), spoken = element("p", { className: "spg-hidden" });
     message.setAttribute("role", "status");
     spoken.setAttribute("aria-live", "polite");
@@ -59,7 +62,7 @@ export default {
     const link = button("Copy link", () => copy(location.href.split("#")[0] + (toHash(schema, settings, first) || "#playground?")));
     const python = button("Python code", () => { code.hidden = !code.hidden; showCode(); });
     const root = element("div", { className: "sobolev-playground" }, element("style", { textContent: LOOK }),
-      ...(presets.length ? [presetRow] : []), story,
+      ...(presets.length ? [presetRow] : []), element("div", { className: "spg-stories" }, ...stories),
       element("div", { className: "spg-row" }, play, step, reset, speed.label, map, errors, steps), ...display.nodes, said, message, spoken);
     const more = element("a", { textContent: "The same with all settings" });
     if (!full && inPage) root.append(more);
@@ -117,7 +120,8 @@ export default {
       errors.setAttribute("aria-pressed", view.errors);
       const now = presets.findIndex((preset) => !differ({ ...defaults, ...preset.settings }, settings));
       presetButtons.forEach((node, i) => node.setAttribute("aria-pressed", i === now));
-      story.textContent = presets[now]?.story ?? "Your own experiment. Whatever you change here, both networks begin again.";
+      const current = now < 0 ? presets.length : now;
+      stories.forEach((node, i) => { node.className = i === current ? "spg-story" : "spg-unseen"; });
     }
 
     // --- the worker -------------------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ export const LOOK = `
 .spg-row > :is(button, select) { flex: none; }
 .sobolev-playground :is(button, select) { font: inherit; color: inherit; background: transparent; min-height: 2.25rem;
   border: 1px solid currentColor; border-radius: 5px; padding: .2rem .6rem; cursor: pointer; max-width: 100%; }
-.sobolev-playground button[aria-pressed=true] { background: rgb(128 128 128 / .3); font-weight: 600; }
+.sobolev-playground button[aria-pressed=true] { background: rgb(128 128 128 / .3); box-shadow: inset 0 0 0 1px currentColor; } /* bold would be wider */
 .sobolev-playground :is(button, select, input):disabled { opacity: .5; cursor: default; }
 .sobolev-playground select option, .sobolev-playground select optgroup { color: #222; background: #fff; }
 .sobolev-playground :focus-visible { outline: 3px solid #3d9be0; outline-offset: 2px; }
 .spg-play { min-width: 6.4em; font-weight: 600; }
 .spg-steps { margin-left: auto; font-variant-numeric: tabular-nums; min-height: 2.25rem; display: flex; align-items: center; }
-.spg-story { min-height: 2.8em; margin: 0 0 .25rem; }
+.spg-stories { display: grid; margin: 0 0 .25rem; }
+.spg-stories > p { grid-area: 1 / 1; margin: 0; }
+.spg-unseen { visibility: hidden; }
 .spg-pictures, .spg-charts { display: grid; gap: .5rem .75rem; }
 .spg-pictures { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .spg-charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -35,7 +37,7 @@ export const LOOK = `
 .spg-legend { display: flex; flex-wrap: wrap; gap: 0 1rem; justify-content: center; font-size: 13px; }
 .spg-legend span { display: inline-flex; gap: .3rem; align-items: center; }
 .spg-sentence { min-height: 2.8em; margin: .4rem 0; font-weight: 600; }
-@container (max-width: 520px) { .spg-story { min-height: 8.4em; } .spg-sentence { min-height: 5.6em; }
+@container (max-width: 520px) { .spg-sentence { min-height: 5.6em; }
   figure:not(:first-child) > .spg-caption { font-size: 11px; min-height: 7em; } }
 .spg-message { min-height: 1.4em; margin: 0; font-size: 13px; overflow-wrap: anywhere; }
 .spg-controls { columns: 3 10.5rem; column-gap: 1.5rem; margin-top: .5rem; }
