@@ -78,10 +78,14 @@ def wait_for(address, server, log):
 def wait_for_kernel(page, jupyterlab):
     """JupyterLab shows "idle" before there is a kernel, and a cell that is run then is never answered."""
     for _ in range(240):
-        with urllib.request.urlopen(f"{jupyterlab}/api/kernels", timeout=30) as answer:
-            kernels = json.load(answer)
-        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
-            break
+        try:
+            with urllib.request.urlopen(f"{jupyterlab}/api/kernels", timeout=30) as answer:
+                kernels = json.load(answer)
+        except OSError as error:     # the server's own error 500 while a kernel is on its way, or no answer in time
+            kernels = error
+        else:
+            if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+                break
         page.wait_for_timeout(500)
     else:
         raise AssertionError(f"expected an idle kernel that the page is connected to, got {kernels}")
