@@ -3,7 +3,7 @@
 ;; Matrices are float32, row by row. Pointers and distances are in bytes. Each product works on tiles of 4 x 8 or 4 x 2 results,
 ;; as many as fit into a processor's registers; the caller keeps room for whole tiles and ignores what is beyond the edges.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 16) ;; enough for 256 points and 64 units: where it has grown, steps take twice as long
 
   ;; C (rows, columns) = W A, with A (inner, columns); rows is a multiple of 4, columns of 8.
   ;; W's elements are $row apart along its rows' index and $step along its columns'; A's rows are $stride apart.
