@@ -37,7 +37,7 @@ def without_times(result):
 
 def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     monkeypatch.setitem(synthetic_gradients_cifar10.PRESETS, "quick", replace(
-        TINY, methods=("backprop", "noprop", "direct", "critic"), tuned_for=("backprop", "each"), lrs=(1e-3,), synthetic_lrs=(2e-3,)))
+        TINY, methods=("backprop", "noprop", "direct", "critic"), tuned_for=("backprop", "each")))
     path = runner.run("synthetic-gradients-cifar10", "quick", 2, "cpu", progress=False)
     record = json.loads(path.read_text())
     found = record["results"]
