@@ -4,6 +4,7 @@ from sobolev_lib.atari.measures import Agreement, agreement, gradient_similarity
 from sobolev_lib.atari.answers import Answers
 from sobolev_lib.atari.distillation import Run, distill
 from sobolev_lib.atari.envs import GAMES, Games
+from sobolev_lib.atari.packed import pack_states, unpack_states
 from sobolev_lib.atari.pictures import Film, FilmRow
 from sobolev_lib.atari.play import play, watch
 from sobolev_lib.atari.policies import Student, Teacher
