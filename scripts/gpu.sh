@@ -60,9 +60,10 @@ if [ "$item" = tests ]; then
     command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
     if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
 else
-    command=("$python" -m sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes" "${options[@]}")
+    command=("$python" -m sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes"
+             "${options[@]}")
 fi
-# the experiment ends by itself at its next checkpoint; what does not is stopped a minute later, and goes on from its last one
+# an experiment ends by itself at its next checkpoint; else it is stopped a minute later, and goes on from its last one
 seconds=$("$python" -c "print(round(60 * $minutes + 60))")
 echo "${command[*]}" >>"$out/log.txt"
 status=0

@@ -11,8 +11,8 @@ import gpu_results                                         # scripts/gpu_results
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MISSING = ("ale_py", "gymnasium", "matplotlib", "plotly", "playwright", "jupyter", "IPython", "nbformat", "yaml", "bs4", "anywidget",
-           "ipywidgets", "datasets")
+MISSING = ("ale_py", "gymnasium", "matplotlib", "plotly", "playwright", "jupyter", "IPython", "nbformat", "yaml", "bs4",
+           "anywidget", "ipywidgets", "datasets")
 
 # steps that take longer than the time the first run is given; the result says which process computed which
 COUNTING = '''
@@ -52,7 +52,7 @@ def test_tests_for_a_gpu_are_collected_where_little_is_installed():
                            capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
     files = {line.split("::")[0].rpartition("/")[2] for line in found.stdout.splitlines() if "::" in line}
-    for part in ("losses", "derivatives", "closed_form", "fast", "training", "stochastic", "regressor", "network", "convolution"):
+    for part in ("losses", "derivatives", "closed_form", "fast", "training", "stochastic", "regressor", "network"):
         assert f"test_{part}.py" in files
     assert not files & {"test_site.py", "test_envs.py", "test_widgets.py"}
 
