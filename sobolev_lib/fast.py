@@ -1,28 +1,33 @@
 """Steps that take less time: one network's in closed form or compiled, and many networks' as one batched computation."""
-import math
+import hashlib
 import os
+import time
+from pathlib import Path
 from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
 from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import SobolevLoss, weighted_sum
-
-WARM_UP = 3                                                # steps before a CUDA graph is recorded
+from sobolev_lib.together import Together
 
 
 def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss: SobolevLoss, steps: int,
                lr: Sequence[float], weights: Sequence[Sequence[float]], seeds: Sequence[int],
                batch_size: int | None = None, compile: bool = False, at_once: int | None = None,
-               on_step: Callable[[int, list[nn.Module]], None] | None = None, report: Sequence[int] = ()) -> None:
+               on_step: Callable[[int, list[nn.Module]], object] | None = None, report: Sequence[int] = (),
+               checkpoint: str | Path | None = None, on_checkpoint: Callable[[int, int], None] | None = None,
+               checkpoint_seconds: float = 60) -> list:
     """Train model k on data set k with its own learning rate, loss weights and batch order; in place.
 
     >>> f, mlp = sobolev_lib.functions.booth, sobolev_lib.models.MLP
     >>> models, data = [mlp(2, 16, 1), mlp(2, 16, 1)], [sobolev_lib.label(f, f.sample(20)) for _ in range(2)]
     >>> train_many(models, data, loss=SobolevLoss(1), steps=5, lr=[1e-3, 1e-2], weights=[(1, 0), (1, 1)], seeds=[0, 1])
+    []
 
     Adam, learning rate decayed to zero along a cosine. Same results as one by one, to rounding. ``batch_size`` points
     a step, drawn with replacement; all of them if None or not fewer than the data. Multilayer perceptrons take the
@@ -30,101 +35,65 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
 
     ``compile=True`` fuses the step (seconds of compilation for each new shape). On a GPU the step is one CUDA graph.
     ``at_once`` networks share a computation, by default as many as half of the free memory holds.
-    ``on_step(step, models)`` is called after the steps in ``report``, with the weights written back. Raises
-    ``ValueError`` if the lists differ in length, the models in architecture, the data in shape, or a model has buffers
-    or frozen parameters.
+    ``on_step(step, models)`` is called after the steps in ``report``, with the weights written back; what it returned is
+    returned, in a list. ``checkpoint`` names a file written every ``checkpoint_seconds``, after which
+    ``on_checkpoint(step, steps)`` is called: the same call goes on from it, on any device, and ends on the same one bit for
+    bit where an uninterrupted run ends. What ``on_step`` returned before is kept there, as JSON.
+
+    Raises ``ValueError`` if the lists differ in length, the models in architecture, the data in shape, a model has buffers
+    or frozen parameters, or the checkpoint belongs to another call.
     """
     _check(models, data, loss, lr, weights, seeds, at_once)
     tables = [d.tensors[:loss.order + 2] for d in data]
     size = len(data[0]) if batch_size is None else min(batch_size, len(data[0]))
-    at_once = at_once or _that_fit(models[0], tables[0], size)
-    count = -(-len(models) // at_once)                     # of equal size, so that each shape is compiled once
-    bounds = [round(k * len(models) / count) for k in range(count + 1)]
+    mark = _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once, report)
+    kept, progress = {}, {"reported": []}
+    if checkpoint is not None and Path(checkpoint).exists():
+        # the rows hold all that is to be kept of models and optimiser
+        kept, progress = load_checkpoint(Path(checkpoint), model=nn.Identity(), optimizer=[], fingerprint=mark)
+    bounds = progress.get("bounds") or _bounds(len(models), at_once or _that_fit(models[0], tables[0], size))
     gradients = side_by_side(models[0], loss, compile=compile)
-    parts = [_Together(models[a:b], tables[a:b], gradients, steps, lr[a:b], weights[a:b], seeds[a:b], size)
+    pool = torch.cuda.graph_pool_handle() if tables[0][0].is_cuda else None
+    parts = [Together(models[a:b], tables[a:b], gradients, steps, lr[a:b], weights[a:b], seeds[a:b], size, pool)
              for a, b in zip(bounds, bounds[1:])]
-    done = 0
-    for step in sorted({*report, steps}):
-        if done < step <= steps:
-            for part in parts:
-                part.run(done + 1, step)
-                part.write_back()
-            done = step
-        if on_step is not None and step in report and step <= steps:
-            on_step(step, list(models))
+    for k, part in enumerate(parts):
+        if kept:
+            part.restore({name: kept[f"{k}.{name}"] for name in part.state()[0]}, progress["parts"][k])
+    reported, saved = progress["reported"], time.monotonic()
+    reports = sorted({step for step in report if 0 < step <= steps}) if on_step is not None else []
+    for step in sorted({*reports[len(reported):], steps}):
+        for part in parts:
+            while part.done < step:
+                part.run(step)
+                if checkpoint is not None and time.monotonic() - saved >= checkpoint_seconds:
+                    _save(Path(checkpoint), parts, {"reported": reported, "bounds": bounds}, mark)
+                    saved = time.monotonic()
+                    if on_checkpoint is not None:
+                        on_checkpoint(sum(each.done for each in parts) // len(parts), steps)
+            part.write_back()
+        if step in reports[len(reported):]:
+            reported.append(on_step(step, list(models)))
+    return reported
 
 
-class _Together:
-    """Networks that share one computation: their weights side by side, each row with its own optimiser settings."""
+def _save(path: Path, parts: Sequence[Together], progress: dict, mark: str) -> None:
+    states = [part.state() for part in parts]
+    tensors = {f"{k}.{name}": tensor for k, (found, _) in enumerate(states) for name, tensor in found.items()}
+    save_checkpoint(path, model=nn.Identity(), optimizer=[], tensors=tensors, fingerprint=mark,
+                    progress=progress | {"parts": [numbers for _, numbers in states]})
 
-    def __init__(self, models, tables, gradients, steps, lr, weights, seeds, size):
-        self.models, self.steps, self.size = models, steps, size
-        self.tables = [torch.stack(tensors) for tensors in zip(*tables)]
-        # where there are more points than a batch holds, it is drawn into the same memory at each step
-        self.batch = self.tables if size == tables[0][0].shape[0] else [t[:, :size].clone() for t in self.tables]
-        like = {"dtype": self.tables[0].dtype, "device": self.tables[0].device}
-        self.on_gpu, self.graph = self.tables[0].is_cuda, None
-        # one row a network, so that an optimiser sees each network as one tensor
-        self.rows = torch.stack([torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models])
-        self.slopes = torch.zeros_like(self.rows)
-        shapes = {name: p.shape for name, p in models[0].named_parameters()}
-        pieces = self.rows.split([shape.numel() for shape in shapes.values()], dim=1)
-        self.parameters = {name: piece.detach().unflatten(1, shape) for (name, shape), piece in zip(shapes.items(), pieces)}
-        self.weights, self.lr = torch.tensor(weights, **like), lr
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.optimizer = self._optimizer()
-        self.gradients = gradients
 
-    @torch.no_grad()
-    def run(self, first: int, last: int) -> None:
-        for t in range(first, last + 1):
-            decay = 0.5 * (1 + math.cos(math.pi * (t - 1) / self.steps))
-            for group, lr in zip(self.optimizer.param_groups, self.lrs):
-                if self.on_gpu:
-                    group["lr"].fill_(lr * decay)          # the graph holds the tensor
-                else:
-                    group["lr"] = lr * decay
-            self._draw_batch()
-            if not self.on_gpu or t <= WARM_UP:
-                self._step()
-            else:
-                self.graph = self.graph or self._recorded()
-                self.graph.replay()
+def _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once, report) -> str:
+    """Shared by two calls that describe the same run, whatever the device: it decides nothing by the last bits of data."""
+    scales = [[f"{float(tensor.double().nan_to_num().square().mean()):.1e}" for tensor in table] for table in tables]
+    settings = [repr(models[0]), [tuple(t.shape) for t in tables[0]], scales, repr(loss), steps, list(map(float, lr)),
+                [list(map(float, row)) for row in weights], list(seeds), size, at_once, sorted(set(report))]
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
-    def _step(self) -> None:
-        found, _ = self.gradients(self.parameters, self.weights, self.batch)
-        torch.cat([gradient.flatten(1) for gradient in found], dim=1, out=self.slopes)
-        self.optimizer.step()
 
-    def _recorded(self) -> "torch.cuda.CUDAGraph":
-        """The whole step as one CUDA graph: a GPU would wait for Python otherwise."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step()
-        return graph
-
-    def write_back(self) -> None:
-        for k, model in enumerate(self.models):
-            for name, parameter in model.named_parameters():
-                parameter.data.copy_(self.parameters[name][k])
-
-    def _optimizer(self) -> torch.optim.Adam:
-        rows = [row.requires_grad_() for row in self.rows.unbind()]
-        for row, slope in zip(rows, self.slopes.unbind()):
-            row.grad = slope
-        self.lrs = sorted(set(self.lr))
-        wrap = (lambda lr: torch.tensor(lr, device=self.rows.device)) if self.on_gpu else float
-        return torch.optim.Adam([{"params": [row for row, own in zip(rows, self.lr) if own == lr], "lr": wrap(lr)}
-                                 for lr in self.lrs], fused=True, capturable=self.on_gpu)
-
-    def _draw_batch(self) -> None:
-        n = self.tables[0].shape[1]
-        if self.size < n:
-            index = torch.stack([torch.randint(n, (self.size,), generator=g) for g in self.generators])
-            index = index.to(self.rows.device)
-            for drawn, table in zip(self.batch, self.tables):
-                torch.gather(table, 1, index.reshape(*index.shape, *[1] * (table.ndim - 2)).expand(-1, -1, *table.shape[2:]),
-                             out=drawn)
+def _bounds(count: int, at_once: int) -> list[int]:
+    parts = -(-count // at_once)                           # of equal size, so that each shape is compiled once
+    return [round(k * count / parts) for k in range(parts + 1)]
 
 
 def side_by_side(model: nn.Module, loss: SobolevLoss, *, compile: bool = False) -> Callable:

@@ -1,6 +1,11 @@
 """train_many against a plain loop with torch.optim.Adam, one network at a time."""
 import copy
 import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import reference
@@ -91,6 +96,86 @@ def test_reports_come_after_the_steps_asked_for_with_current_weights(device):
     train_many(models, sets(device=device), loss=SobolevLoss(), steps=10, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3,
                on_step=on_step, report=[1, 4, 10])
     assert seen == [1, 4, 10]
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------
+
+def resumable(at_once=None, batch_size=5, **options):
+    """Five networks, in chunks and in blocks of batches that end at other steps than reports do."""
+    models = networks(5)
+    seen = train_many(models, sets(5), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
+                      weights=[(1, 1)] * 5, seeds=[0, 1, 2, 3, 0], batch_size=batch_size, at_once=at_once,
+                      on_step=lambda step, models: [step, float(models[0][0].weight.detach().sum())], report=[7, 40, 70, 150],
+                      **options)
+    return seen, [p.detach() for model in models for p in model.parameters()]
+
+
+KILLED = """
+import sys
+from test_fast import resumable
+
+def on_checkpoint(step, steps):
+    print(step, flush=True)
+    if step >= int(sys.argv[2]):
+        sys.stdin.read()            # wait here to be killed
+
+resumable(at_once=2, checkpoint=sys.argv[1], checkpoint_seconds=0, on_checkpoint=on_checkpoint)
+"""
+
+
+@pytest.mark.parametrize("at", [1, 45, 120])
+def test_a_killed_process_loses_nothing_and_the_result_is_bit_for_bit_the_same(at, tmp_path):
+    path, here = tmp_path / "run.safetensors", Path(__file__)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)])}
+    process = subprocess.Popen([sys.executable, "-c", KILLED, path, str(at)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               text=True, env=environment)
+    while int(process.stdout.readline()) < at:
+        pass
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdin.close(), process.stdout.close()
+    steps = []
+    seen, weights = resumable(at_once=2, checkpoint=path, checkpoint_seconds=0,
+                              on_checkpoint=lambda step, steps_: steps.append(step))
+    assert steps[0] >= at and steps == sorted(steps), "it began again from the start"
+    whole_seen, whole = resumable(at_once=2)
+    assert seen == whole_seen and [step for step, _ in seen] == [7, 40, 70, 150]
+    assert all(torch.equal(a, b) for a, b in zip(weights, whole))
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path):
+    path, count, seen = tmp_path / "run.safetensors", 0, None
+
+    def stop(step, steps):
+        assert steps == 150 and 0 < step <= 150
+        raise KeyboardInterrupt
+
+    while seen is None:
+        count += 1
+        try:
+            seen, weights = resumable(batch_size=batch_size, checkpoint=path, checkpoint_seconds=0, on_checkpoint=stop)
+        except KeyboardInterrupt:
+            pass
+    assert count > 5
+    whole_seen, whole = resumable(batch_size=batch_size)
+    assert seen == whole_seen and all(torch.equal(a, b) for a, b in zip(weights, whole))
+
+
+def test_a_checkpoint_of_another_call_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    resumable(checkpoint=path, checkpoint_seconds=0)
+    for other in (dict(at_once=2), dict(batch_size=4)):
+        with pytest.raises(ValueError, match="belongs to another run"):
+            resumable(checkpoint=path, **other)
+
+
+def test_batches_drawn_ahead_are_those_drawn_one_by_one():
+    for n, size, steps in ((7, 3, 5), (10_000, 128, 32)):
+        ahead, single = seeded(3), seeded(3)
+        block = torch.randint(n, (steps, size), generator=ahead)
+        assert torch.equal(block, torch.stack([torch.randint(n, (size,), generator=single) for _ in range(steps)]))
+        assert torch.equal(ahead.get_state(), single.get_state())
 
 
 def test_models_train_in_place_and_keep_no_graph(device):

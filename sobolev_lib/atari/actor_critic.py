@@ -1,6 +1,7 @@
 """Training a teacher from scratch: advantage actor-critic with PPO's clipped update."""
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -84,7 +85,8 @@ class ActorCritic(nn.Module):
 
 
 def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: torch.device | str = "cpu",
-                  progress: bool = True, stop_after: float | None = None) -> tuple[Teacher, Progress]:
+                  progress: bool = True, stop_after: float | None = None,
+                  games: Callable[..., Games] | None = None) -> tuple[Teacher, Progress]:
     """Train a teacher from scratch; returns it and how it went.
 
     >>> teacher, report = train_teacher(Plan("pong", steps=2_000_000), checkpoint="pong.safetensors")  # doctest: +SKIP
@@ -92,14 +94,15 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
     ``checkpoint`` names a file written every two minutes, from which the same call goes on. Weights and optimiser go on
     as they were; the emulators can't be stored, so a resumed run starts new episodes and differs from an uninterrupted
     one. Without an interruption, a run repeats on the same machine and number of threads. After ``stop_after`` seconds
-    the run is left at a checkpoint. A plan that differs in length or final entropy goes on from the same file. Raises
+    the run is left at a checkpoint. ``games`` makes what is played, in place of ``Games``. A plan that differs in length or final entropy goes on from the same file. Raises
     ``ValueError`` if the file belongs to another plan.
 
     Source: section 4.2 trains its teachers by A3C. This is the synchronous form (all games step together, one network),
     with the clipped update of PPO, which reaches the same scores with fewer frames.
     """
     generator = torch.Generator().manual_seed(plan.seed)
-    games = Games(plan.game, plan.games, seed=plan.seed)
+    make = games or Games
+    games = make(plan.game, plan.games, seed=plan.seed)
     network = ActorCritic(Teacher(games.num_actions, generator=generator)).to(device)
     network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.lr, eps=1e-5, fused=True)
@@ -115,7 +118,7 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
             report.replanned.append(done)
         generator.set_state(extra["random.actions"])
         games.close()
-        games = Games(plan.game, plan.games, seed=plan.seed + 1000 * report.resumed)
+        games = make(plan.game, plan.games, seed=plan.seed + 1000 * report.resumed)
 
     def save():
         if checkpoint is not None:

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from sobolev_lib.atari.distillation import Run, agreement, distill, gradient_similarity, logits_of
-from sobolev_lib.atari.states import evenly, record_states, weights_digest
+from sobolev_lib.atari.policies import Teacher
+from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher
+from sobolev_lib.experiments.stand_ins import random_states, random_teacher
 
 NAME = "atari-reasons"
 SHOWS = "Section 4.2, one change at a time"
@@ -64,9 +66,13 @@ def units(config: Config) -> list[str]:
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
     """Train both students with one setting changed; measure them along the way."""
-    setting = replace(config.base, **config.changes[unit])
     teacher = load_teacher(config.game)
     states = record_states(teacher, config.game, count=config.states, games=config.recorded_games)
+    return compare(replace(config.base, **config.changes[unit]), teacher, states, config, seeds, device)
+
+
+def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int], device: str) -> dict:
+    """Both students with one setting, on states that are there."""
     splits = {seed: states.split(setting.share, seed=seed) for seed in seeds}
     test = evenly(splits[seeds[0]][2], config.test_states)  # the same episodes for every seed
     answers = logits_of(teacher, states, test)
@@ -92,3 +98,13 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
 def describe(config: Config) -> dict:
     """What the record says of the run; with another teacher it would be another run."""
     return {**asdict(config), "teacher": weights_digest(load_teacher(config.game))}
+
+
+def probe() -> dict:
+    """The numbers of two steps with each setting that a change can change; of noise, since an emulator need not be there."""
+    config = Config(batch_size=6, base=Setting(share=0.2, steps=2, lr=1e-3, alpha=0.1), test_states=20, curve_points=2)
+    changes = {"base": {}, "mse": {"derivative_loss": "mse", "projections": 2}, "first": {"divergence": "kl_teacher_first"}}
+    teacher = random_teacher()
+    with random_states(teacher) as states:
+        return {name: compare(replace(config.base, **change), teacher, states, config, [0], "cpu")
+                for name, change in changes.items()}

@@ -10,10 +10,13 @@ import hashlib
 import statistics
 from dataclasses import asdict, dataclass, replace
 
+import torch
+
 from sobolev_lib.atari.actor_critic import Plan, train_teacher
 from sobolev_lib.atari.envs import ACTION_REPEAT
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.teachers import load_teacher, save_teacher, shipped_weights
+from sobolev_lib.experiments.stand_ins import Noise
 from sobolev_lib.records import records_folder
 
 NAME = "atari-teachers"
@@ -62,4 +65,14 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
 
 
 def describe(config: Config) -> dict:
+    """What the record says of the run."""
     return asdict(config)
+
+
+def probe() -> dict:
+    """The numbers of a few updates of the whole network; of playing noise, since an emulator need not be there."""
+    plan = Plan("pong", steps=48, games=3, horizon=8, minibatch=8, epochs=2, final_entropy=0.0)
+    teacher, report = train_teacher(plan, games=Noise, progress=False)
+    with torch.no_grad():
+        log_policy = teacher(torch.from_numpy(Noise("pong", 2, seed=1).reset())).log_softmax(1)
+    return {"steps": report.steps, "scores": report.scores, "entropy": report.entropy, "log_policy": log_policy.tolist()}

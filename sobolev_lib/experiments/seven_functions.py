@@ -91,6 +91,18 @@ def describe(config: Config) -> dict:
     return {**asdict(config), "scales": scales}
 
 
+def probe() -> dict:
+    """The numbers of a few steps by each method, and the test sets' scales."""
+    config = Config(functions=("rosenbrock", "ackley"), sizes=(6, 12), hidden=(8, 8), steps=12, batch_size=8,
+                    regular_lrs=(1e-2, 3e-2), sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0), tuning_seeds=(1000,),
+                    validation_points=20, test_points=20, curve_points=3, compile=False)
+    found = {unit: run_unit(unit, config, [0, 1], "cpu") for unit in units(config)}
+    for result in found.values():
+        surface = result.pop("surface")                    # rounded for the eye, and a thousand numbers: their size will do
+        result["surface"] = {what: float(np.abs(numbers).mean()) for what, numbers in surface.items()}
+    return {"units": found, "scales": describe(Config(test_points=20))["scales"]}
+
+
 def _tune(function, size, method, config, device) -> list[dict]:
     if method == "regular":
         trials = [(lr, 0.0) for lr in config.regular_lrs]

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -29,6 +29,7 @@ from sobolev_lib.training import fit
 
 NAME = "step-cost"
 SHOWS = "Section 2, what it costs"
+TOGETHER = 10                                              # steps of many networks in one call
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,26 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
 def describe(config: Config) -> dict:
     """What the record says of the run."""
     return {**asdict(config), "threads": torch.get_num_threads()}
+
+
+def probe() -> dict:
+    """The losses of a few steps by each way that is timed, and the test errors of a short race: no times, no memory."""
+    config = replace(PRESETS["quick"], width=16, race_points=40, race_steps=2, batch=16, output_inputs=3)
+
+    def losses(ways):
+        return {way: [float(step()) for _ in range(3)] for way, step in ways.items()}
+
+    models, sets = _small_tasks(2, config, "cpu")
+    _together(models, sets)
+    found = race("rosenbrock", config, [0], "cpu")
+    return {
+        **{activation: losses(steps(config, "cpu", activation=activation)) for activation in Config().activations},
+        "many inputs, one layer": losses(steps(config, "cpu", batch=8, depth=1, inputs=5)),
+        "outputs": losses(output_steps(3, config, "cpu")),
+        "race": {method: {key: result[key] for key in ("lr", "weight", "trials")} | {"value_mse": result["runs"][0]["value_mse"]}
+                 for method, result in found.items()},
+        "networks": [float(SobolevLoss(1)(model, data).detach()) for model, data in zip(models, sets)],
+    }
 
 
 def in_turns(ways: dict[str, Callable[[], object]], config: Config, device: str) -> dict[str, list[float]]:
@@ -159,21 +180,28 @@ def output_steps(outputs: int, config: Config, device: str) -> dict[str, Callabl
 
 def networks(count: int, config: Config, device: str) -> dict[str, list[float]]:
     """Seconds of a step of ``count`` small networks, each on points of its own: one after another, and all at once."""
+    models, sets = _small_tasks(count, config, device)
+    alone = [_fitting(model, SobolevLoss(1), data) for model, data in zip(models, sets)]
+    found = in_turns({"one after another": lambda: [step() for step in alone],
+                      "all at once": lambda: _together(models, sets)}, config, device)
+    found["all at once"] = [seconds / TOGETHER for seconds in found["all at once"]]
+    return found
+
+
+def _small_tasks(count: int, config: Config, device: str) -> tuple[list[MLP], list[SobolevData]]:
     function = functions.styblinski_tang
     sets = [label(function, function.sample(config.points, generator=torch.Generator().manual_seed(k))) for k in range(count)]
     sets = [SobolevData(d.inputs / 5, d.values / 100, d.jacobian / 20).to(device) for d in sets]
     models = [MLP(2, config.width, config.width, 1, generator=torch.Generator().manual_seed(k)).to(device)
               for k in range(count)]
-    loss, length = SobolevLoss(1), 10
-    alone = [_fitting(model, loss, data) for model, data in zip(models, sets)]
+    return models, sets
 
-    def together(**options):
-        train_many(models, sets, loss=loss, steps=length, lr=[1e-3] * count, weights=[(1.0, 1.0)] * count,
-                   seeds=list(range(count)), **options)
 
-    found = in_turns({"one after another": lambda: [step() for step in alone], "all at once": together}, config, device)
-    found["all at once"] = [seconds / length for seconds in found["all at once"]]
-    return found
+def _together(models: list[MLP], sets: list[SobolevData]) -> None:
+    """``TOGETHER`` steps of all networks as one computation."""
+    count = len(models)
+    train_many(models, sets, loss=SobolevLoss(1), steps=TOGETHER, lr=[1e-3] * count, weights=[(1.0, 1.0)] * count,
+               seeds=list(range(count)))
 
 
 def race(name: str, config: Config, seeds: list[int], device: str) -> dict[str, dict]:
@@ -314,29 +342,32 @@ def peak_memory(step: Callable[[], object], device: str) -> int:
     return peak
 
 
-def _stepping(model, objective) -> Callable[[], None]:
-    """A training loop's step on a copy of the model."""
+def _stepping(model, objective) -> Callable[[], torch.Tensor]:
+    """A training loop's step on a copy of the model; it returns the loss."""
     model = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        objective(model).backward()
+        total = objective(model)
+        total.backward()
         optimizer.step()
+        return total.detach()
 
     return step
 
 
-def _fitting(model, loss, data, compile: bool = False) -> Callable[[], None]:
-    """The step of ``fit``; compiled, its Adam is PyTorch's fused one."""
+def _fitting(model, loss, data, compile: bool = False) -> Callable[[], torch.Tensor]:
+    """The step of ``fit``, which returns the loss; compiled, its Adam is PyTorch's fused one."""
     model = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=compile)
     backward = backward_of(model, loss, compile=compile)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        backward(data, loss.weights)
+        total, _ = backward(data, loss.weights)
         optimizer.step()
+        return total.detach()
 
     return step
 
