@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import backward_of, train_many
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
@@ -70,7 +71,7 @@ def units(config: Config) -> list[str]:
             *(["peers"] if config.peers else [])]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
     if unit == "race":
         return {name: race(name, config, seeds, device) for name in config.race}
