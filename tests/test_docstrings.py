@@ -20,7 +20,7 @@ MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "lo
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
-           "synthetic_gradients.pictures", "experiments.probes"]
+           "synthetic_gradients.pictures", "experiments.probes", "experiments.verdicts"]
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",

@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the experiments and what each reproduces")
     status = commands.add_parser("status", help="which presets are recorded, stale, missing or unfinished")
-    status.add_argument("--check", action="store_true", help="run each experiment's probe, and name what it gives differently")
+    status.add_argument("--check", action="store_true", help="run the probes, and name what they give differently")
     run = commands.add_parser("run", help="run an experiment, or go on where it stopped")
     run.add_argument("name", choices=runner.EXPERIMENTS)
     run.add_argument("--preset", choices=PRESETS, default="quick")

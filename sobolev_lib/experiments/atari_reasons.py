@@ -72,7 +72,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     return compare(replace(config.base, **config.changes[unit]), teacher, states, config, seeds, device)
 
 
-def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int], device: str) -> dict:
+def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int],
+            device: str) -> dict:
     """Both students with one setting, on states that are there."""
     splits = {seed: states.split(setting.share, seed=seed) for seed in seeds}
     test = evenly(splits[seeds[0]][2], config.test_states)  # the same episodes for every seed

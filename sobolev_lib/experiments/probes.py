@@ -27,7 +27,8 @@ def differences(expected, got, at: str = "") -> list[str]:
     if isinstance(expected, dict) and isinstance(got, dict):
         lines = [f"{_join(at, key)}: expected, but missing" for key in expected if key not in got]
         lines += [f"{_join(at, key)}: not expected" for key in got if key not in expected]
-        return lines + [line for key in expected if key in got for line in differences(expected[key], got[key], _join(at, key))]
+        common = [key for key in expected if key in got]
+        return lines + [line for key in common for line in differences(expected[key], got[key], _join(at, key))]
     if isinstance(expected, list) and isinstance(got, list):
         if len(expected) != len(got):
             return [f"{at}: expected {len(expected)} entries, got {len(got)}"]

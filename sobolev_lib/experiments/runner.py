@@ -42,7 +42,8 @@ def state(name: str, preset: str) -> str:
         record = load_record(name, preset)
     except FileNotFoundError:
         return "missing"
-    return "recorded" if _settings(record["config"]) == _settings(experiment.describe(experiment.PRESETS[preset])) else "stale"
+    described = experiment.describe(experiment.PRESETS[preset])
+    return "recorded" if _settings(record["config"]) == _settings(described) else "stale"
 
 
 def check(name: str) -> dict[str, list[str]]:
@@ -125,7 +126,7 @@ def _device(device: str) -> str:
 
 
 def _settings(described: dict) -> dict:
-    """What makes a run this run, as JSON gives it back: neither what follows from the rest, and rounds, nor the machine's."""
+    """What makes a run this run, as JSON gives it back: without what follows from the rest, and without the machine's."""
     return {key: value for key, value in json.loads(json.dumps(described)).items() if key not in ("scales", "threads")}
 
 
