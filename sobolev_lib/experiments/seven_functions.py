@@ -62,7 +62,7 @@ def units(config: Config) -> list[str]:
     return [f"{name}/{size}/{method}" for size in config.sizes for method in METHODS for name in config.functions]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune one method on one function and size, then measure the winner on fresh seeds."""
     name, size, method = unit.split("/")
     function = getattr(functions, name)

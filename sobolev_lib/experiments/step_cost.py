@@ -71,7 +71,7 @@ def units(config: Config) -> list[str]:
             *(["peers"] if config.peers else [])]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
     if unit == "race":
         return {name: race(name, config, seeds, device) for name in config.race}
