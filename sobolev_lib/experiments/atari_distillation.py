@@ -191,7 +191,7 @@ def _tuned(game, teacher, states: RecordedStates, config: Config, device, keep: 
     if config.noise_shares:
         trials += [Run("noise", lr, noise, config.tuning_seed) for lr in config.lrs for noise in config.noises]
     train, validation, _ = states.split(config.tuning_share, seed=config.tuning_seed)
-    shared = Keep(keep.folder.parent / f"{game}~tuning", keep.until)
+    shared = keep.beside(f"{game}~tuning")
     shared.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(shared.folder / ".lock"):                # another process may be at another share of this game
         found = trained(trials, teacher, states, {config.tuning_seed: train}, evenly(validation, config.test_states), config,

@@ -16,6 +16,7 @@ import torch
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import train_many
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
@@ -61,7 +62,7 @@ def units(config: Config) -> list[str]:
     return [f"{name}/{size}/{method}" for size in config.sizes for method in METHODS for name in config.functions]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune one method on one function and size, then measure the winner on fresh seeds."""
     name, size, method = unit.split("/")
     function = getattr(functions, name)

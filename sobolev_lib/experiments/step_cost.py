@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import backward_of, train_many
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
@@ -70,7 +71,7 @@ def units(config: Config) -> list[str]:
             *(["peers"] if config.peers else [])]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
     if unit == "race":
         return {name: race(name, config, seeds, device) for name in config.race}
@@ -109,8 +110,7 @@ def probe() -> dict:
         **{activation: losses(steps(config, "cpu", activation=activation)) for activation in Config().activations},
         "many inputs, one layer": losses(steps(config, "cpu", batch=8, depth=1, inputs=5)),
         "outputs": losses(output_steps(3, config, "cpu")),
-        "race": {method: {key: result[key] for key in ("lr", "weight", "trials")} | {"value_mse": result["runs"][0]["value_mse"]}
-                 for method, result in found.items()},
+        "race": {method: [result["lr"], result["weight"], *result["runs"][0]["value_mse"]] for method, result in found.items()},
         "networks": [float(SobolevLoss(1)(model, data).detach()) for model, data in zip(models, sets)],
     }
 
