@@ -27,13 +27,15 @@ def seeded(seed):
 
 
 def networks(count=3, activation="tanh", outputs=1, device=None):
-    return [MLP(2, 6, outputs, activation=activation, generator=seeded(k), dtype=DOUBLE, device=device) for k in range(count)]
+    return [MLP(2, 6, outputs, activation=activation, generator=seeded(k), dtype=DOUBLE, device=device)
+            for k in range(count)]
 
 
 def sets(count=3, n=12, order=1, device="cpu"):
     f = sl.functions.styblinski_tang
     scaled = lambda x: f(x) / 50
-    return [sl.label(scaled, f.sample(n, generator=seeded(10 + k), dtype=DOUBLE, device=device), order) for k in range(count)]
+    return [sl.label(scaled, f.sample(n, generator=seeded(10 + k), dtype=DOUBLE, device=device), order)
+            for k in range(count)]
 
 
 def one_by_one(model, data, order, lr, weights, seed, batch_size):
@@ -234,7 +236,8 @@ def test_compiled_training_is_the_same(order, activation, outputs, device, quick
     models = networks(2, activation, outputs, device)
     f = sl.functions.styblinski_tang
     function = f if outputs == 1 else lambda x: torch.stack([f(x) / 50, x[:, 0] ** 2], dim=1)
-    data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1)) for k in range(2)]
+    data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1))
+            for k in range(2)]
     for train in (_many, _fit):
         plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
         train(plain, data, order, compile=False)
