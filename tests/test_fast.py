@@ -13,8 +13,9 @@ import torch
 
 import sobolev_lib as sl
 from sobolev_lib import SobolevLoss
-from sobolev_lib.fast import WARM_UP, train_many
+from sobolev_lib.fast import train_many
 from sobolev_lib.models import MLP
+from sobolev_lib.together import WARM_UP
 
 DOUBLE = torch.float64
 STEPS = 12
@@ -102,10 +103,10 @@ def test_reports_come_after_the_steps_asked_for_with_current_weights(device):
 
 # --- checkpoints ------------------------------------------------------------------------------------------------
 
-def resumable(at_once=None, batch_size=5, **options):
+def resumable(at_once=None, batch_size=5, device="cpu", **options):
     """Five networks, in chunks and in blocks of batches that end at other steps than reports do."""
-    models = networks(5)
-    seen = train_many(models, sets(5), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
+    models = networks(5, device=device)
+    seen = train_many(models, sets(5, device=device), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
                       weights=[(1, 1)] * 5, seeds=[0, 1, 2, 3, 0], batch_size=batch_size, at_once=at_once,
                       on_step=lambda step, models: [step, float(models[0][0].weight.detach().sum())], report=[7, 40, 70, 150],
                       **options)
@@ -146,7 +147,7 @@ def test_a_killed_process_loses_nothing_and_the_result_is_bit_for_bit_the_same(a
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])
-def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path):
+def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path, device):
     path, count, seen = tmp_path / "run.safetensors", 0, None
 
     def stop(step, steps):
@@ -156,11 +157,12 @@ def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path):
     while seen is None:
         count += 1
         try:
-            seen, weights = resumable(batch_size=batch_size, checkpoint=path, checkpoint_seconds=0, on_checkpoint=stop)
+            seen, weights = resumable(batch_size=batch_size, device=device, checkpoint=path, checkpoint_seconds=0,
+                                      on_checkpoint=stop)
         except KeyboardInterrupt:
             pass
     assert count > 5
-    whole_seen, whole = resumable(batch_size=batch_size)
+    whole_seen, whole = resumable(batch_size=batch_size, device=device)
     assert seen == whole_seen and all(torch.equal(a, b) for a, b in zip(weights, whole))
 
 
