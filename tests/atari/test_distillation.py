@@ -257,7 +257,8 @@ def test_another_seed_draws_other_batches_vectors_and_noise(states, monkeypatch)
     assert not torch.equal(one, other)
     vectors = [result[0] for _, result in draws]
     assert len(vectors) == 2 and not torch.isclose(*vectors).any()
-    noises = [arguments[1] - x for (arguments, _), (_, x) in zip([call for call in noise if len(call[0][1]) == 5], batches(read))]
+    noisy = [arguments[1] for arguments, _ in noise if len(arguments[1]) == 5]
+    noises = [shown - x for shown, (_, x) in zip(noisy, batches(read))]
     assert len(noises) == 2 and torch.isclose(*noises).float().mean() < 0.01
 
 
@@ -372,8 +373,8 @@ def test_without_haste_a_checkpoint_is_written_at_reports_only(states, tmp_path)
     assert reached == [2]
 
 
-@pytest.mark.parametrize("other", [dict(steps=5), dict(batch_size=2), dict(clip=1.0), dict(train=range(19)), dict(jacobian=True),
-                                   dict(teacher=tiny(ACTIONS, seed=3)), dict(runs=[Run("kl", lr=2e-2)])], ids=str)
+@pytest.mark.parametrize("other", [dict(steps=5), dict(batch_size=2), dict(clip=1.0), dict(train=range(19)),
+                                   dict(jacobian=True), dict(teacher=tiny(ACTIONS, seed=3)), dict(runs=[Run("kl", lr=2e-2)])], ids=str)
 def test_a_checkpoint_of_another_training_is_refused(states, tmp_path, other):
     settings = dict(runs=[Run("kl", lr=1e-2)], states=states, steps=4, checkpoint=tmp_path / "run.safetensors",
                     checkpoint_seconds=0)
