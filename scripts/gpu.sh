@@ -9,9 +9,9 @@
 # scikit-learn, and pytest for the tests. What else an item needs may lie beside this checkout's files, and no network is:
 #
 #     gpu-wheels/    wheels (ale-py and gymnasium for Atari games), unpacked for this run only
-#     gpu-data/      recorded Atari states (atari/) and packed images (cifar10.npz)
+#     gpu-data/      recorded Atari states (GAME.states, as sobolev_lib.atari record --pack writes them), packed images
 #
-# Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to six pieces of 16 MB.
+# Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to four pieces of 16 MB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -31,8 +31,10 @@ for ((k = 0; k + 1 < $#; k++)); do
         --device) if [ "${options[k + 1]}" = cpu ]; then export CUDA_VISIBLE_DEVICES=; fi ;;
     esac
 done
+processes=1
 case $item in
     seven-functions) seeds=10 ;;
+    atari-distillation) seeds=5 processes=3 ;;             # one a game: while one plays, the others have the card
     *) seeds=5 ;;
 esac
 
@@ -50,6 +52,12 @@ if compgen -G "gpu-wheels/*.whl" >/dev/null; then
 fi
 if [ -d gpu-data ]; then
     export SOBOLEV_DATA=${SOBOLEV_DATA:-$PWD/gpu-data} SOBOLEV_CACHE=${SOBOLEV_CACHE:-$PWD/gpu-data}
+    if [[ $item = atari-* ]]; then
+        for states in gpu-data/*.states; do
+            if [ -e "$states" ]; then "$python" -m sobolev_lib.atari unpack "$states" & fi
+        done
+        wait
+    fi
 fi
 if command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=timestamp,utilization.gpu,memory.used --format=csv --loop=5 >"$out/gpu-use.csv" 2>&1 &
@@ -60,8 +68,9 @@ if [ "$item" = tests ]; then
     command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
     if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
 else
-    command=("$python" -m sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes"
-             "${options[@]}")
+    command=("$python" -m)
+    if [ "$processes" -gt 1 ]; then command+=(torch.distributed.run --nproc-per-node "$processes" -m); fi
+    command+=(sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes" "${options[@]}")
 fi
 # an experiment ends by itself at its next checkpoint; else it is stopped a minute later, and goes on from its last one
 seconds=$("$python" -c "print(round(60 * $minutes + 60))")
