@@ -122,7 +122,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         alone = [run for run in runs if run.method == "kl"]
         found += [result | {"method": LONGER} for result in
                   trained(alone, *setting, steps=config.longer * config.steps, points=config.curve_points, finish=finish)]
-    cell = {"tuned": tuned, "report_steps": _reports(config.steps, config.curve_points), "runs": found}
+    cell = {"tuned": tuned, "report_steps": _reports(config.steps, config.curve_points),
+            "longer_report_steps": _reports(config.longer * config.steps, config.curve_points), "runs": found}
     if pictures is not None:
         shown = {run["method"]: run.pop("pictures") for run in found if "pictures" in run and run["method"] != LONGER}
         for run in found:
