@@ -65,6 +65,7 @@ if [ "$item" = tests ]; then
     # other versions than the project's pins may warn of other things: shown, but no failure
     command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
     if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
+    export OMP_NUM_THREADS=1
 else
     command=("$python" -m)
     if [ "$processes" -gt 1 ]; then command+=(torch.distributed.run --nproc-per-node "$processes" -m); fi
