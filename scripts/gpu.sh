@@ -13,15 +13,16 @@
 #
 # Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to four pieces of 16 MB.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 item=${1:?"what is to run? $(sed -n '4,5s/^# *//p' "$0")"}
 shift
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
 if [ "$item" = collect ]; then
-    exec "$python" scripts/gpu_results.py collect "${1:?a folder with results}"
+    exec "$python" "$root/scripts/gpu_results.py" collect "${1:?a folder with results}"
 fi
+cd "$root"
 
 minutes=6
 options=("$@")
@@ -52,11 +53,8 @@ if compgen -G "gpu-wheels/*.whl" >/dev/null; then
 fi
 if [ -d gpu-data ]; then
     export SOBOLEV_DATA=${SOBOLEV_DATA:-$PWD/gpu-data} SOBOLEV_CACHE=${SOBOLEV_CACHE:-$PWD/gpu-data}
-    if [[ $item = atari-* ]]; then
-        for states in gpu-data/*.states; do
-            if [ -e "$states" ]; then "$python" -m sobolev_lib.atari unpack "$states" & fi
-        done
-        wait
+    if [[ $item = atari-* ]] && compgen -G "gpu-data/*.states" >/dev/null; then
+        printf '%s\0' gpu-data/*.states | xargs -0 -n 1 -P 4 "$python" -m sobolev_lib.atari unpack | tee -a "$out/log.txt"
     fi
 fi
 if command -v nvidia-smi >/dev/null; then
@@ -67,6 +65,7 @@ if [ "$item" = tests ]; then
     # other versions than the project's pins may warn of other things: shown, but no failure
     command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
     if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
+    export OMP_NUM_THREADS=1
 else
     command=("$python" -m)
     if [ "$processes" -gt 1 ]; then command+=(torch.distributed.run --nproc-per-node "$processes" -m); fi
