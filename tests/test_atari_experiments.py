@@ -11,17 +11,21 @@ import torch
 from arcade import Tiny, count_games, recording, tiny
 
 from sobolev_lib import records
-from sobolev_lib.atari import GAMES, Games, Plan, Run, actor_critic, agreement, distillation, envs, load_teacher
-from sobolev_lib.atari import Student, Teacher, record_states, save_teacher, states, teachers
-from sobolev_lib.experiments import atari_distillation, atari_reasons, atari_teachers, runner
+from sobolev_lib.atari import GAMES, Answers, Games, Plan, Run, actor_critic, agreement, distillation, envs, load_teacher
+from sobolev_lib.atari import Student, Teacher, gradient_similarity, input_gradient, logits_of, record_states, save_teacher
+from sobolev_lib.atari import states, teachers
+from sobolev_lib.experiments import atari_distillation, atari_reasons, atari_teachers, gradient_pictures, runner
+from sobolev_lib.experiments.gradient_pictures import Pictures
+from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 
 play = importlib.import_module("sobolev_lib.atari.play")  # the package's function hides the module of that name
 PLAN = Plan("pong", steps=100, games=4, horizon=8, epochs=1, minibatch=16)
 TINY = atari_distillation.Config(
-    games=("pong",), states=200, recorded_games=3, shares=(0.1, 0.3), noise_shares=(0.1, 0.3), jacobian_cells=(("pong", 0.1),), steps=24,
-    batch_size=5, kl_lrs=(1e-3, 5e-3), lrs=(2e-3, 1e-2), alphas=(0.1,), noises=(0.02,), tuning_share=0.2, tuning_steps=3,
-    test_states=30, curve_points=3, episodes=2, timing_steps=1, picture_share=0.3, pictures=2)
-MEASURES = {"action_error", "kl", "kl_teacher_first"}
+    games=("pong",), states=200, recorded_games=3, shares=(0.1, 0.3), few_seeds=2, few_seeds_shares=(0.3,), noise_shares=(0.1, 0.3),
+    jacobian_cells=(("pong", 0.1),), longer_shares=(0.1,), longer=2, steps=24, batch_size=5, warmup=4, kl_lrs=(1e-3, 5e-3),
+    lrs=(2e-3, 1e-2), alphas=(0.1,), noises=(0.02,), tuning_share=0.2, tuning_steps=3, test_states=30, gradient_states=10,
+    curve_points=3, episodes=4, timing_steps=1, picture_share=0.3, pictures=2)
+MEASURES = {"action_error", "kl", "kl_teacher_first", "gradient_similarity", "train_kl", "train_action_error"}
 
 
 @pytest.fixture(autouse=True)
@@ -87,72 +91,119 @@ def test_both_run_end_to_end_with_an_emulator_and_whole_networks(folder, monkeyp
     assert found["agent_steps"] == 64 and found["frames"] == 256 and len(found["curve"]["score"]) == 1
     assert load_teacher("breakout").num_actions == 4
     config = replace(TINY, games=("breakout",), jacobian_cells=(("breakout", 0.3),), shares=(0.3,), noise_shares=(0.3,), kl_lrs=(1e-3,),
-                     lrs=(1e-3,), recorded_games=2, steps=2, tuning_steps=1, episodes=1, test_states=10, batch_size=2)
+                     longer_shares=(), lrs=(1e-3,), recorded_games=2, steps=2, tuning_steps=1, episodes=1, test_states=10,
+                     batch_size=2)
     record = run(atari_distillation, config, monkeypatch, seeds=1)
     assert [run["method"] for run in record["results"]["breakout/0.3"]["runs"]] == ["kl", "sobolev", "noise", "jacobian"]
     assert record["results"]["breakout/price"]["teacher"]["num_actions"] == 4
 
 
-def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch):
-    record = run(atari_distillation, TINY, monkeypatch)
-    assert set(record["results"]) == {"pong/price", "pong/0.1", "pong/0.3"} and record["seeds"] == [0, 1]
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch, side_by_side):
+    record = run(atari_distillation, replace(TINY, side_by_side=side_by_side), monkeypatch, seeds=3)
+    assert set(record["results"]) == {"pong/price", "pong/0.1", "pong/0.3"} and record["seeds"] == [0, 1, 2]
     assert [path.name for path in (folder / "records").rglob("*") if path.is_file()] == ["atari-distillation-quick.json"]
     price = record["results"]["pong/price"]
     assert set(price["seconds_per_step"]) == set(distillation.METHODS) and min(price["seconds_per_step"].values()) > 0
     quantiles = price["teacher"]["entropy_quantiles"]
     assert quantiles == sorted(quantiles) and 0 <= quantiles[0] <= price["teacher"]["mean_entropy"] <= quantiles[-1]
     assert quantiles[-1] <= math.log(3) + 1e-6 and price["teacher"]["num_actions"] == 3
-    for share, methods in (("0.1", ("kl", "sobolev", "noise", "jacobian")), ("0.3", ("kl", "sobolev", "noise"))):
+    for share, seeds, methods in (("0.1", 3, ("kl", "sobolev", "noise", "jacobian", "kl_longer")),
+                                  ("0.3", 2, ("kl", "sobolev", "noise"))):
         cell = record["results"][f"pong/{share}"]
-        assert sorted((r["method"], r["seed"]) for r in cell["runs"]) == sorted((m, s) for m in methods for s in (0, 1))
+        assert sorted((r["method"], r["seed"]) for r in cell["runs"]) == sorted((m, s) for m in methods for s in range(seeds))
         assert cell["report_steps"] == [20, 21, 24], "the last report must be of the finished student"
+        assert cell["longer_report_steps"] == [20, 30, 48]
         for found in cell["runs"]:
             assert set(found["curve"]) == MEASURES and {len(curve) for curve in found["curve"].values()} == {3}
             assert all(found[name] == found["curve"][name][-1] for name in MEASURES)
             assert 0 <= found["action_error"] <= 1 and found["kl"] > 0 and found["train_kl"] > 0
-            assert -1 <= found["gradient_similarity"] <= 1 and len(found["scores"]) == 2
-            method = "sobolev" if found["method"] == "jacobian" else found["method"]
+            assert -1 <= found["gradient_similarity"] <= 1 and "pictures" not in found
+            assert len(found["scores"]) * seeds >= TINY.episodes > (len(found["scores"]) - 1) * seeds
+            method = {"jacobian": "sobolev", "kl_longer": "kl"}.get(found["method"], found["method"])
             assert (found["lr"], found["strength"]) == tuple(cell["tuned"][method][key] for key in ("lr", "strength"))
         assert ("pictures" in cell) == (share == "0.3")
+    for picture in record["results"]["pong/0.3"]["pictures"]:
+        assert set(picture) == {"screen", "action", "teacher", "kl", "sobolev"}
 
 
 def test_noise_runs_only_where_it_is_asked_for(folder):
-    config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=())
+    config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=(), longer_shares=())
     for share, methods in (("0.1", ["kl", "sobolev", "noise"]), ("0.3", ["kl", "sobolev"])):
-        cell = atari_distillation.run_unit(f"pong/{share}", config, [0], "cpu")
+        cell = atari_distillation.run_unit(f"pong/{share}", config, [0], "cpu", Keep())
         assert [found["method"] for found in cell["runs"]] == methods and set(cell["tuned"]) == {"kl", "sobolev", "noise"}
+    cell = atari_distillation.run_unit("pong/0.1", replace(config, noise_shares=()), [0], "cpu", Keep())
+    assert set(cell["tuned"]) == {"kl", "sobolev"}, "what runs nowhere is not tuned"
 
 
 def test_a_cell_is_repeatable_and_is_what_distill_gives(folder):
     config = replace(TINY, steps=6, jacobian_cells=())
-    cell = atari_distillation.run_unit("pong/0.1", config, [3], "cpu")
+    cell = atari_distillation.run_unit("pong/0.1", config, [3], "cpu", Keep())
     shutil.rmtree(folder / "cache")
-    assert atari_distillation.run_unit("pong/0.1", config, [3], "cpu") == cell
+    assert atari_distillation.run_unit("pong/0.1", config, [3], "cpu", Keep()) == cell
     # by hand: the same student, measured on all that was set aside for its seed
     made, teacher = the_states(), load_teacher("pong")
     train, _, test = made.split(0.1, seed=3)
-    test = states.evenly(test, 30)
-    found = next(r for r in cell["runs"] if (r["method"], r["seed"]) == ("sobolev", 3))
-    student, = distillation.distill([Run("sobolev", found["lr"], found["strength"], 3)], teacher, made, {3: train},
-                                    steps=6, batch_size=5, progress=False)
-    measured = agreement(student, distillation.logits_of(teacher, made, test), made, test)
-    assert asdict(measured) == {name: found[name] for name in MEASURES}
-    few = states.evenly(train, 30)
-    assert found["train_kl"] == agreement(student, distillation.logits_of(teacher, made, few), made, few).kl
+    test, few = states.evenly(test, 30), states.evenly(train, 30)
+    answers = {3: Answers(teacher, made, train, jacobian=True)}
+    for method, steps in (("sobolev", 6), ("kl", 6), ("kl_longer", 12)):
+        found = next(r for r in cell["runs"] if (r["method"], r["seed"]) == (method, 3))
+        own = Run(method.removesuffix("_longer"), found["lr"], found["strength"], 3)
+        student, = distillation.distill([own], answers, steps=steps, batch_size=5, warmup=4, clip=1.0, progress=False)
+        measured = asdict(agreement(student, logits_of(teacher, made, test), made, test))
+        assert measured == pytest.approx({name: found[name] for name in measured}, rel=1e-5)
+        assert found["train_kl"] == pytest.approx(agreement(student, logits_of(teacher, made, few), made, few).kl, rel=1e-5)
+        cosine = gradient_similarity(student, teacher, made, states.evenly(test, 10))
+        assert found["gradient_similarity"] == pytest.approx(cosine, abs=1e-5)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_a_cell_that_is_paused_again_and_again_ends_as_if_it_had_not_been(folder, monkeypatch, side_by_side):
+    config = replace(TINY, side_by_side=side_by_side, steps=8, jacobian_cells=())
+    whole = atari_distillation.run_unit("pong/0.1", config, [0, 1], "cpu", Keep())
+    original = atari_distillation.distill
+    monkeypatch.setattr(atari_distillation, "distill", lambda *args, **kwargs: original(*args, checkpoint_seconds=0, **kwargs))
+    pauses, stopped, found = 0, 0, None
+
+    class Pausing(Keep):
+        def pause(self):
+            nonlocal pauses
+            pauses += 1
+            if pauses % 4 == 0:
+                raise TimeIsUp
+
+    while found is None:
+        try:
+            found = atari_distillation.run_unit("pong/0.1", config, [0, 1], "cpu", Pausing(folder / "unit" / "pong~0.1"))
+        except TimeIsUp:
+            stopped += 1
+    assert stopped > 5 and found == whole
+
+
+def test_students_one_by_one_and_side_by_side_are_the_same_to_rounding(folder):
+    config = replace(TINY, steps=6, noise_shares=(), jacobian_cells=())
+    one, both = [atari_distillation.run_unit("pong/0.1", replace(config, side_by_side=side_by_side), [0, 1], "cpu", Keep())
+                 for side_by_side in (False, True)]
+    key = lambda run: (run["method"], run["seed"])
+    for a, b in zip(sorted(one["runs"], key=key), sorted(both["runs"], key=key)):
+        assert (a["method"], a["seed"], a["lr"]) == (b["method"], b["seed"], b["lr"])
+        assert a["curve"]["kl"] == pytest.approx(b["curve"]["kl"], rel=1e-3)
 
 
 # --- the protocol -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("preset", ["cpu", "paper"])
+@pytest.mark.parametrize("preset", ["cpu", "gpu", "paper"])
 def test_every_tuned_method_gets_the_same_number_of_trials(preset):
     config = atari_distillation.PRESETS[preset]
-    assert len(config.kl_lrs) == len(config.lrs) * len(config.alphas) == len(config.lrs) * len(config.noises) >= 6
+    assert len(config.kl_lrs) == len(config.lrs) * len(config.alphas) == len(config.lrs) * len(config.noises) >= 16
+    assert len(config.alphas) >= 4 and len(set(config.kl_lrs)) == len(config.kl_lrs)
     # and KL alone the same span of learning rates, or more
     assert min(config.kl_lrs) <= min(config.lrs) and max(config.kl_lrs) >= max(config.lrs)
     assert config.games == GAMES and config.states == 100_000 and config.tuning_seed not in range(100)
     assert config.tuning_share in config.shares and config.picture_share in config.shares
+    assert config.steps >= 2_000 and 2 * config.tuning_steps >= config.steps and config.few_seeds >= 3
     assert {game for game, _ in config.jacobian_cells} <= set(config.games)
-    assert {share for _, share in config.jacobian_cells} <= set(config.shares)
+    assert {share for _, share in config.jacobian_cells} | set(config.longer_shares) <= set(config.shares)
 
 
 def test_the_papers_preset_runs_the_full_jacobian_everywhere_and_for_longer():
@@ -170,57 +221,121 @@ def test_a_unit_is_a_cell_and_prices_come_first():
 
 
 def test_test_episodes_are_never_trained_on_and_methods_differ_in_nothing_else(monkeypatch):
-    trained, measured, slopes = [watch(monkeypatch, n) for n in ("distill", "agreement", "gradient_similarity")]
+    trained, measured = watch(monkeypatch, "distill"), watch(monkeypatch, "Measures")
     made, config = the_states(), replace(TINY, steps=2)
     for share in (0.1, 0.3):
-        atari_distillation.run_unit(f"pong/{share}", config, [0, 1], "cpu")
-    tuning, *cells = trained  # the first call tunes, and the second cell takes over what it found
-    assert len(cells) == 2, "one call for all methods and seeds of a cell, so that all get the same"
-    splits = {seed: made.split(0.3, seed=seed) for seed in (0, 1)}
-    for ((runs, teacher, _, train), settings, _), methods, size in zip(cells, (4, 3), (20, 60)):
-        assert len({(run.method, run.seed) for run in runs}) == len(runs) == 2 * methods
-        assert set(train) == {run.seed for run in runs} == {0, 1} and settings["steps"] == 2
-        assert torch.equal(teacher.head.weight, load_teacher("pong").head.weight)
-        for seed in (0, 1):
-            assert len(train[seed]) == size and not episodes(made, train[seed]) & episodes(made, splits[seed][2])
-    # what students are measured on: test states of their seed, and once a student (train_kl) training states
-    on = [tuple(args[3]) for args, _, _ in measured[6:]]
-    tests = [set(splits[seed][2].tolist()) for seed in (0, 1)]
-    assert len(on) == (8 + 6) * 2 and len(set(on)) == 1 + 4
-    assert sum(any(set(indices) <= test for test in tests) for indices in on) == 8 + 6
-    assert len(slopes) == 8 + 6 and all(any(set(args[3].tolist()) <= test for test in tests) for args, _, _ in slopes)
+        atari_distillation.run_unit(f"pong/{share}", config, [0, 1], "cpu", Keep())
+    splits = {seed: made.split(0.3, seed=seed) for seed in (0, 1, 1000)}
+    by_run, tests = {}, [set(split[2].tolist()) for split in splits.values()]
+    assert tests[0] == tests[1] == tests[2]
+    for (runs, answers), settings, _ in trained:
+        (run,), (asked,) = runs, answers.values()          # one by one
+        by_run.setdefault((run.seed, len(asked), settings["steps"]), []).append((run.method, settings))
+        assert not episodes(made, asked.indices) & episodes(made, splits[run.seed][2])
+        assert torch.equal(asked.teacher.head.weight, load_teacher("pong").head.weight)
+        assert np.array_equal(asked.indices, made.split(len(asked) / 200, seed=run.seed)[0])
+        assert (asked.jacobian is not None) == (run.method in ("sobolev", "jacobian"))
+    for (seed, size, steps), found in by_run.items():
+        methods = sorted(method for method, _ in found)
+        if seed == 1000:
+            assert (size, steps) == (40, 3) and methods == sorted(2 * ["kl", "noise", "sobolev"] * 2)   # tuned twice, for two folders
+        elif steps == 4:
+            assert size == 20 and methods == ["kl"], "KL alone, for longer"
+        else:
+            assert methods == {20: ["jacobian", "kl", "noise", "sobolev"], 60: ["kl", "noise", "sobolev"]}[size]
+        assert len({(settings["batch_size"], settings["warmup"], settings["clip"]) for _, settings in found}) == 1
+    for args, _, _ in measured:                            # held-out states of final runs: test; of tuning: validation
+        _, _, held_out, train, *_ = args
+        part = splits[1000][1] if 1000 in train else splits[0][2]
+        assert set(held_out.tolist()) <= set(part.tolist()) and len(held_out) == min(30, len(part))
+
+
+def tune(config, keep):
+    return atari_distillation._tuned("pong", load_teacher("pong"), the_states(), config, "cpu", keep)
 
 
 def test_tuning_picks_the_lowest_validation_divergence_and_never_looks_at_test_states(monkeypatch):
-    trained, measured = watch(monkeypatch, "distill"), watch(monkeypatch, "agreement")
+    trained = watch(monkeypatch, "distill")
     made, teacher = the_states(), load_teacher("pong")
-    tuned = atari_distillation._tuned("pong", teacher, made, TINY, "cpu")
-    ((trials, _, _, train), settings, _), = trained
-    assert {run.seed for run in trials} == {1000} and settings["steps"] == 3
-    assert [run.method for run in trials] == ["kl"] * 2 + ["sobolev"] * 2 + ["noise"] * 2 and len(tuned) == 3
-    split = made.split(TINY.tuning_share, seed=1000)
-    assert np.array_equal(train[1000], split[0])
-    assert len(measured) == 6
-    for args, _, _ in measured:
-        assert set(args[3].tolist()) <= set(split[1].tolist())
-        assert not any(episodes(made, args[3]) & episodes(made, made.split(0.1, seed=seed)[2]) for seed in range(5))
+    tuned = tune(TINY, Keep())
+    runs = [run for (runs, _), _, _ in trained for run in runs]
+    assert {run.seed for run in runs} == {1000} and {settings["steps"] for _, settings, _ in trained} == {3}
+    assert [run.method for run in runs] == ["kl"] * 2 + ["sobolev"] * 2 + ["noise"] * 2 and len(tuned) == 3
+    train, validation, _ = made.split(TINY.tuning_share, seed=1000)
+    validation = states.evenly(validation, TINY.test_states)
+    assert all(np.array_equal(answers[1000].indices, train) for (_, answers), _, _ in trained)
+    assert not any(episodes(made, validation) & episodes(made, made.split(0.1, seed=seed)[2]) for seed in range(5))
+    answers = logits_of(teacher, made, validation)
+    expected = {(run.method, run.lr, run.strength): agreement(student, answers, made, validation).kl
+                for ((run,), _), _, (student,) in trained}
     for method, found in tuned.items():
         divergences = {(t["lr"], t["strength"]): t["validation_kl"] for t in found["trials"]}
+        assert divergences == pytest.approx({key[1:]: kl for key, kl in expected.items() if key[0] == method}, rel=1e-5)
         assert min(divergences, key=divergences.get) == (found["lr"], found["strength"])
-        assert len(divergences) == 2 and all(value > 0 for value in divergences.values())
-        assert {strength for _, strength in divergences} == {"kl": {0.0}, "sobolev": {0.1}, "noise": {0.02}}[method]
+        assert len(divergences) == 2 and {strength for _, strength in divergences} == \
+            {"kl": {0.0}, "sobolev": {0.1}, "noise": {0.02}}[method]
 
 
 def test_what_was_tuned_is_kept_for_the_other_cells_of_the_game(folder, monkeypatch):
-    made, teacher = the_states(), load_teacher("pong")
     trained = watch(monkeypatch, "distill")
-    tuned = atari_distillation._tuned("pong", teacher, made, TINY, "cpu")
-    assert atari_distillation._tuned("pong", teacher, made, TINY, "cpu") == tuned and len(trained) == 1
-    atari_distillation._tuned("pong", teacher, made, replace(TINY, tuning_steps=4), "cpu")
-    other = tiny(seed=8)
-    theirs = record_states(other, "pong", count=TINY.states, games=3, progress=False)
-    assert atari_distillation._tuned("pong", other, theirs, TINY, "cpu") != tuned
-    assert len(trained) == 3, "another setting or teacher must be tuned for itself"
+    tuned = tune(TINY, Keep(folder / "unit" / "pong~0.1"))
+    assert len(trained) == 6
+    assert tune(TINY, Keep(folder / "unit" / "pong~0.3")) == tuned and len(trained) == 6
+    assert tune(TINY, Keep(folder / "other" / "pong~0.1")) == tuned and len(trained) == 12
+
+
+def test_jacobians_are_kept_where_there_is_room(monkeypatch):
+    trained = watch(monkeypatch, "distill")
+    for room, kept in ((20 * 3 * 28_224 * 2, True), (20 * 3 * 28_224 * 2 - 1, False)):
+        config = replace(TINY, steps=1, kept_jacobians=room, longer_shares=())
+        atari_distillation.run_unit("pong/0.1", config, [0], "cpu", Keep())
+        final = [(run.method, asked.jacobian is not None) for (runs, answers), settings, _ in trained
+                 for run, asked in zip(runs, answers.values()) if run.seed == 0]
+        assert dict(final) == {"kl": False, "noise": False, "sobolev": kept, "jacobian": kept}
+        trained.clear()
+
+
+# --- what the numbers say ---------------------------------------------------------------------------------------
+
+def told(ratios, errors=0.05, share="0.05"):
+    """A record in which KL alone has ``ratios`` times the divergence of KL + Sobolev, a game a row, a seed a column."""
+    results = {f"{game}/price": {} for game in GAMES}
+    for game, row in zip(GAMES, ratios):
+        results[f"{game}/{share}"] = {"runs": [
+            {"method": method, "seed": seed, "kl": 0.1 * (ratio if method == "kl" else 1),
+             "action_error": 0.2 + (errors + 0.001 * seed if method == "kl" else 0)}
+            for seed, ratio in enumerate(row) for method in ("kl", "sobolev")]}
+    return {"results": results, "config": asdict(replace(atari_distillation.PRESETS["cpu"], shares=(float(share),)))}
+
+
+UP, DOWN, AROUND = (1.4, 1.5, 1.6), (0.5, 0.6, 0.7), (0.7, 1.5, 1.0)
+
+
+@pytest.mark.parametrize("ratios, errors, status", [
+    ((UP, UP, UP), 0.05, "confirmed"), ((UP, UP, UP), -0.05, "confirmed in direction"),
+    ((UP, UP, AROUND), 0.05, "confirmed in direction"), ((UP, UP, DOWN), 0.05, "open"), ((UP, AROUND, AROUND), 0.05, "open"),
+    ((AROUND, AROUND, AROUND), 0.05, "open"), ((DOWN, DOWN, UP), 0.05, "contradicted"), ((DOWN, DOWN, DOWN), -0.05, "contradicted")])
+def test_the_verdict_follows_its_rule(ratios, errors, status):
+    record = told(ratios, errors)
+    found = atari_distillation.verdict(record)
+    assert found.status == status
+    cells = atari_distillation.comparisons(record)
+    assert [cell["answer"] for cell in cells] == [{UP: "better", DOWN: "worse", AROUND: "equal"}[row] for row in ratios]
+    assert {cell["error_answer"] for cell in cells} == {"better" if errors > 0 else "worse"}
+    better = sum(row == UP for row in ratios)
+    assert f"lower with Sobolev in {better} of 3 cells" in found.measured and "3 games, 5% of 100,000 states" in found.scale
+
+
+def test_a_comparison_is_over_seeds_one_by_one():
+    """Seeds that differ much among themselves but not in their ratio settle the question."""
+    record = told((UP,) * 3)
+    runs = record["results"]["pong/0.05"]["runs"]
+    for run in runs:
+        run["kl"] *= 100 ** run["seed"]
+    cell = atari_distillation.comparisons(record)[0]
+    assert cell["ratio"][0] == pytest.approx((1.4 * 1.5 * 1.6) ** (1 / 3)) and cell["answer"] == "better" and cell["seeds"] == 3
+    assert cell["ratio"][1] < cell["ratio"][0] < cell["ratio"][2] and cell["error"][0] == pytest.approx(0.051)
+    assert atari_distillation.comparisons(record, against="noise") == []
 
 
 def test_a_record_says_which_teachers_were_distilled(folder, monkeypatch):
@@ -237,20 +352,6 @@ def test_a_record_says_which_teachers_were_distilled(folder, monkeypatch):
 
 # --- measures ---------------------------------------------------------------------------------------------------
 
-def test_gradient_similarity_is_a_mean_of_cosines(tmp_path):
-    made, student, teacher = recording(tmp_path / "made", [150] * 2), tiny(seed=1), tiny(seed=9)
-    indices = np.arange(5, 260)  # more than one part of 100
-    actions, slopes = teacher(made[indices]).argmax(1), []
-    for policy in (student, teacher):
-        x = (made[indices] / 255).requires_grad_()
-        policy(x).log_softmax(1)[torch.arange(255), actions].sum().backward()
-        slopes.append(x.grad.flatten(1).double())
-    cosines = [float(a @ b / a.norm() / b.norm()) for a, b in zip(*slopes)]
-    found = distillation.gradient_similarity(student, teacher, made, indices)
-    assert found == pytest.approx(np.mean(cosines), abs=1e-5) and abs(found) < 0.9
-    assert distillation.gradient_similarity(teacher, teacher, made, indices) == pytest.approx(1, abs=1e-5)
-
-
 @pytest.mark.parametrize("n, count, expected", [(10, 3, [0, 4, 9]), (3, 10, [0, 1, 2]), (5, 5, [0, 1, 2, 3, 4]),
                                                 (0, 4, [])])
 def test_states_are_taken_at_equal_distances(n, count, expected):
@@ -260,20 +361,22 @@ def test_states_are_taken_at_equal_distances(n, count, expected):
 def test_pictures_show_held_out_screens_and_each_policys_own_gradient(tmp_path):
     made, policies = recording(tmp_path / "made", [20] * 3), {"teacher": tiny(seed=9), "kl": tiny(seed=1)}
     indices = np.arange(10, 40)
-    pictures = atari_distillation._pictures(policies, made, indices, 4)
-    logits = distillation.logits_of(policies["teacher"], made, indices)
+    found = Pictures(policies["teacher"], made, indices, 4)
+    pictures = [screen | {name: found.of(policy)[k] for name, policy in policies.items()}
+                for k, screen in enumerate(found.screens)]
+    logits = logits_of(policies["teacher"], made, indices)
     sure = logits.softmax(1).max(1).values
     assert len(pictures) == 4
     for picture in pictures:
-        screen = atari_distillation.unpack(picture["screen"])
+        screen = gradient_pictures.unpack(picture["screen"])
         index = next(k for k in range(60) if np.array_equal(made.screens[k], screen))
         row = indices.tolist().index(index)
         assert sure[row] >= sure.median() and picture["action"] == logits[row].argmax()
         assert picture["teacher"]["cosine"] == pytest.approx(1, abs=1e-5)
         for name, policy in policies.items():
-            slope = distillation.input_gradient(policy, made[[index]], torch.tensor([picture["action"]]))[0, -1].numpy()
+            slope = input_gradient(policy, made[[index]], torch.tensor([picture["action"]]))[0, -1].numpy()
             limit = np.quantile(np.abs(slope), 0.995)
-            shown = atari_distillation.unpack_gradient(picture[name]["gradient"])
+            shown = gradient_pictures.unpack_gradient(picture[name]["gradient"])
             assert np.abs(shown - (slope / limit).clip(-1, 1)).max() <= 0.5 / 20 + 1e-3  # half a step of opacity
             probability = policy(made[[index]]).softmax(1)[0, picture["action"]].item()
             assert picture[name]["probability"] == pytest.approx(probability, rel=1e-4)
@@ -281,7 +384,7 @@ def test_pictures_show_held_out_screens_and_each_policys_own_gradient(tmp_path):
 
 def test_a_packed_picture_comes_back():
     codes = np.random.default_rng(0).integers(0, 256, (84, 84), dtype=np.uint8)
-    assert np.array_equal(atari_distillation.unpack(atari_distillation.pack(codes)), codes)
+    assert np.array_equal(gradient_pictures.unpack(gradient_pictures.pack(codes)), codes)
 
 
 # --- one change at a time ---------------------------------------------------------------------------------------
@@ -297,14 +400,15 @@ def test_a_change_is_all_that_sets_two_units_apart(monkeypatch):
     record = run(atari_reasons, REASONS, monkeypatch)
     assert set(record["results"]) == set(REASONS.changes) == set(atari_reasons.units(REASONS))
     made, base = the_states(), asdict(REASONS.base)
-    for (name, change), ((runs, _, _, train), settings) in zip(REASONS.changes.items(), trained):
+    for (name, change), ((runs, answers), settings) in zip(REASONS.changes.items(), trained):
         found = record["results"][name]
         assert found["setting"] == base | change
         assert [(r["method"], r["seed"]) for r in found["runs"]] == [(m, s) for s in (0, 1) for m in ("kl", "sobolev")]
         assert {run.lr for run in runs} == {found["setting"]["lr"]} and settings["steps"] == found["setting"]["steps"]
         assert {run.strength for run in runs} == {0.0, found["setting"]["alpha"]}
         assert all(settings[key] == found["setting"][key] for key in ("projections", "derivative_loss", "divergence"))
-        assert all(np.array_equal(train[seed], made.split(0.1, seed=seed)[0]) for seed in (0, 1))
+        assert all(np.array_equal(answers[seed].indices, made.split(0.1, seed=seed)[0]) for seed in (0, 1))
+        assert settings["decay"] is False
         assert found["report_steps"][-1] == found["setting"]["steps"]
         for r in found["runs"]:
             assert r["kl"] == r["curve"]["kl"][-1] > 0 and -1 <= r["gradient_similarity"] <= 1

@@ -33,7 +33,7 @@ def filled(tensor, value):
 
 def distill(runs, **kwargs):
     """Whatever is wrong must be said before the first state is read."""
-    return atari.distill(runs, POLICY, None, {0: [0, 1, 2]}, steps=1, **kwargs)
+    return atari.distill(runs, {0: None}, steps=1, **kwargs)
 
 
 def detached(x):
@@ -271,7 +271,7 @@ TABLE = {
     "an unknown error of derivatives": (lambda: distill([RUN], derivative_loss="l1"), ValueError,
                                         r"derivative_loss: expected one of norm, mse, got 'l1'"),
     "a seed without states": (lambda: distill([RUN, atari.Run("kl", lr=1.0, seed=5)]), ValueError,
-                              r"train: expected indices for every seed of the runs, got none for \[5\]"),
+                              r"answers: expected one for every seed of the runs, got none for \[5\]"),
 
     # scaling, records, experiments
     "scaling by a tensor": (lambda: Standardized(NET, X), TypeError, r"data: expected SobolevData, got Tensor"),

@@ -18,7 +18,7 @@ import sobolev_lib.records
 MODULES = ["functions", "data", "activations", "closed_form", "derivatives", "losses", "models", "scaling", "training", "fast",
            "regressor", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.actor_critic", "atari.states", "atari.teachers",
-           "atari.distillation", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
+           "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
            "synthetic_gradients.pictures", "experiments.probes", "experiments.verdicts"]
 # public, though not all of them at the top of the package
@@ -30,7 +30,7 @@ FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "fast.tr
              for name, value in vars(package).items() if inspect.isclass(value) or inspect.isfunction(value)]]
 # these take and give no arrays of their own
 WITHOUT_SHAPES = {"fit", "History", "linear_weights", "load_record", "Plan", "Progress", "train_teacher", "Run",
-                  "Agreement", "save_teacher", "CutReport", "StepReport", "TrainingHistory"}
+                  "Agreement", "save_teacher", "pack_states", "unpack_states", "CutReport", "StepReport", "TrainingHistory"}
 
 
 def find(path):
@@ -94,7 +94,8 @@ def test_modules_import_downwards_only():
 
 
 @pytest.mark.parametrize("package, order", [
-    ("atari", ["envs", "convolution", "policies", "actor_critic", "play", "states", "teachers", "distillation"]),
+    ("atari", ["envs", "convolution", "policies", "actor_critic", "play", "states", "packed", "teachers", "measures", "answers",
+               "products", "students", "distillation"]),
     ("synthetic_gradients", ["image_files", "images", "networks", "predictors", "methods", "network", "batches", "training",
                              "processes"]),
 ])

@@ -63,7 +63,7 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
     >>> answers = {0: Answers(teacher, states, train, jacobian=True)}                          # doctest: +SKIP
     >>> plain, sobolev = distill(runs, answers, steps=2_000)                                   # doctest: +SKIP
 
-    ``answers``: by seed, the training states and what the teacher says there. Each step draws one batch a seed, which
+    ``answers``: by seed, the training states (n, 4, 84, 84) and what the teacher says there. Each step draws one batch a seed, which
     all runs of that seed share, and with it the vectors and the noise. ``divergence``: "kl" is D(student || teacher) as
     printed, "kl_teacher_first" the other way round. ``derivative_loss``: "norm" as printed, or "mse" for its square.
 

@@ -32,6 +32,8 @@ def pack_states(states: RecordedStates, path: str | Path) -> Path:
 def unpack_states(path: str | Path, folder: str | Path | None = None) -> RecordedStates:
     """Put a packed recording where ``record_states`` looks for it, and open it.
 
+    >>> states = unpack_states("pong.states")                  # doctest: +SKIP
+
     ``folder``: where recordings lie, as for ``record_states``. Raises ``ValueError`` naming the file if it holds anything
     else, or is damaged.
     """
