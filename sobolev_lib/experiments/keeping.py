@@ -4,11 +4,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sobolev_lib.records import write_whole
+from sobolev_lib.records import peak_memory_bytes, write_whole
+
+PROGRESS = "progress.json"
 
 
 class TimeIsUp(Exception):
-    """A run has used the time it was given. What it had is kept; the same command goes on from there."""
+    """A run has used the time it was given. What it had is kept; the same command goes on from there.
+
+    >>> raise TimeIsUp                                                                         # doctest: +SKIP
+    """
 
 
 class Keep:
@@ -18,31 +23,55 @@ class Keep:
     >>> tuned = keep.once("tuning", lambda: {"lr": 1e-3})      # computed once, read back later     # doctest: +SKIP
     >>> train(..., checkpoint=keep.checkpoint("seed-0"), on_checkpoint=keep.reached)           # doctest: +SKIP
 
-    The folder holds JSON and safetensors only and names no machine: copied to another one, the unit goes on there.
-    ``until`` is a time of ``time.monotonic``, in seconds; None runs to the end.
+    The folder holds JSON and safetensors only and decides by no machine's name: copied to another one, the unit goes on
+    there. ``until`` is a time of ``time.monotonic``, in seconds; None runs to the end. ``device`` is a name, kept for the
+    record. ``Keep()`` keeps nothing: for a unit that is run by hand.
     """
 
-    def __init__(self, folder: Path, until: float | None = None):
-        self.folder, self.until = Path(folder), until
+    def __init__(self, folder: Path | None = None, until: float | None = None, device: str = ""):
+        self.folder, self.until, self.device = None if folder is None else Path(folder), until, device
+        self._start, self._name, self._earlier = time.perf_counter(), "", {"seconds": 0.0, "peak_memory": 0, "devices": []}
+        if self.folder is not None and (self.folder / PROGRESS).exists():
+            noted = json.loads((self.folder / PROGRESS).read_text())
+            self._earlier = {key: noted[key] for key in self._earlier}
 
     def once(self, name: str, compute: Callable[[], object]):
         """What ``compute`` returns, as JSON gives it back; computed if no earlier run has left it here."""
+        if self.folder is None:
+            return json.loads(json.dumps(compute(), allow_nan=False))
         path = self.folder / f"{name}.json"
+        if path == self.folder / PROGRESS:
+            raise ValueError(f"name: expected another one than {name!r}, which the progress has")
         if not path.exists():
+            self._name = name
             write_whole(path, json.dumps(compute(), allow_nan=False))
+            self.checkpoint(name).unlink(missing_ok=True)  # of the training whose result is here now
+            self._note(name)
             self.pause()
         return json.loads(path.read_text())
 
-    def checkpoint(self, name: str) -> Path:
-        """Where the step called ``name`` keeps its checkpoint."""
-        return self.folder / f"{name}.safetensors"
+    def checkpoint(self, name: str) -> Path | None:
+        """Where the step called ``name`` keeps its checkpoint; None where nothing is kept."""
+        self._name = name
+        return None if self.folder is None else self.folder / f"{name}.safetensors"
 
     def reached(self, step: int, steps: int) -> None:
         """Called after each checkpoint: notes how far the present step has come, and stops if the time is up."""
-        write_whole(self.folder / "reached.json", json.dumps({"step": step, "steps": steps}))
+        if self.folder is not None:
+            self._note(self._name, step=step, steps=steps)
         self.pause()
 
     def pause(self) -> None:
         """Raise ``TimeIsUp`` if it is; to be called only where nothing would be lost."""
         if self.until is not None and time.monotonic() >= self.until:
             raise TimeIsUp
+
+    def account(self) -> dict:
+        """Seconds of all resumptions up to their last note, of this one up to now; the devices, and the most memory."""
+        devices = self._earlier["devices"]
+        return {"seconds": self._earlier["seconds"] + time.perf_counter() - self._start,
+                "peak_memory": max(self._earlier["peak_memory"], peak_memory_bytes()),
+                "devices": devices if self.device in devices else [*devices, self.device]}
+
+    def _note(self, name: str, **reached: int) -> None:
+        write_whole(self.folder / PROGRESS, json.dumps({"at": name, **reached, **self.account()}))
