@@ -30,6 +30,7 @@ from sobolev_lib.training import fit
 NAME = "step-cost"
 SHOWS = "Section 2, what it costs"
 TOGETHER = 10                                              # steps of many networks in one call
+WARM, STEADY = 50, 1_000                                   # steps before a graph is timed, and in each turn
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Config:
     seconds: float = 0.5                                   # of each way in each turn
     compile: bool = True
     peers: bool = True                                     # JENN, which must be installed
+    graphs: bool = False                                   # a GPU's
     # networks trained in several precisions: function, points, steps, learning rate
     trained: str = "styblinski_tang"
     trained_points: int = 1_000
@@ -61,13 +63,15 @@ PRESETS = {
                     trained_points=100, trained_steps=100),
     "cpu": Config(),
     "paper": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420)),
+    "gpu": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420), turns=5, seconds=0.05, compile=False,
+                  peers=False, graphs=True, trained_steps=500),
 }
 
 
 def units(config: Config) -> list[str]:
     """One unit a question."""
     return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "precision",
-            *(["peers"] if config.peers else [])]
+            *(["peers"] if config.peers else []), *(["graphs"] if config.graphs else [])]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
@@ -79,6 +83,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     if unit == "peers":
         return {f"{activation}, {batch}": peers(batch, activation, config)
                 for activation in ("relu", "tanh") for batch in config.batches}
+    if unit == "graphs":
+        return {str(batch): graphs(batch, config, device) for batch in config.batches}
     if unit == "memory":
         return {str(batch): {way: peak_memory(step, device) for way, step in steps(config, device, batch=batch).items()}
                 for batch in config.batches}
@@ -178,10 +184,36 @@ def networks(count: int, config: Config, device: str) -> dict[str, list[float]]:
     """Seconds of a step of ``count`` small networks, each on points of its own: one after another, and all at once."""
     models, sets = _small_tasks(count, config, device)
     alone = [_fitting(model, SobolevLoss(1), data) for model, data in zip(models, sets)]
-    found = in_turns({"one after another": lambda: [step() for step in alone],
-                      "all at once": lambda: _together(models, sets)}, config, device)
+    ways = {"one after another": lambda: [step() for step in alone]}
+    if device.startswith("cuda"):                          # recording a graph takes longer than a few steps
+        return in_turns(ways, config, device) | {"all at once": graphed(models, sets, SobolevLoss(1), config)}
+    found = in_turns(ways | {"all at once": lambda: _together(models, sets)}, config, device)
     found["all at once"] = [seconds / TOGETHER for seconds in found["all at once"]]
     return found
+
+
+def graphs(batch: int, config: Config, device: str) -> dict[str, list[float]]:
+    """Seconds of a step of one network: by a Python loop, and as a CUDA graph."""
+    ways, (model, data) = steps(config, device, batch=batch), _random_task(config, device, batch=batch)
+    found = in_turns({way: ways[way] for way in ("regular", "closed form")}, config, device)
+    for order, name in enumerate(("regular, graph", "closed form, graph")):
+        found[name] = graphed([copy.deepcopy(model)], [data], SobolevLoss(order), config)
+    return found
+
+
+def graphed(models: list[MLP], sets: list[SobolevData], loss: SobolevLoss, config: Config) -> list[float]:
+    """Seconds of a step of all networks as one computation, on a GPU one CUDA graph, once it runs; one number a turn."""
+    count, times = len(models), []
+
+    def on_step(step, _):
+        if sets[0].inputs.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
+
+    train_many(models, sets, loss=loss, steps=WARM + config.turns * STEADY, lr=[1e-3] * count, seeds=list(range(count)),
+               weights=[(1.0,) * (loss.order + 1)] * count, on_step=on_step,
+               report=[WARM + k * STEADY for k in range(config.turns + 1)])
+    return [(b - a) / STEADY for a, b in zip(times, times[1:])]
 
 
 def _small_tasks(count: int, config: Config, device: str) -> tuple[list[MLP], list[SobolevData]]:
@@ -349,6 +381,8 @@ def _fitting(model, loss, data, compile: bool = False) -> Callable[[], torch.Ten
 
 
 def _timed(call: Callable[[], object], count: int, device: str) -> tuple[int, float]:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(count):
         call()
