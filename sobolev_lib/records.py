@@ -10,7 +10,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-PRESETS = ("quick", "cpu", "paper")
+PRESETS = ("quick", "cpu", "gpu", "paper")
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
@@ -22,39 +22,53 @@ def records_folder() -> Path:
 
 
 def load_record(experiment: str, preset: str | None = None) -> dict:
-    """The record of an experiment; without a preset the best one present (paper, then cpu, then quick).
+    """The record of an experiment; without a preset the best one present (paper, gpu, cpu, quick).
 
     >>> record = load_record("seven-functions")
     >>> record["preset"], record["config"]["steps"], record["provenance"]["device"]  # doctest: +SKIP
 
-    Raises ``FileNotFoundError`` naming the command that makes it.
+    Raises ``FileNotFoundError`` naming the command that makes it, ``ValueError`` naming the file if it holds no such record.
     """
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
     for candidate in [preset] if preset else reversed(PRESETS):
         path = records_folder() / f"{experiment}-{candidate}.json"
         if path.exists():
-            return json.loads(path.read_text())
+            return _checked(path, experiment, candidate)
     raise FileNotFoundError(f"no record of {experiment!r}; make one with: python -m sobolev_lib.experiments run "
                             f"{experiment} --preset {preset or 'cpu'}")
 
 
-def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int], results, code: str,
+def _checked(path: Path, experiment: str, preset: str) -> dict:
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"record: expected JSON in {path}, got something else: {error}") from error
+    if not isinstance(record, dict) or not {"config", "seeds", "results", "provenance"} <= record.keys():
+        raise ValueError(f"record: expected one with config, seeds, results and provenance in {path}, got "
+                         f"{sorted(record) if isinstance(record, dict) else type(record).__name__}")
+    found = record.get("experiment"), record.get("preset")
+    if found != (experiment, preset):
+        raise ValueError(f"record: expected {experiment!r}, preset {preset!r} in {path}, got {found[0]!r}, preset {found[1]!r}")
+    return record
+
+
+def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int], results, probe: dict,
                 wall_seconds: float, peak_memory: int, device: str) -> Path:
     """Write a record with its provenance, atomically; returns its path."""
     from sobolev_lib import __version__
 
     record = {
-        "experiment": experiment, "preset": preset, "config": config, "seeds": seeds, "results": results,
+        "experiment": experiment, "preset": preset, "config": config, "seeds": seeds, "results": results, "probe": probe,
         "provenance": {
-            "code_version": __version__, "code_hash": code, "python": platform.python_version(),
+            "code_version": __version__, "python": platform.python_version(),
             "packages": _versions(), "device": device,
             "wall_seconds": round(wall_seconds), "peak_memory_bytes": peak_memory,
             "date": datetime.date.today().isoformat(),
         },
     }
     path = records_folder() / f"{experiment}-{preset}.json"
-    write_whole(path, json.dumps(_rounded(record), allow_nan=False) + "\n")
+    write_whole(path, json.dumps(rounded(record), allow_nan=False) + "\n")
     return path
 
 
@@ -91,14 +105,20 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
 
 
-def _rounded(value):
-    # six digits are beyond what seeds reproduce, and keep the files small
+def rounded(value):
+    """Numbers as records hold them: six digits are beyond what seeds reproduce, and keep the files small.
+
+    >>> rounded({"mse": [0.123456789]})
+    {'mse': [0.123457]}
+
+    Raises ``ValueError`` for NaN and infinity.
+    """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"record: expected finite numbers, got {value}")
         return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

@@ -66,7 +66,7 @@ def directional_differences(value, model, directions, step=1e-6):
             ends.append(float(value().detach()))
         slopes.append((ends[0] - ends[1]) / (2 * step))
     torch.nn.utils.vector_to_parameters(start, parameters)
-    return torch.tensor(slopes, dtype=start.dtype)
+    return start.new_tensor(slopes)
 
 
 def relative_error(actual, expected):

@@ -280,7 +280,7 @@ TABLE = {
     "scaling the wrong outputs": (lambda: Standardized(MLP(2, 4, 3), DATA)(X), ValueError,
                                   r"outputs of shape \(6,\).*got \(6, 3\)"),
     "an unknown preset": (lambda: load_record("seven-functions", "huge"), ValueError,
-                          r"preset: expected one of quick, cpu, paper, got 'huge'"),
+                          r"preset: expected one of quick, cpu, gpu, paper, got 'huge'"),
     "an unknown experiment": (lambda: runner.run("eight-functions", "quick", 1), ValueError,
                               r"experiment: expected one of .*seven-functions.*, got 'eight-functions'"),
     "a preset that is none": (lambda: runner.run("seven-functions", "huge", 1), ValueError,

@@ -42,16 +42,17 @@ def points(n, d, dtype=DOUBLE):
 
 def some_loss(y, derivative, use="both"):
     """Neither symmetric nor quadratic: every entry pulls with another force."""
-    weight = torch.arange(1.0, derivative.numel() + 1, dtype=y.dtype).reshape(derivative.shape).sin()
-    values = (y.sin() * torch.arange(1.0, y.numel() + 1, dtype=y.dtype).reshape(y.shape).cos()).sum()
-    slopes = (weight * (derivative + 0.1 * derivative ** 3)).sum()
+    weight, other = [torch.arange(1.0, t.numel() + 1, dtype=y.dtype, device=y.device).reshape(t.shape) for t in (derivative, y)]
+    values = (y.sin() * other.cos()).sum()
+    slopes = (weight.sin() * (derivative + 0.1 * derivative ** 3)).sum()
     return {"both": values + slopes, "values": values, "derivatives": slopes}[use]
 
 
 @pytest.mark.parametrize("activation", MODULES, ids=str)
-def test_slopes_and_curvatures_are_those_of_the_activation(activation):
+def test_slopes_and_curvatures_are_those_of_the_activation(activation, device):
     closed = activation_of(activation)
-    z = torch.tensor([-30.0, -3.0, -0.4, -1e-9, 0.0, 1e-9, 0.3, 1.4, 1.6, 25.0], dtype=DOUBLE, requires_grad=True)
+    z = torch.tensor([-30.0, -3.0, -0.4, -1e-9, 0.0, 1e-9, 0.3, 1.4, 1.6, 25.0], dtype=DOUBLE, device=device)
+    z.requires_grad_()
     a = activation(z)
     slope, = torch.autograd.grad(a.sum(), z, create_graph=True)
     curvature = torch.autograd.grad(slope.sum(), z)[0] if slope.requires_grad else torch.zeros_like(z)
@@ -70,8 +71,8 @@ def test_slopes_and_curvatures_are_those_of_the_activation(activation):
 @pytest.mark.parametrize("use", ["both", "values", "derivatives"])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(), nn.Tanh(), nn.SiLU()], ids=str)
-def test_values_jacobian_and_gradients_equal_double_backward(sizes, activation, use):
-    model, x = network(sizes, activation), points(6, sizes[0])
+def test_values_jacobian_and_gradients_equal_double_backward(sizes, activation, use, device):
+    model, x = network(sizes, activation).to(device), points(6, sizes[0]).to(device)
     assert path_of(model, x) == "closed form"
     y, jacobian = value_and_derivatives(model, x)
     expected = reference.derivatives(model, x, 1)
@@ -85,9 +86,9 @@ def test_values_jacobian_and_gradients_equal_double_backward(sizes, activation, 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(), nn.Tanh()], ids=str)
-def test_few_points_are_right_and_leave_the_weights_alone(sizes, activation, n):
+def test_few_points_are_right_and_leave_the_weights_alone(sizes, activation, n, device):
     """A row of weights for one point is no expanded view, and must not be written over."""
-    model, x = network(sizes, activation), points(n, sizes[0])
+    model, x = network(sizes, activation).to(device), points(n, sizes[0]).to(device)
     before = copy.deepcopy(model.state_dict())
     expected = reference.derivatives(model, x, 1)
     for _ in range(2):
@@ -104,9 +105,9 @@ def test_few_points_are_right_and_leave_the_weights_alone(sizes, activation, n):
 @pytest.mark.parametrize("projections", [1, 3])
 @pytest.mark.parametrize("sizes", [(2, 1), (3, 7, 6, 1), (2, 5, 5, 4), (5, 6, 3)], ids=str)
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.GELU()], ids=str)
-def test_projections_and_their_gradients_equal_double_backward(sizes, activation, projections):
-    model, x = network(sizes, activation), points(6, sizes[0])
-    vectors = torch.randn(projections, 6, sizes[-1], generator=seeded(2), dtype=DOUBLE)
+def test_projections_and_their_gradients_equal_double_backward(sizes, activation, projections, device):
+    model, x = network(sizes, activation).to(device), points(6, sizes[0]).to(device)
+    vectors = torch.randn(projections, 6, sizes[-1], generator=seeded(2), dtype=DOUBLE).to(device)
     y, found = value_and_projections(model, x, [vectors])
     values, jacobian = reference.derivatives(model, x, 1)
     expected = torch.einsum("pnm,nmd->pnd", vectors, jacobian)
@@ -122,10 +123,10 @@ def test_projections_and_their_gradients_equal_double_backward(sizes, activation
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "softplus", "gelu", "silu", "elu", "sigmoid"])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_single_precision_keeps_its_digits(activation, outputs):
+def test_single_precision_keeps_its_digits(activation, outputs, device):
     """Against double backward in double precision, at the size of section 4.1's network."""
-    model = MLP(2, 256, 256, outputs, activation=activation, generator=seeded(0))
-    x = torch.randn(64, 2, generator=seeded(1))
+    model = MLP(2, 256, 256, outputs, activation=activation, generator=seeded(0), device=device)
+    x = torch.randn(64, 2, generator=seeded(1)).to(device)
     exact, x64 = copy.deepcopy(model).double(), x.double().requires_grad_()
     rows = exact(x64)
     slopes = [torch.autograd.grad(rows[:, k].sum(), x64, create_graph=True)[0] for k in range(outputs)]
@@ -138,12 +139,12 @@ def test_single_precision_keeps_its_digits(activation, outputs):
 @pytest.mark.parametrize("outputs", [(), (1,), (3,)])
 @pytest.mark.parametrize("options", [{}, {"weights": (0.3, 2.0), "normalize": True}, {"value_loss": "huber"},
                                      {"weights": (1.0, 0.0)}, {"weights": (0.0, 1.0)}, {"derivative_loss": "norm"}], ids=str)
-def test_the_sobolev_loss_is_the_same_either_way(options, outputs, missing, monkeypatch):
-    model, x = network((3, 8, 8, *(outputs or (1,)))), points(7, 3)
+def test_the_sobolev_loss_is_the_same_either_way(options, outputs, missing, device, monkeypatch):
+    model, x = network((3, 8, 8, *(outputs or (1,)))).to(device), points(7, 3)
     jacobian = torch.randn(7, *outputs, 3, generator=seeded(3), dtype=DOUBLE)
     if missing:
         jacobian[torch.rand(jacobian.shape, generator=seeded(4)) < 0.4] = torch.nan
-    data = sl.SobolevData(x, torch.randn(7, *outputs, generator=seeded(5), dtype=DOUBLE), jacobian)
+    data = sl.SobolevData(x, torch.randn(7, *outputs, generator=seeded(5), dtype=DOUBLE), jacobian).to(device)
     loss = sl.SobolevLoss(1, **options)
     ours = loss(model, data)
     by_closed_form = reference.gradients(ours, model)
@@ -172,9 +173,9 @@ def test_a_weight_that_stands_in_two_places_gets_both_gradients():
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.Tanh()], ids=str)
-def test_gradients_of_gradients(activation):
+def test_gradients_of_gradients(activation, device):
     """Hessian-vector products go through: the backward pass is itself differentiable."""
-    model, x = network((2, 5, 5, 2), activation), points(4, 2)
+    model, x = network((2, 5, 5, 2), activation).to(device), points(4, 2).to(device)
 
     def twice(y, jacobian):
         grads = torch.autograd.grad(some_loss(y, jacobian), list(model.parameters()), create_graph=True)
@@ -212,10 +213,10 @@ def test_changing_a_weight_before_going_back_is_noticed():
         value.backward()
 
 
-def test_under_autocast_products_are_in_bfloat16_and_gradients_are_not():
-    model, x = network((2, 64, 64, 1), dtype=torch.float32), points(32, 2, torch.float32)
+def test_under_autocast_products_are_in_bfloat16_and_gradients_are_not(device):
+    model, x = network((2, 64, 64, 1), dtype=torch.float32).to(device), points(32, 2, torch.float32).to(device)
     exact = reference.gradients(some_loss(*value_and_derivatives(model, x)), model)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device, torch.bfloat16):
         y, jacobian = value_and_derivatives(model, x)
         assert y.dtype == jacobian.dtype == torch.bfloat16
         value = some_loss(y.float(), jacobian.float())
@@ -291,15 +292,15 @@ class Wrapped(nn.Module):
         return some_loss(*value_and_derivatives(self.model, x))
 
 
-def test_sweeps_of_networks_side_by_side():
-    models = [network((3, 5, 4, 2), nn.ReLU()), network((3, 5, 4, 2), nn.ReLU())]
+def test_sweeps_of_networks_side_by_side(device):
+    models = [network((3, 5, 4, 2), nn.ReLU()).to(device) for _ in range(2)]
     for p in models[1].parameters():
         p.data.mul_(1.3)
-    x = torch.stack([points(6, 3), points(6, 3) + 1])
+    x = torch.stack([points(6, 3), points(6, 3) + 1]).to(device)
     alone = [Layers.of(model) for model in models]
     stacked = Layers(tuple(torch.stack(ws).detach() for ws in zip(*[l.weights for l in alone])),
                      tuple(torch.stack(bs).detach() for bs in zip(*[l.biases for l in alone])), alone[0].activations)
-    for vectors in (None, torch.randn(2, 3, 6, 2, generator=seeded(2), dtype=DOUBLE)):
+    for vectors in (None, torch.randn(2, 3, 6, 2, generator=seeded(2), dtype=DOUBLE).to(device)):
         together = Sweeps(stacked, x, vectors)
         r, s = torch.randn_like(together.values), torch.randn_like(together.derivatives)
         weights, biases = together.gradients(r, s)
@@ -327,10 +328,10 @@ def frozen():
     lambda: network((2, 6, 5, 1), nn.ReLU()), lambda: network((2, 6, 1)), lambda: network((2, 6, 3), nn.SiLU()),
     lambda: network((2, 6, 2), nn.ReLU()), lambda: network((2, 6, 1), nn.GELU(), bias=False), lambda: network((2, 1)), tied,
     frozen])
-def test_the_quick_backward_leaves_what_backward_leaves(make):
-    model, x = make(), points(7, 2)
+def test_the_quick_backward_leaves_what_backward_leaves(make, device):
+    model, x = make().to(device), points(7, 2)
     outputs = model[-1].out_features
-    data = sl.SobolevData(x, points(7, outputs), points(7, 2 * outputs).reshape(7, outputs, 2))
+    data = sl.SobolevData(x, points(7, outputs), points(7, 2 * outputs).reshape(7, outputs, 2)).to(device)
     loss, twin = sl.SobolevLoss(1, normalize=True), copy.deepcopy(model)
     for _ in range(2):                                     # gradients add up
         total, terms = backward_of(model, loss)(data, (0.5, 2.0))
@@ -351,10 +352,11 @@ def test_the_quick_backward_reaches_parameters_of_the_loss():
     torch.testing.assert_close(scale.grad, terms[1].detach() / 2)
 
 
-def test_the_quick_backward_under_autocast():
-    model, data = network((2, 64, 64, 1), dtype=torch.float32), sl.label(sl.functions.booth, points(32, 2, torch.float32))
+def test_the_quick_backward_under_autocast(device):
+    model = network((2, 64, 64, 1), dtype=torch.float32).to(device)
+    data = sl.label(sl.functions.booth, points(32, 2, torch.float32).to(device))
     twin, loss = copy.deepcopy(model), sl.SobolevLoss(1, normalize=True)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device, torch.bfloat16):
         backward_of(model, loss)(data, (1.0, 1.0))
     loss(twin, data).backward()
     ours, exact = (torch.cat([p.grad.flatten() for p in m.parameters()]) for m in (model, twin))
@@ -397,9 +399,9 @@ def test_fit_tells_which_way_it_went(model, loss, path):
     assert sl.fit(scaled, data, loss=loss, steps=2, progress=False).path == path
 
 
-def test_fit_is_the_same_either_way(monkeypatch):
+def test_fit_is_the_same_either_way(device, monkeypatch):
     data = sl.label(sl.functions.booth, points(20, 2))
-    models = [network((2, 8, 8, 1)) for _ in range(2)]
+    models = [network((2, 8, 8, 1)).to(device) for _ in range(2)]
     sl.fit(models[0], data, steps=20, batch_size=8, lr=1e-2, progress=False)
     monkeypatch.setattr(derivatives, "_closed_form", lambda *_: (None, "switched off"))
     assert sl.fit(models[1], data, steps=20, batch_size=8, lr=1e-2, progress=False).path == "autograd: switched off"

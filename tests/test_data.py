@@ -23,10 +23,10 @@ def cubic(x):
 
 
 def cubic_by_hand(x):
-    n, zero = len(x), torch.zeros(len(x), dtype=x.dtype)
+    n, zero = len(x), x.new_zeros(len(x))
     a, b, c = x.T
     jacobian = torch.stack([torch.stack([b * c, a * c, a * b], 1), torch.stack([3 * a**2, 4 * b, zero], 1)], 1)
-    hessian = torch.zeros(n, 2, 3, 3, dtype=x.dtype)
+    hessian = x.new_zeros(n, 2, 3, 3)
     hessian[:, 0, 0, 1] = hessian[:, 0, 1, 0] = c
     hessian[:, 0, 0, 2] = hessian[:, 0, 2, 0] = b
     hessian[:, 0, 1, 2] = hessian[:, 0, 2, 1] = a
@@ -42,13 +42,13 @@ class BlackBox:
 
     def __call__(self, x):
         self.calls += 1
-        return self.f(np.asarray(x))
+        return self.f(np.asarray(x.cpu()))
 
 
 # --- autodiff ---------------------------------------------------------------------------------------------------
 
-def test_autodiff_labels_equal_derivatives_by_hand():
-    x = points(7, 3)
+def test_autodiff_labels_equal_derivatives_by_hand(device):
+    x = points(7, 3).to(device)
     data = label(cubic, x, order=2)
     for tensor, expected in zip(data.derivatives, cubic_by_hand(x)):
         torch.testing.assert_close(tensor, expected, rtol=1e-13, atol=1e-13)
@@ -57,15 +57,15 @@ def test_autodiff_labels_equal_derivatives_by_hand():
     for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
         expected[:, 0, i, j, k] = 1
     expected[:, 1, 0, 0, 0] = 6
-    torch.testing.assert_close(third, expected)
+    torch.testing.assert_close(third, expected.to(device))
 
 
 @pytest.mark.parametrize("method", ["autodiff", "finite-difference"])
 @pytest.mark.parametrize("in_shape", [(), (1,), (3,), (2, 3), (1, 2, 2)], ids=str)
 @pytest.mark.parametrize("out_shape", [(), (1,), (4,), (2, 2)], ids=str)
-def test_labels_of_any_input_and_output_shape(method, in_shape, out_shape):
-    x = points(5, *in_shape)
-    weight = points(*out_shape, *in_shape, seed=1)
+def test_labels_of_any_input_and_output_shape(method, in_shape, out_shape, device):
+    x = points(5, *in_shape).to(device)
+    weight = points(*out_shape, *in_shape, seed=1).to(device)
     f = lambda x: torch.tensordot(torch.sin(x), weight, dims=(list(range(1, x.ndim)),
                                                               list(range(len(out_shape), weight.ndim))))
     data = label(f, x, order=2, method=method)
@@ -109,8 +109,8 @@ def test_a_black_box_is_called_once(order):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_differences_equal_derivatives_by_hand(order):
-    x = points(9, 3)
+def test_differences_equal_derivatives_by_hand(order, device):
+    x = points(9, 3).to(device)
     box = BlackBox(lambda x: np.stack([x.prod(axis=1), x[:, 0] ** 3 + 2 * x[:, 1] ** 2], axis=1))
     data = label(box, x, order=order, method="finite-difference")
     exact = cubic_by_hand(x)
@@ -227,14 +227,14 @@ def test_repr_tells_what_is_inside():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
-def test_to_moves_everything_and_leaves_the_original(dtype):
+def test_to_moves_everything_and_leaves_the_original(dtype, device):
     data = table()
     data.jacobian[0, 0, 0] = float("nan")
     moved = data.to(dtype)
     assert all(tensor.dtype == dtype for tensor in moved.tensors) and moved.jacobian[0, 0, 0].isnan()
     assert all(tensor.dtype == torch.float32 for tensor in data.tensors)
-    both = data.to("cpu", DOUBLE)
-    assert both.inputs.dtype == DOUBLE and both.inputs.device.type == "cpu" and both.order == 2
+    both = data.to(device, DOUBLE)
+    assert both.inputs.dtype == DOUBLE and both.order == 2 and all(tensor.device.type == device for tensor in both.tensors)
 
 
 # --- selecting --------------------------------------------------------------------------------------------------
@@ -245,8 +245,8 @@ def test_to_moves_everything_and_leaves_the_original(dtype):
     (torch.tensor([3, -1]), [3, 5]), (torch.arange(6) > 3, [4, 5]),
     (np.array([2, 1]), [2, 1]), (np.arange(6) < 2, [0, 1]),
 ], ids=repr)
-def test_selecting_gives_sobolev_data_with_those_rows(index, rows):
-    data = table()
+def test_selecting_gives_sobolev_data_with_those_rows(index, rows, device):
+    data = table().to(device)
     part = data[index]
     assert isinstance(part, SobolevData) and len(part) == len(rows) and part.order == 2
     for tensor, whole in zip(part.tensors, data.tensors):
@@ -296,8 +296,8 @@ def test_copies_and_pickles():
 
 # --- as a pytree ------------------------------------------------------------------------------------------------
 
-def test_vmap_takes_stacked_data_and_gives_data_back():
-    data = table()
+def test_vmap_takes_stacked_data_and_gives_data_back(device):
+    data = table().to(device)
     leaves, structure = torch.utils._pytree.tree_flatten(data)
     assert len(leaves) == 4
     stacked = torch.utils._pytree.tree_unflatten([torch.stack([leaf, 2 * leaf]) for leaf in leaves], structure)

@@ -55,7 +55,7 @@ class InPlace(nn.Module):
         self.inner = nn.Linear(3, 2)
 
     def forward(self, x):
-        y = torch.zeros(len(x), 3, dtype=x.dtype)
+        y = x.new_zeros(len(x), 3)
         y[:, :2] = self.inner(x).tanh()
         y[:, 2] = x[:, 0] ** 3
         return y
@@ -125,16 +125,18 @@ MODELS = {
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
-def test_derivatives_and_their_parameter_gradients_equal_double_backward(name, order):
+def test_derivatives_and_their_parameter_gradients_equal_double_backward(name, order, device, monkeypatch):
     make, in_shape = MODELS[name]
-    model, x = seeded(make), points(2, *in_shape)
+    model, x = seeded(make).to(device), points(2, *in_shape).to(device)
+    if name == "recurrent":                                # cuDNN differentiates its recurrent networks once only
+        monkeypatch.setattr(torch.backends.cudnn, "enabled", False)
     results = value_and_derivatives(model, x, order)
     expected = reference.derivatives(model, x, order)
     assert len(results) == order + 1
     for k, (a, b) in enumerate(zip(results, expected)):
         assert a.shape == (2, *results[0].shape[1:], *in_shape * k)
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
-    mixed = [points(*tensor.shape, seed=k) for k, tensor in enumerate(expected)]
+    mixed = [points(*tensor.shape, seed=k).to(device) for k, tensor in enumerate(expected)]
     ours, theirs = [reference.gradients(sum((t * c).sum() for t, c in zip(tensors, mixed)), model)
                     for tensors in (results, expected)]
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
@@ -197,11 +199,13 @@ def test_a_linear_model_has_second_derivative_zero():
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "linear"])
-def test_projections_equal_contractions_of_the_full_derivatives(name, count):
+def test_projections_equal_contractions_of_the_full_derivatives(name, count, device, monkeypatch):
     make, in_shape = MODELS[name]
-    model, x = seeded(make), points(2, *in_shape)
+    model, x = seeded(make).to(device), points(2, *in_shape).to(device)
+    if name == "recurrent":
+        monkeypatch.setattr(torch.backends.cudnn, "enabled", False)
     y, jacobian, hessian = reference.derivatives(model, x, 2)
-    v1, v2 = points(count, *y.shape, seed=5), points(count, *x.shape, seed=6)
+    v1, v2 = points(count, *y.shape, seed=5).to(device), points(count, *x.shape, seed=6).to(device)
     values, p1, p2 = value_and_projections(model, x, [v1, v2])
     n, m, d = 2, y[0].numel(), x[0].numel()
     first = torch.einsum("pnm,nmd->pnd", v1.reshape(count, n, m), jacobian.reshape(n, m, d))
@@ -211,7 +215,7 @@ def test_projections_equal_contractions_of_the_full_derivatives(name, count):
     torch.testing.assert_close(values, y, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(p1, first.reshape(p1.shape), rtol=1e-10, atol=1e-11)
     torch.testing.assert_close(p2, second.reshape(p2.shape), rtol=1e-10, atol=1e-11)
-    mixed = points(*p2.shape, seed=7)
+    mixed = points(*p2.shape, seed=7).to(device)
     torch.testing.assert_close(reference.gradients((p1 * mixed).sum() + (p2 * mixed).sum(), model),
                                reference.gradients((first.reshape(p1.shape) * mixed).sum()
                                                    + (second.reshape(p2.shape) * mixed).sum(), model),
@@ -324,13 +328,13 @@ def test_the_callers_tensors_are_left_alone(make):
     assert not x.requires_grad and x.grad is None and torch.equal(x, before)
 
 
-def test_vmap_over_parameters():
-    models = [seeded(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))) for _ in range(3)]
+def test_vmap_over_parameters(device):
+    models = [seeded(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))).to(device) for _ in range(3)]
     for k, model in enumerate(models):
         for p in model.parameters():
             p.data.mul_(k + 1)
     parameters, _ = torch.func.stack_module_state(models)
-    x = points(3, 4, 3)
+    x = points(3, 4, 3).to(device)
     f = lambda p, x: value_and_derivatives(lambda x: functional_call(models[0], p, (x,)), x, 2)
     stacked = torch.vmap(f)(parameters, x)
     for k, model in enumerate(models):

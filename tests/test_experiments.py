@@ -1,22 +1,27 @@
 """Experiments resume, share work between processes, notice stale records; the seven-functions protocol is fair."""
-import importlib.util
+import datetime
+import inspect
 import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import sobolev_lib as sl
 from sobolev_lib import records
 from sobolev_lib.experiments import __main__ as command_line
-from sobolev_lib.experiments import runner, seven_functions
+from sobolev_lib.experiments import runner, seven_functions, unfinished
+from sobolev_lib.experiments.keeping import TimeIsUp
 
-NAME = "seven-functions"
+NAME, PROBE = "seven-functions", 0.25
 TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=12, batch_size=4,
                               regular_lrs=(1e-3, 1e-2), sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0),
                               tuning_seeds=(1000,), validation_points=20, test_points=30, curve_points=3, compile=False)
@@ -25,8 +30,9 @@ TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hid
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """Records go to a folder of their own, every preset is tiny, and one unit's surfaces are small."""
-    monkeypatch.setattr(records, "records_folder", lambda: tmp_path)
-    monkeypatch.setattr(runner, "records_folder", lambda: tmp_path)
+    for module in (records, runner, command_line):
+        monkeypatch.setattr(module, "records_folder", lambda: tmp_path)
+    monkeypatch.setattr(seven_functions, "probe", lambda: {"loss": PROBE})
     for preset in records.PRESETS:
         monkeypatch.setitem(seven_functions.PRESETS, preset, TINY)
     monkeypatch.setattr(seven_functions, "GRID", 5)
@@ -37,8 +43,8 @@ def folder(tmp_path, monkeypatch):
     torch.set_flush_denormal(False)  # a run turns it on for the whole process
 
 
-def run(seeds=2, preset="quick"):
-    return runner.run(NAME, preset, seeds, "cpu", progress=False)
+def run(seeds=2, preset="quick", minutes=None):
+    return runner.run(NAME, preset, seeds, "cpu", minutes, progress=False)
 
 
 def results(path):
@@ -68,7 +74,7 @@ def test_a_run_leaves_one_record_and_no_leftovers(folder):
     assert path == folder / f"{NAME}-quick.json"
     record = json.loads(path.read_text())
     assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.METHODS}
-    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 12
+    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 12 and record["probe"] == {"loss": PROBE}
     assert record["provenance"]["device"].startswith("CPU") and record["provenance"]["peak_memory_bytes"] > 0
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == [path.name]
 
@@ -98,6 +104,145 @@ def test_other_settings_do_not_share_unfinished_units(folder, monkeypatch):
     monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
     run(seeds=2)
     assert len(started) == 8
+
+
+# --- pausing, and unfinished work -------------------------------------------------------------------------------
+
+def begin(monkeypatch, units=2, **options):
+    """Leave a run after so many units; returns its folder."""
+    with monkeypatch.context() as context:
+        fail_at(context, units + 1)
+        with pytest.raises(KeyboardInterrupt):
+            run(**options)
+    found, = (records.records_folder() / ".unfinished").iterdir()
+    return found
+
+
+def test_a_run_whose_time_is_up_says_what_is_left_and_goes_on(folder, monkeypatch):
+    whole = results(run())
+    (folder / f"{NAME}-quick.json").unlink()
+    clock, original = [0.0], seven_functions.run_unit
+
+    def run_unit(*arguments):
+        clock[0] += 60
+        return original(*arguments)
+
+    monkeypatch.setattr(seven_functions, "run_unit", run_unit)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with pytest.raises(TimeIsUp, match="time is up: 2 of 4 units done. The same command goes on"):
+        run(minutes=1.5)
+    assert not (folder / f"{NAME}-quick.json").exists()
+    with pytest.raises(TimeIsUp, match="3 of 4 units done"):
+        run(minutes=0.5)
+    assert results(run(minutes=5)) == whole
+
+
+def test_unfinished_work_travels_to_another_folder_and_device(folder, monkeypatch, tmp_path_factory):
+    whole = results(run())
+    (folder / f"{NAME}-quick.json").unlink()
+    begun, elsewhere = begin(monkeypatch), tmp_path_factory.mktemp("elsewhere")
+    assert str(folder) not in "".join(path.read_text() for path in begun.rglob("*.json"))
+    shutil.copytree(begun, elsewhere / ".unfinished" / begun.name)
+    for module in (records, runner):
+        monkeypatch.setattr(module, "records_folder", lambda: elsewhere)
+    here = runner.device_name("cpu")
+    monkeypatch.setattr(runner, "device_name", lambda device: "another device")
+    started = fail_at(monkeypatch, None)
+    path = run()
+    assert results(path) == whole and len(started) == 2
+    assert json.loads(path.read_text())["provenance"]["device"] == f"{here}; another device"
+
+
+def test_seconds_are_those_of_all_units_and_resumptions(folder, monkeypatch):
+    begun = begin(monkeypatch)
+    for path in begun.glob("*~*.json"):
+        part = json.loads(path.read_text())
+        assert part["seconds"] > 0 and part["date"] and part["peak_memory"] > 50e6 and part["devices"]
+        path.write_text(json.dumps(part | {"seconds": 1000.0, "peak_memory": 10**12}))
+    provenance = json.loads(run().read_text())["provenance"]
+    assert 2000 <= provenance["wall_seconds"] < 2100 and provenance["peak_memory_bytes"] == 10**12
+
+
+def test_unfinished_work_of_other_code_is_not_gone_on_with(folder, monkeypatch):
+    begun = begin(monkeypatch)
+    monkeypatch.setattr(seven_functions, "probe", lambda: {"loss": PROBE * 1.0001})
+    assert begin(monkeypatch, units=0) == begun
+    monkeypatch.setattr(seven_functions, "probe", lambda: {"loss": PROBE * 1.01})
+    started = fail_at(monkeypatch, None)
+    with pytest.raises(ValueError, match="now computes something else .*loss: expected 0.25, got 0.2525.*Delete or rename") as raised:
+        run()
+    assert str(begun) in str(raised.value) and not started
+    begun.rename(folder / "kept")
+    assert json.loads(run().read_text())["probe"] == {"loss": 0.2525} and len(started) == 4
+
+
+ANOTHER = json.dumps({"unit": "booth/6/sobolev", "results": {}, "date": "2026-01-01", "seconds": 1, "peak_memory": 1, "devices": []})
+
+
+@pytest.mark.parametrize("place, content, message", [
+    ("booth~6~regular.json", '{"unit": "bo', "broken"), ("booth~6~regular.json", "null", "expected date, devices"),
+    ("booth~6~regular.json", '{"results": {}}', "expected date, devices"),
+    ("booth~6~regular.json", ANOTHER, "expected unit 'booth/6/regular'"),
+    ("ackley~6~regular.json", ANOTHER, "expected files of this run's 4 units"), ("notes.txt", "hello", "expected files of this"),
+    ("ackley~6~regular/tuning.json", "{}", "expected files of this"), ("probe.json", "[]", "expected probe, seeds, units"),
+    ("booth~6~sobolev/tuning.json", "{", "broken"), ("booth~6~sobolev/progress.json", "{}", "expected at, devices"),
+    ("booth~6~sobolev/seed-0.safetensors", "\x03", "broken"),
+])
+def test_broken_and_foreign_files_stop_the_run_before_any_work(folder, monkeypatch, place, content, message):
+    begun = begin(monkeypatch, units=1)
+    (begun / place).parent.mkdir(exist_ok=True)
+    (begun / place).write_text(content)
+    started = fail_at(monkeypatch, None)
+    with pytest.raises(ValueError, match=message) as raised:
+        run()
+    assert str(begun / place) in str(raised.value) and not started
+
+
+def test_what_a_kill_left_half_written_is_no_foreign_file(folder, monkeypatch):
+    begun = begin(monkeypatch, units=1)
+    (begun / ".booth~6~sobolev.json-abc").write_text('{"ha')
+    (begun / "booth~6~sobolev").mkdir()
+    (begun / "booth~6~sobolev" / ".tuning.json-abc").write_text('{"ha')
+    save_file({"a": torch.zeros(2)}, begun / "booth~6~sobolev" / "seed-0.safetensors")
+    started = fail_at(monkeypatch, None)
+    run()
+    assert len(started) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(folder, monkeypatch, capsys):
+    started, place = fail_at(monkeypatch, None), folder / "file" / "records"
+    monkeypatch.setattr(runner, "records_folder", lambda: place)
+    (folder / "file").write_text("in the way")
+    assert command_line.main(["run", NAME, "--device", "cpu"]) == 2
+    assert f"expected a folder that can be written, got {place}" in capsys.readouterr().err
+
+    def refuse(**_):
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr(runner, "records_folder", lambda: folder)
+    monkeypatch.setattr(unfinished.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(ValueError, match="can be written, got .*: read-only file system"):
+        run()
+    assert not started
+
+
+# --- several processes ------------------------------------------------------------------------------------------
+
+def test_a_process_that_comes_late_does_not_run_again_what_another_has_joined(folder, monkeypatch):
+    """All units were done when the run was killed: the first process to start makes the record at once."""
+    with monkeypatch.context() as context:
+        context.setattr(runner, "save_record", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run()
+    started = fail_at(monkeypatch, None)
+    with monkeypatch.context() as context:
+        context.setenv("WORLD_SIZE", "2")
+        for rank, made in (("0", True), ("1", False)):
+            context.setenv("RANK", rank)
+            assert (run() is not None) == made
+        assert not started and not list((folder / ".unfinished").iterdir())
+    run()
+    assert len(started) == 4, "one process alone does what it is told"
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -169,28 +314,11 @@ def test_status_knows_missing_recorded_and_stale(folder, monkeypatch):
     with monkeypatch.context() as context:
         context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
         assert runner.state(NAME, "quick") == "stale"
-    with monkeypatch.context() as context:
-        context.setattr(runner, "code_hash", lambda experiment: "another")
-        assert runner.state(NAME, "quick") == "stale"
     record = json.loads(path.read_text())
     record["config"]["scales"]["booth"]["value_variance"] *= 1.000001  # rounding on another machine
     path.write_text(json.dumps(record))
     assert runner.state(NAME, "quick") == "recorded"
-
-
-def test_the_code_hash_sees_code_and_neither_comments_nor_presets(tmp_path):
-    def hashed(text):
-        path = tmp_path / "module.py"
-        path.write_text(text)
-        spec = importlib.util.spec_from_file_location("module", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return runner.code_hash(module)
-
-    first = hashed('"""Doc."""\nPRESETS = {}\ndef run_unit(x):\n    """Doc."""\n    return x + 1  # one\n')
-    assert first == hashed('"""Other doc."""\n\n\ndef run_unit(x):\n    """Other."""\n    # two\n    return x + 1\n'
-                           'PRESETS = {"quick": 3}\n')
-    assert first != hashed('"""Doc."""\nPRESETS = {}\ndef run_unit(x):\n    """Doc."""\n    return x + 2  # one\n')
+    assert not [key for key in record["provenance"] if "hash" in key]
 
 
 # --- the command line -------------------------------------------------------------------------------------------
@@ -206,12 +334,50 @@ def test_list_and_status_print_every_experiment(capsys):
             assert any(line.split()[:3] == [name, preset, "missing"] for line in status.splitlines())
 
 
+def test_status_shows_age_device_and_what_is_unfinished(folder, monkeypatch, capsys):
+    path = run()
+    record = json.loads(path.read_text())
+    record["provenance"] |= {"date": (datetime.date.today() - datetime.timedelta(days=3)).isoformat(), "device": "a fast one"}
+    path.write_text(json.dumps(record))
+    begun = begin(monkeypatch, preset="cpu")
+    (begun / "booth~6~sobolev").mkdir()
+    (begun / "booth~6~sobolev" / "progress.json").write_text(json.dumps(
+        {"at": "seed-1", "step": 1200, "steps": 2000, "seconds": 5, "peak_memory": 1, "devices": []}))
+    assert command_line.main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith(NAME))
+    assert lines[first].split() == [NAME, "quick", "recorded", "3", "days", "old", "a", "fast", "one"]
+    assert lines[first + 1].split() == [NAME, "cpu", "missing"]
+    assert lines[first + 2].strip() == ("unfinished: 2 of 4 units done; at booth/6/sobolev: seed-1, step 1,200 of 2,000 "
+                                        f"(2 seeds, {begun.name})")
+
+
+def test_a_check_names_what_is_computed_differently(folder, monkeypatch, capsys):
+    for name in runner.EXPERIMENTS:
+        if name != NAME:                                   # nothing is recorded of the others
+            monkeypatch.setattr(runner.find(name), "probe", lambda: 1 / 0, raising=False)
+    path = run()
+    assert command_line.main(["status", "--check"]) == 0
+    assert f"{NAME:34} quick  recorded" in capsys.readouterr().out
+    monkeypatch.setattr(seven_functions, "probe", lambda: {"loss": 0.5, "more": [1]})
+    assert command_line.main(["status", "--check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith(f"{NAME:34} quick  stale"))
+    assert lines[first + 1:first + 3] == ["    more: not expected", "    loss: expected 0.25, got 0.5"]
+    record = json.loads(path.read_text())
+    del record["probe"]
+    path.write_text(json.dumps(record))
+    assert runner.check(NAME) == {"quick": ["the record holds no probe"]}
+    path.write_text("null")
+    assert command_line.main(["status"]) == 2 and str(path) in capsys.readouterr().err
+
+
 def test_run_prints_the_record_it_wrote(folder, capsys, monkeypatch):
     assert command_line.main(["run", NAME, "--preset", "quick", "--seeds", "1", "--device", "cpu"]) == 0
     path = folder / f"{NAME}-quick.json"
     assert capsys.readouterr().out.strip() == str(path) and path.exists()
     assert command_line.main(["status"]) == 0
-    assert f"{NAME:30} quick  recorded" in capsys.readouterr().out
+    assert f"{NAME:34} quick  recorded" in capsys.readouterr().out
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert command_line.main(["run", NAME, "--preset", "cpu", "--seeds", "1", "--device", "cpu"]) == 0
@@ -221,6 +387,8 @@ def test_run_prints_the_record_it_wrote(folder, capsys, monkeypatch):
 @pytest.mark.parametrize("arguments, message", [
     ([], "required"), (["run"], "required"), (["run", "no-such"], "no-such"), (["erase"], "erase"),
     (["run", NAME, "--preset", "huge"], "huge"), (["run", NAME, "--seeds", "many"], "many"),
+    (["run", NAME, "--minutes", "0"], "minutes: expected a positive number, got 0"),
+    (["run", "synthetic-gradients-imagenet", "--preset", "quick"], "for synthetic-gradients-imagenet, got 'quick'"),
     (["run", NAME, "--seeds", "0"], "positive number of seeds, got 0"),
     (["run", NAME, "--device", "gpu"], "device: expected auto, cpu, cuda or cuda:N, got 'gpu'"),
 ], ids=" ".join)
@@ -243,6 +411,8 @@ def test_an_experiment_has_what_the_runner_needs(name):
         units = experiment.units(config)
         assert units and len(set(units)) == len(units)
         json.dumps(experiment.describe(config), allow_nan=False)
+    assert list(inspect.signature(experiment.run_unit).parameters) == ["unit", "config", "seeds", "device", "keep"]
+    assert not inspect.signature(experiment.probe).parameters
 
 
 # --- the protocol of the seven functions ------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 def save(preset="quick", results=None, **changes):
     given = dict(config={"steps": 5}, seeds=[0, 1], results=results if results is not None else {"mse": [0.5]},
-                 code="abc", wall_seconds=1.6, peak_memory=123, device="CPU") | changes
+                 probe={"loss": 0.25}, wall_seconds=1.6, peak_memory=123, device="CPU") | changes
     return records.save_record("some-figure", preset, **given)
 
 
@@ -40,7 +40,7 @@ def test_a_record_holds_what_it_takes_to_repeat_the_run(folder):
     assert (record["experiment"], record["preset"], record["seeds"]) == ("some-figure", "quick", [0, 1])
     assert record["config"] == {"steps": 5} and record["results"] == {"mse": [0.5]}
     provenance = record["provenance"]
-    assert provenance["code_version"] == sobolev_lib.__version__ and provenance["code_hash"] == "abc"
+    assert provenance["code_version"] == sobolev_lib.__version__ and record["probe"] == {"loss": 0.25}
     assert {"torch", "numpy"} <= set(provenance["packages"]) and provenance["device"] == "CPU"
     assert provenance["wall_seconds"] == 2 and provenance["peak_memory_bytes"] == 123
     assert len(provenance["date"]) == 10 and provenance["python"].startswith("3.")
@@ -59,7 +59,7 @@ def test_anyone_may_read_the_file(folder):
 
 @pytest.mark.parametrize("present, best", [
     (["quick"], "quick"), (["cpu", "quick"], "cpu"), (["quick", "paper"], "paper"),
-    (["quick", "cpu", "paper"], "paper"),
+    (["quick", "cpu", "paper"], "paper"), (["cpu", "gpu", "quick"], "gpu"), (["gpu", "paper"], "paper"),
 ])
 def test_the_best_record_present_is_loaded(folder, present, best):
     for preset in present:
@@ -91,6 +91,33 @@ def test_numbers_keep_six_digits_and_whole_numbers_all(folder):
                   "g": np.float64(1 / 3)})
     assert records.load_record("some-figure")["results"] == {
         "a": 0.123457, "b": 1.23457e-12, "c": 123456789, "d": [0.5, -2.0], "e": True, "f": None, "g": 0.333333}
+
+
+def broken(**changes):
+    record = {"experiment": "some-figure", "preset": "quick", "config": {}, "seeds": [0], "results": {}, "provenance": {}}
+    return json.dumps({key: value for key, value in (record | changes).items() if value != "gone"})
+
+
+@pytest.mark.parametrize("content, message", [
+    ("null", "expected one with config, seeds, results and provenance"), ("3.5", "got float"), ("[]", "got list"),
+    ("{}", "got \\[\\]"), (broken(provenance="gone"), "provenance"), ('{"experiment": ', "expected JSON"), ("", "expected JSON"),
+    (broken(experiment="other-figure"), "expected 'some-figure', preset 'quick' .* got 'other-figure', preset 'quick'"),
+    (broken(preset="cpu"), "got 'some-figure', preset 'cpu'"),
+], ids=lambda value: value[:30])
+@pytest.mark.parametrize("preset", ["quick", None])
+def test_a_file_that_holds_no_such_record_is_refused_by_name(folder, content, message, preset):
+    (folder / "some-figure-quick.json").write_text(broken())
+    assert records.load_record("some-figure", preset)["results"] == {}
+    (folder / "some-figure-quick.json").write_text(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        records.load_record("some-figure", preset)
+    assert str(folder / "some-figure-quick.json") in str(raised.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "records").glob("*.json")), ids=lambda path: path.stem)
+def test_every_shipped_record_can_be_loaded(path):
+    name, _, preset = path.stem.rpartition("-")
+    assert records.load_record(name, preset)["provenance"]["wall_seconds"] > 0
 
 
 # --- writing whole files ----------------------------------------------------------------------------------------
@@ -125,7 +152,7 @@ def test_a_process_killed_while_writing_leaves_the_old_record(folder):
     script = ("import os, signal\nfrom pathlib import Path\nfrom sobolev_lib import records\n"
               f"records.records_folder = lambda: Path({str(folder)!r})\n"
               "records.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-              "records.save_record('some-figure', 'quick', config={}, seeds=[0], results={'mse': 2.0}, code='x', "
+              "records.save_record('some-figure', 'quick', config={}, seeds=[0], results={'mse': 2.0}, probe={}, "
               "wall_seconds=1, peak_memory=1, device='CPU')\n")
     killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL

@@ -49,32 +49,33 @@ def zscored_net(in_shape, outputs):
 
 
 @CASES
-def test_inputs_and_values_are_z_scored(in_shape, outputs):
-    data = case(in_shape, outputs, 0)
+def test_inputs_and_values_are_z_scored(in_shape, outputs, device):
+    data = case(in_shape, outputs, 0).to(device)
     z = Standardized(zscored_net(in_shape, outputs), data).standardize(data)
     for tensor, shape in ((z.inputs, in_shape), (z.values, (outputs,))):
-        torch.testing.assert_close(tensor.mean(0), torch.zeros(shape, dtype=DOUBLE), rtol=0, atol=1e-12)
-        torch.testing.assert_close(tensor.square().mean(0), torch.ones(shape, dtype=DOUBLE))
+        torch.testing.assert_close(tensor.mean(0), torch.zeros(shape, dtype=DOUBLE, device=device), rtol=0, atol=1e-12)
+        torch.testing.assert_close(tensor.square().mean(0), torch.ones(shape, dtype=DOUBLE, device=device))
 
 
 @CASES
-def test_standardized_labels_equal_autodiff_of_the_rescaled_function(in_shape, outputs):
+def test_standardized_labels_equal_autodiff_of_the_rescaled_function(in_shape, outputs, device):
     """g(z) = (f(mean + std z) - mean_y) / std_y, differentiated row by row; no chain rule written down."""
-    data = case(in_shape, outputs, 2, n=4)
+    data = case(in_shape, outputs, 2, n=4).to(device)
     z = Standardized(zscored_net(in_shape, outputs), data).standardize(data)
     mean, std = data.inputs.mean(0), data.inputs.std(0, correction=0)
     y_mean, y_std = data.values.mean(0), data.values.std(0, correction=0)
     d = math.prod(in_shape)
-    weight = torch.randn(outputs, d, generator=seeded(1), dtype=DOUBLE) / 10 ** (torch.arange(d, dtype=DOUBLE) % 5 - 2)
+    weight = (torch.randn(outputs, d, generator=seeded(1), dtype=DOUBLE)
+              / 10 ** (torch.arange(d, dtype=DOUBLE) % 5 - 2)).to(device)
     g = lambda z: (smooth(weight)(mean + std * z) - y_mean) / y_std
     for ours, expected in zip(z.derivatives, reference.derivatives(g, (data.inputs - mean) / std, 2), strict=True):
         assert reference.relative_error(ours, expected) < 1e-10
 
 
 @CASES
-def test_derivatives_through_the_model_are_in_original_units(in_shape, outputs):
-    data = case(in_shape, outputs, 2, n=4)
-    model = Standardized(zscored_net(in_shape, outputs), data)
+def test_derivatives_through_the_model_are_in_original_units(in_shape, outputs, device):
+    data = case(in_shape, outputs, 2, n=4).to(device)
+    model = Standardized(zscored_net(in_shape, outputs), data).to(device)
     mean, std = data.inputs.mean(0), data.inputs.std(0, correction=0)
     y_mean, y_std = data.values.mean(0), data.values.std(0, correction=0)
     by_hand = lambda x: y_mean + y_std * model.model((x - mean) / std)
@@ -145,8 +146,8 @@ def test_one_point_is_enough():
     assert z.inputs.tolist() == [[0, 0]] and z.values.tolist() == [0] and z.jacobian.tolist() == [[4, 5]]
 
 
-def test_missing_entries_stay_missing():
-    data = case((3,), 2, 2)
+def test_missing_entries_stay_missing(device):
+    data = case((3,), 2, 2).to(device)
     data.jacobian[1, 0, 2] = float("nan")
     data.hessian[2] = float("nan")
     z = Standardized(zscored_net((3,), 2), data).standardize(data)
@@ -154,12 +155,13 @@ def test_missing_entries_stay_missing():
         assert torch.equal(ours.isnan(), given.isnan())
 
 
-def test_the_scales_belong_to_the_training_data_and_travel_with_the_model():
+def test_the_scales_belong_to_the_training_data_and_travel_with_the_model(device):
     data, other = case((3,), 2, 1, n=8), case((3,), 2, 1, n=3)
-    model = Standardized(zscored_net((3,), 2), data)
+    model = Standardized(zscored_net((3,), 2), data).to(device)
+    data, other = data.to(device), other.to(device)
     part = model.standardize(other)
     torch.testing.assert_close(part.inputs * data.inputs.std(0, correction=0) + data.inputs.mean(0), other.inputs)
-    again = Standardized(zscored_net((3,), 2), other)
+    again = Standardized(zscored_net((3,), 2).to(device), other)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(data.inputs), model(data.inputs))
     assert model.float()(data.inputs.float()).dtype == torch.float32

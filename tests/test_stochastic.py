@@ -64,8 +64,8 @@ class Old(nn.Module):
 @pytest.mark.parametrize("tabulated", [False, True], ids=["teacher", "table"])
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("order, count", [(1, 1), (1, 3), (2, 1), (2, 3)])
-def test_terms_equal_projected_errors_for_the_vectors_drawn(order, count, distribution, tabulated):
-    student, teacher, x = net(seed=0), net(seed=1), points(5, 3)
+def test_terms_equal_projected_errors_for_the_vectors_drawn(order, count, distribution, tabulated, device):
+    student, teacher, x = net(seed=0).to(device), net(seed=1).to(device), points(5, 3).to(device)
     loss = StochasticSobolevLoss(order, count, distribution)
     given = label(teacher, x, order) if tabulated else teacher
     terms = loss.terms(student, x, given, generator=seeded(7))
@@ -80,9 +80,9 @@ def test_terms_equal_projected_errors_for_the_vectors_drawn(order, count, distri
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_on_images_and_through_the_fallback(order):
-    student, x = Old().to(DOUBLE), points(2, 1, 4, 4)
-    table = SobolevData(x, *[points(2, 3, *[1, 4, 4] * k, seed=k) for k in range(order + 1)])
+def test_on_images_and_through_the_fallback(order, device):
+    student, x = Old().to(device, DOUBLE), points(2, 1, 4, 4).to(device)
+    table = SobolevData(x, *[points(2, 3, *[1, 4, 4] * k, seed=k).to(device) for k in range(order + 1)])
     loss = StochasticSobolevLoss(order, 2)
     terms = loss.terms(student, x, table, generator=seeded(0))
     vectors = loss.draw(x, (3,), seeded(0))
@@ -112,6 +112,14 @@ def test_vectors_have_unit_covariance(distribution):
         if distribution == "rademacher":
             assert set(v.unique().tolist()) == {-1.0, 1.0}
     assert torch.equal(torch.get_rng_state(), state), "a generator was given, yet the global one was used"
+
+
+def test_a_generator_on_the_cpu_draws_the_same_vectors_on_any_device(device):
+    for distribution in DISTRIBUTIONS:
+        loss = StochasticSobolevLoss(2, 3, distribution)
+        drawn = loss.draw(torch.zeros(2, 3, device=device), (4,), seeded(0))
+        assert all(v.device.type == device for v in drawn)
+        torch.testing.assert_close([v.cpu() for v in drawn], loss.draw(torch.zeros(2, 3), (4,), seeded(0)))
 
 
 # --- no bias ----------------------------------------------------------------------------------------------------
@@ -173,8 +181,8 @@ def test_with_one_output_every_draw_is_the_exact_loss(distribution, count, out_s
                                SobolevLoss()(student, label(teacher, x)), rtol=1e-12, atol=0)
 
 
-def test_weights_losses_and_normalisation_apply_to_the_projections():
-    student, teacher, x = net(seed=0), net(seed=1), points(4, 3)
+def test_weights_losses_and_normalisation_apply_to_the_projections(device):
+    student, teacher, x = net(seed=0).to(device), net(seed=1).to(device), points(4, 3).to(device)
     kinds = dict(weights=(2.0, 0.5), value_loss="kl", derivative_loss="l1")
     loss = StochasticSobolevLoss(1, 3, **kinds)
     terms = loss.terms(student, x, teacher, generator=seeded(3))
@@ -191,8 +199,8 @@ def test_weights_losses_and_normalisation_apply_to_the_projections():
 
 @pytest.mark.parametrize("tabulated", [False, True], ids=["teacher", "table"])
 @pytest.mark.parametrize("order, count", [(1, 1), (1, 3), (2, 2)])
-def test_targets_stand_for_the_teacher_that_gave_them(order, count, tabulated):
-    teacher, x = net(seed=1), points(5, 3)
+def test_targets_stand_for_the_teacher_that_gave_them(order, count, tabulated, device):
+    teacher, x = net(seed=1).to(device), points(5, 3).to(device)
     given = label(teacher, x, order) if tabulated else teacher
     if tabulated:
         given.jacobian[2], given.jacobian[0, 1] = NAN, NAN  # a point and an output without labels
@@ -201,7 +209,7 @@ def test_targets_stand_for_the_teacher_that_gave_them(order, count, tabulated):
     assert [tuple(v.shape) for v in targets.vectors] == [(count, 5, 4), (count, 5, 3)][:order]
     assert [tuple(t.shape) for t in targets.labels] == [(5, 4), *[(count, 5, 3)] * order]
     assert not any(tensor.requires_grad for tensor in (*targets.vectors, *targets.labels))
-    for student in (net(seed=0), net(seed=2)):  # one answer serves many students
+    for student in (net(seed=0).to(device), net(seed=2).to(device)):  # one answer serves many students
         value, direct = loss(student, x, targets), loss(student, x, given, generator=seeded(7))
         assert torch.equal(value, direct)
         assert torch.equal(reference.gradients(value, student), reference.gradients(direct, student))
@@ -227,10 +235,10 @@ def test_the_teacher_is_not_asked_again_and_nothing_is_drawn_again():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_targets_can_be_stacked_for_vmap_over_students():
-    students, x = [net(seed=seed) for seed in range(3)], points(4, 3)
+def test_targets_can_be_stacked_for_vmap_over_students(device):
+    students, x = [net(seed=seed).to(device) for seed in range(3)], points(4, 3).to(device)
     loss = StochasticSobolevLoss(1, 2, derivative_loss="norm")
-    targets = [loss.targets(x, net(seed=seed), generator=seeded(seed)) for seed in (7, 8, 9)]
+    targets = [loss.targets(x, net(seed=seed).to(device), generator=seeded(seed)) for seed in (7, 8, 9)]
     parameters, _ = torch.func.stack_module_state(students)
     stack = lambda name: [torch.stack(tensors) for tensors in zip(*[getattr(t, name) for t in targets])]
     one = lambda p, vectors, labels: loss(lambda x: torch.func.functional_call(students[0], p, (x,)), x,
@@ -255,8 +263,8 @@ def test_vectors_are_fresh_at_every_call_and_repeatable_with_a_generator():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_teacher_gets_no_gradient_and_the_student_does():
-    student, teacher, x = net(seed=0), net(seed=1), points(4, 3)
+def test_the_teacher_gets_no_gradient_and_the_student_does(device):
+    student, teacher, x = net(seed=0).to(device), net(seed=1).to(device), points(4, 3).to(device)
     StochasticSobolevLoss(2, 2)(student, x, teacher).backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
@@ -353,9 +361,9 @@ def test_a_point_without_labels_takes_no_part(order, count):
     assert reference.gradients(sum(terms), student).isfinite().all()
 
 
-def test_an_output_without_labels_takes_no_part():
-    student, x = net(), points(5, 3)
-    table = label(net(seed=1), x)
+def test_an_output_without_labels_takes_no_part(device):
+    student, x = net().to(device), points(5, 3).to(device)
+    table = label(net(seed=1).to(device), x)
     table.jacobian[:, 1] = NAN      # this output never has a derivative
     table.jacobian[3, 2] = NAN      # and this one not at point 3
     loss = StochasticSobolevLoss(1, 2)
@@ -398,9 +406,9 @@ def test_masked_outputs_leave_no_bias(distribution):
 
 
 @pytest.mark.parametrize("distribution", ["sphere", "rademacher"])
-def test_masks_are_exact_with_one_output(distribution):
-    student, x = net(3, 1), points(6, 3)
-    table = SobolevData(x, points(6, seed=1), points(6, 3, seed=2))
+def test_masks_are_exact_with_one_output(distribution, device):
+    student, x = net(3, 1).to(device), points(6, 3).to(device)
+    table = SobolevData(x, points(6, seed=1).to(device), points(6, 3, seed=2).to(device))
     table.jacobian[torch.rand(6, 3, generator=seeded(3)) < 0.4] = NAN
     torch.testing.assert_close(StochasticSobolevLoss(1, 2, distribution)(student, x, table),
                                SobolevLoss()(student, table), rtol=1e-12, atol=0)
@@ -421,8 +429,8 @@ def test_compiles_into_one_graph(order, count):
                                rtol=1e-9, atol=1e-11)
 
 
-def test_vmap_over_students():
-    students, teacher, x = [net(seed=seed) for seed in range(3)], net(seed=9), points(4, 3)
+def test_vmap_over_students(device):
+    students, teacher, x = [net(seed=seed).to(device) for seed in range(3)], net(seed=9).to(device), points(4, 3).to(device)
     table = label(teacher, x)
     parameters, _ = torch.func.stack_module_state(students)
     loss = StochasticSobolevLoss(1, 2)

@@ -24,8 +24,9 @@ def same_weights(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
 
 
-def test_equals_a_plain_adam_loop():
-    data, model, reference = labelled(30, dtype=torch.float64), network(dtype=torch.float64), network(dtype=torch.float64)
+def test_equals_a_plain_adam_loop(device):
+    data = labelled(30, dtype=torch.float64).to(device)
+    model, reference = [network(dtype=torch.float64).to(device) for _ in range(2)]
     history = sl.fit(model, data, loss=sl.SobolevLoss(1, weights=(1.0, 0.5)), steps=20, lr=1e-2, progress=False)
     adam = torch.optim.Adam(reference.parameters(), lr=1e-2)
     losses = []
@@ -50,10 +51,10 @@ def test_default_loss_uses_all_labels_there_are():
     assert set(sl.fit(network(), labelled(10, order=0), steps=2, progress=False).train) == {"loss", "values"}
 
 
-def test_weight_zero_is_plain_regression():
+def test_weight_zero_is_plain_regression(device):
     zero, plain = network(), network()
-    sl.fit(zero, labelled(20), loss=sl.SobolevLoss(1, weights=(1.0, 0.0)), steps=15, progress=False)
-    sl.fit(plain, labelled(20), loss=sl.SobolevLoss(0), steps=15, progress=False)
+    sl.fit(zero, labelled(20), loss=sl.SobolevLoss(1, weights=(1.0, 0.0)), steps=15, device=device, progress=False)
+    sl.fit(plain, labelled(20), loss=sl.SobolevLoss(0), steps=15, device=device, progress=False)
     for a, b in zip(zero.parameters(), plain.parameters()):
         torch.testing.assert_close(a, b)
 
@@ -94,7 +95,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path, schedule, optimizer):
+def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path, schedule, optimizer, device):
     data, validation = labelled(50), labelled(60, seed=1)
 
     def make():
@@ -105,7 +106,7 @@ def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path,
 
     settings = dict(loss=sl.StochasticSobolevLoss(1, distribution="gaussian"), steps=60, batch_size=16, patience=50,
                     validation=validation, metric="value_mse", evaluate_every=7, optimizer=OPTIMIZERS[optimizer],
-                    progress=False)
+                    device=device, progress=False)
     whole = make()
     expected = sl.fit(whole, data, scheduler=SCHEDULES[schedule], **settings)
     path = tmp_path / "run.safetensors"
@@ -160,11 +161,11 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
         sl.fit(network(), labelled(20, seed=5), **settings)
 
 
-def test_early_stopping_returns_the_best_weights():
-    data, validation = labelled(8), labelled(200, seed=1)
+def test_early_stopping_returns_the_best_weights(device):
+    data, validation = labelled(8).to(device), labelled(200, seed=1).to(device)
     model = sl.Standardized(network(activation="relu"), data)
     history = sl.fit(model, data, loss=sl.SobolevLoss(0), steps=3000, lr=1e-2, validation=validation, patience=5,
-                     metric="value_mse", evaluate_every=10, progress=False)
+                     metric="value_mse", evaluate_every=10, device=device, progress=False)
     assert history.stopped_early and history.steps[-1] < 3000
     assert len(history.steps) - 1 - history.steps.index(history.best_step) == 5
     with torch.no_grad():
@@ -172,10 +173,10 @@ def test_early_stopping_returns_the_best_weights():
     assert error == pytest.approx(min(history.validation["value_mse"]), rel=1e-5)
 
 
-def test_validation_errors_are_in_original_units():
-    data = labelled(40)
+def test_validation_errors_are_in_original_units(device):
+    data = labelled(40).to(device)
     model = sl.Standardized(network(), data)
-    history = sl.fit(model, data, steps=10, validation=data, progress=False)
+    history = sl.fit(model, data, steps=10, validation=data, device=device, progress=False)
     y, jacobian = sl.value_and_derivatives(model, data.inputs)
     assert history.validation["value_mse"][-1] == pytest.approx((y[:, 0] - data.values).square().mean().item(), rel=1e-5)
     error = (jacobian[:, 0] - data.jacobian).square().sum(1).mean().item()
@@ -225,27 +226,27 @@ def test_weight_schedule_hands_over_from_derivatives_to_values():
     assert history.train["loss"][-1] == pytest.approx(history.train["values"][-1])
 
 
-def test_seed_decides_and_global_state_is_left_alone():
+def test_seed_decides_and_global_state_is_left_alone(device):
     data, runs = labelled(40), []
     for seed in (0, 0, 1):
         model = network()
         torch.manual_seed(12345)
-        sl.fit(model, data, loss=sl.StochasticSobolevLoss(1), steps=10, batch_size=8, seed=seed, progress=False)
-        after = torch.rand(1)
+        sl.fit(model, data, loss=sl.StochasticSobolevLoss(1), steps=10, batch_size=8, seed=seed, device=device, progress=False)
+        after = torch.rand(1), torch.rand(1, device=device)
         torch.manual_seed(12345)
-        assert torch.equal(after, torch.rand(1))
+        assert after == (torch.rand(1), torch.rand(1, device=device))
         runs.append(model)
     assert same_weights(runs[0], runs[1]) and not same_weights(runs[0], runs[2])
 
 
-def test_convolutional_model_with_image_inputs():
+def test_convolutional_model_with_image_inputs(device):
     def f(x):
         return x.square().sum(dim=(1, 2, 3)) + x[:, 0, 1, 1]
 
     generator = torch.Generator().manual_seed(0)
     data = sl.label(f, torch.randn(24, 1, 6, 6, generator=generator))
     conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(64, 1))
-    history = sl.fit(sl.Standardized(conv, data), data, steps=60, lr=1e-2, batch_size=12, progress=False)
+    history = sl.fit(sl.Standardized(conv, data), data, steps=60, lr=1e-2, batch_size=12, device=device, progress=False)
     assert history.train["jacobian"][-1] < 0.7 * history.train["jacobian"][0]
 
 
@@ -293,12 +294,12 @@ def test_bad_model_or_data(model, data, error, message):
 @pytest.mark.parametrize("model", [sl.models.MLP(2, 32, 1, activation="silu"),
                                    torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.Mish(), torch.nn.Linear(32, 1))])
 @pytest.mark.parametrize("loss", [sl.SobolevLoss(0), sl.SobolevLoss(1, normalize=True)], ids=["regular", "sobolev"])
-def test_a_whole_fit_within_autocast_learns(model, loss):
+def test_a_whole_fit_within_autocast_learns(model, loss, device):
     """Autocast keeps its short copies of the weights for the length of the block: they must not go stale."""
     f, model = sl.functions.booth, copy.deepcopy(model)
-    data = sl.label(f, f.sample(50, generator=torch.Generator().manual_seed(0)))
+    data = sl.label(f, f.sample(50, generator=torch.Generator().manual_seed(0), device=device))
     model = sl.Standardized(model, data)
-    with torch.autocast("cpu", torch.bfloat16):
-        history = sl.fit(model, data, loss=loss, steps=300, lr=1e-2, progress=False)
+    with torch.autocast(device, torch.bfloat16):
+        history = sl.fit(model, data, loss=loss, steps=300, lr=1e-2, device=device, progress=False)
     assert history.train["loss"][-1] < 0.1 * history.train["loss"][0]
     assert (model(data.inputs)[:, 0] - data.values).square().mean() < 0.1 * data.values.var()

@@ -1,6 +1,7 @@
-"""Command line: record a teacher's states, or let a policy play.
+"""Command line: record a teacher's states, send them elsewhere, or let a policy play.
 
-    python -m sobolev_lib.atari record pong
+    python -m sobolev_lib.atari record pong --pack pong.states
+    python -m sobolev_lib.atari unpack pong.states
     python -m sobolev_lib.atari play breakout --episodes 30
 """
 import argparse
@@ -9,6 +10,7 @@ import sys
 
 import torch
 
+from sobolev_lib.atari.packed import pack_states, unpack_states
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.states import record_states
 from sobolev_lib.atari.teachers import load_teacher
@@ -21,13 +23,25 @@ def main(arguments: list[str] | None = None) -> int:
     recording.add_argument("game")
     recording.add_argument("--states", type=int, default=100_000)
     recording.add_argument("--folder", help="default: ~/.cache/sobolev_lib/atari, or below $SOBOLEV_CACHE")
+    recording.add_argument("--pack", help="also write them as one file of 3 to 8 MB, to be sent to another machine")
+    unpacking = commands.add_parser("unpack", help="put a file that --pack wrote where experiments look for it")
+    unpacking.add_argument("file")
     playing = commands.add_parser("play", help="whole, unclipped episodes of the shipped teacher")
     playing.add_argument("game")
     playing.add_argument("--episodes", type=int, default=30)
+    unpacking.add_argument("--folder", help="default: ~/.cache/sobolev_lib/atari, or below $SOBOLEV_CACHE")
     for command in (recording, playing):
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
     options = parser.parse_args(arguments)
+    try:
+        if options.command == "unpack":
+            states = unpack_states(options.file, options.folder)
+            print(f"{len(states)} states of {states.about['game']} in {states.folder}")
+            return 0
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         torch.empty(0, device=options.device)
     except (RuntimeError, AssertionError):  # the latter where PyTorch was built without CUDA
@@ -41,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{len(states)} states of {len(states.starts)} episodes, mean score "
                   f"{statistics.mean(whole):.1f}" if whole else f"{len(states)} states, no whole episode")
             print(states.folder)
+            if options.pack:
+                print(pack_states(states, options.pack))
         else:
             scores = play(teacher, options.game, episodes=options.episodes, seed=options.seed, progress=True)
             print(f"mean score {statistics.mean(scores):.1f} over {len(scores)} episodes "

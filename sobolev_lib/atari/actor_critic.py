@@ -1,4 +1,5 @@
 """Training a teacher from scratch: advantage actor-critic with PPO's clipped update."""
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from tqdm import tqdm
 from sobolev_lib.atari.envs import ACTION_REPEAT, Games
 from sobolev_lib.atari.policies import Teacher
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+
+SAVED_EVERY = 60                                           # seconds between checkpoints
 
 
 @dataclass(frozen=True)
@@ -85,17 +88,18 @@ class ActorCritic(nn.Module):
 
 
 def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: torch.device | str = "cpu",
-                  progress: bool = True, stop_after: float | None = None,
+                  progress: bool = True, on_checkpoint: Callable[[int, int], None] | None = None,
                   games: Callable[..., Games] | None = None) -> tuple[Teacher, Progress]:
     """Train a teacher from scratch; returns it and how it went.
 
     >>> teacher, report = train_teacher(Plan("pong", steps=2_000_000), checkpoint="pong.safetensors")  # doctest: +SKIP
 
-    ``checkpoint`` names a file written every two minutes, from which the same call goes on. Weights and optimiser go on
+    ``checkpoint`` names a file written every minute, from which the same call goes on. Weights and optimiser go on
     as they were; the emulators can't be stored, so a resumed run starts new episodes and differs from an uninterrupted
-    one. Without an interruption, a run repeats on the same machine and number of threads. After ``stop_after`` seconds
-    the run is left at a checkpoint. ``games`` makes what is played, in place of ``Games``. A plan that differs in length or final entropy goes on from the same file. Raises
-    ``ValueError`` if the file belongs to another plan.
+    one. Without an interruption, a run repeats on the same machine and number of threads. ``on_checkpoint(done, steps)``
+    is called after each is written, with agent steps; what it raises ends the run. ``games`` makes what is played, in
+    place of ``Games``. A plan that differs in length or final entropy goes on from the same file. Raises ``ValueError`` if
+    the file belongs to another plan.
 
     Source: section 4.2 trains its teachers by A3C. This is the synchronous form (all games step together, one network),
     with the clipped update of PPO, which reaches the same scores with fewer frames.
@@ -126,33 +130,32 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
             save_checkpoint(Path(checkpoint), model=network, optimizer=optimizer, fingerprint=_mark(plan),
                             tensors={"random.actions": generator.get_state()},
                             progress={"report": vars(report), "done": done, "schedule": _schedule(plan)})
+            if on_checkpoint is not None:
+                on_checkpoint(done, plan.steps)
 
     start = saved_at = time.perf_counter()
     earlier = report.seconds
     states, running = games.reset(), np.zeros(plan.games)
     finished: deque[float] = deque(maxlen=50)
     bar = tqdm(total=plan.steps, initial=done, disable=not progress, desc=plan.game, unit=" steps", mininterval=5)
-    while done < plan.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr + (plan.final_lr - plan.lr) * done / plan.steps
-        bonus = plan.entropy + (plan.final_entropy - plan.entropy) * done / plan.steps
-        batch, states = _collect(network, games, states, running, finished, plan, generator, device)
-        entropy = _update(network, optimizer, batch, plan, bonus, generator)
-        done += plan.batch
-        bar.update(plan.batch)
-        if finished and (not report.steps or done - report.steps[-1] >= 20_000 or done >= plan.steps):
-            report.steps.append(done)
-            report.scores.append(float(np.mean(finished)))
-            report.entropy.append(entropy)
-            bar.set_postfix(score=f"{report.scores[-1]:.1f}", entropy=f"{entropy:.2f}",
-                            frames_per_s=f"{ACTION_REPEAT * (bar.format_dict['rate'] or 0):.0f}")
-        if time.perf_counter() - saved_at > 120:
-            save()
-            saved_at = time.perf_counter()
-        if stop_after is not None and time.perf_counter() - start > stop_after:
-            break
-    bar.close()
-    games.close()
+    with bar, contextlib.closing(games):
+        while done < plan.steps:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.lr + (plan.final_lr - plan.lr) * done / plan.steps
+            bonus = plan.entropy + (plan.final_entropy - plan.entropy) * done / plan.steps
+            batch, states = _collect(network, games, states, running, finished, plan, generator, device)
+            entropy = _update(network, optimizer, batch, plan, bonus, generator)
+            done += plan.batch
+            bar.update(plan.batch)
+            if finished and (not report.steps or done - report.steps[-1] >= 20_000 or done >= plan.steps):
+                report.steps.append(done)
+                report.scores.append(float(np.mean(finished)))
+                report.entropy.append(entropy)
+                bar.set_postfix(score=f"{report.scores[-1]:.1f}", entropy=f"{entropy:.2f}",
+                                frames_per_s=f"{ACTION_REPEAT * (bar.format_dict['rate'] or 0):.0f}")
+            if time.perf_counter() - saved_at >= SAVED_EVERY:
+                save()
+                saved_at = time.perf_counter()
     save()
     report.seconds = earlier + time.perf_counter() - start
     return network.policy, report

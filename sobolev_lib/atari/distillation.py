@@ -1,18 +1,24 @@
 """Distilling a teacher's policy into students: KL alone, with Sobolev terms, with noise, with full Jacobians."""
-import copy
-from dataclasses import dataclass
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad, stack_module_state, vmap
+from torch import Tensor
+from torch.func import grad, vmap
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from tqdm import tqdm
 
-from sobolev_lib.atari.policies import Policy, Student, blocks, scaled
-from sobolev_lib.atari.states import RecordedStates
+from sobolev_lib.atari.answers import Answers
+from sobolev_lib.atari.policies import Student
+from sobolev_lib.atari.products import as_products
+from sobolev_lib.atari.states import weights_digest
+from sobolev_lib.atari.students import Students
 from sobolev_lib.data import SobolevData
-from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.losses import ProjectedTargets, SobolevLoss, StochasticSobolevLoss
 
 METHODS = ("kl", "sobolev", "noise", "jacobian")
@@ -44,101 +50,154 @@ class Run:
             raise ValueError(f"lr, strength: expected lr > 0 and strength >= 0, got {self.lr!r} and {self.strength!r}")
 
 
-def distill(runs: Sequence[Run], teacher: Policy, states: RecordedStates, train: Mapping[int, np.ndarray], *, steps: int,
-            batch_size: int = 200, projections: int = 1, divergence: str = "kl", derivative_loss: str = "norm",
-            vectorize: bool | None = None, device: torch.device | str = "cpu", report: Sequence[int] = (),
-            on_report: Callable[[int, list[Student]], None] | None = None, progress: bool = True) -> list[Student]:
+def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, batch_size: int = 200,
+            projections: int = 1, divergence: str = "kl", derivative_loss: str = "norm", decay: bool = True,
+            warmup: int = 0, clip: float | None = None, vectorize: bool | None = None, report: Sequence[int] = (),
+            on_report: Callable[[int, list[Student]], None] | None = None, checkpoint: str | Path | None = None,
+            checkpoint_seconds: float = 60.0, on_checkpoint: Callable[[int, int], None] | None = None,
+            progress: bool = True) -> list[Student]:
     """Train a student for each run, all in step; returns them in the order of ``runs``.
 
     >>> train, validation, test = states.split(0.05)                                           # doctest: +SKIP
-    >>> runs = [Run("kl", lr=3e-4), Run("sobolev", lr=3e-4, strength=0.01)]                    # doctest: +SKIP
-    >>> plain, sobolev = distill(runs, teacher, states, {0: train}, steps=1000)                # doctest: +SKIP
+    >>> runs = [Run("kl", lr=1e-3), Run("sobolev", lr=1e-3, strength=0.03)]                    # doctest: +SKIP
+    >>> answers = {0: Answers(teacher, states, train, jacobian=True)}                          # doctest: +SKIP
+    >>> plain, sobolev = distill(runs, answers, steps=2_000)                                   # doctest: +SKIP
 
-    ``train``: the indices (n,) of the training states, by seed. Each step draws one batch a seed, asks the teacher once,
-    and all runs of that seed share the answer: its policy, and where a method wants them its projected derivatives or
-    its Jacobian. ``divergence``: "kl" is D(student || teacher) as printed, "kl_teacher_first" the other way round.
-    ``derivative_loss``: "norm" as printed, or "mse" for its square. Optimiser: Adam. ``vectorize`` trains runs of equal
-    method as one batched computation; None does so on a GPU only, since on a CPU it is slower. ``on_report(step,
-    students)`` is called after the steps in ``report``.
+    ``answers``: by seed, the training states and what the teacher says there. Each step draws one batch a seed, which
+    all runs of that seed share, and with it the vectors and the noise. ``divergence``: "kl" is D(student || teacher) as
+    printed, "kl_teacher_first" the other way round. ``derivative_loss``: "norm" as printed, or "mse" for its square.
+
+    Optimiser: Adam, alike for all runs. Its rate rises from zero over the first ``warmup`` steps and with ``decay`` falls
+    to zero along a cosine; ``clip`` is the largest norm of a student's whole gradient. ``vectorize`` trains runs of equal
+    method as one batched computation; None does so on a GPU only, since on a CPU it is slower.
+
+    ``on_report(step, students)`` is called after the steps in ``report``. ``checkpoint`` names a file written at least
+    every ``checkpoint_seconds`` and after every report, then ``on_checkpoint(step, steps)`` is called: the same call
+    goes on from there, on another device too, and on the same one ends bit for bit where an uninterrupted run ends.
+    Raises ``ValueError`` for settings that are not known, and for a checkpoint of another run.
 
     Source: the objective of section 4.2; ``StochasticSobolevLoss`` says how its vectors v are scaled.
     """
     for name, value, known in (("divergence", divergence, DIVERGENCES), ("derivative_loss", derivative_loss, ("norm", "mse"))):
         if value not in known:
             raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-    missing = sorted({run.seed for run in runs} - set(train))
+    missing = sorted({run.seed for run in runs} - set(answers))
     if missing:
-        raise ValueError(f"train: expected indices for every seed of the runs, got none for {missing}")
-    device = torch.device(device)
-    vectorize = device.type == "cuda" if vectorize is None else vectorize
-    teacher = copy.deepcopy(teacher).to(device, memory_format=torch.channels_last)  # the caller's own stays where it is
-    students = [Student(teacher.num_actions, generator=torch.Generator().manual_seed(run.seed))
-                .to(device, memory_format=torch.channels_last) for run in runs]
-    optimizer = torch.optim.Adam([{"params": list(student.parameters()), "lr": run.lr}
-                                  for student, run in zip(students, runs)], lr=1e-3)
+        raise ValueError(f"answers: expected one for every seed of the runs, got none for {missing}")
     objectives = {"kl": SobolevLoss(0, value_loss=divergence), "noise": SobolevLoss(0, value_loss=divergence),
                   "jacobian": SobolevLoss(1, value_loss=divergence, derivative_loss=derivative_loss),
                   "sobolev": StochasticSobolevLoss(1, projections, value_loss=divergence, derivative_loss=derivative_loss)}
-    lessons = {seed: _Lessons(seed, teacher, states, np.asarray(train[seed]), batch_size, objectives["sobolev"], device,
-                              [run for run in runs if run.seed == seed]) for seed in {run.seed for run in runs}}
-    report = set(report)
-    for step in tqdm(range(1, steps + 1), disable=not progress, desc="distilling"):
+    lessons = {seed: _Lessons(answers[seed], seed, batch_size, objectives["sobolev"], [run for run in runs if run.seed == seed])
+               for seed in sorted({run.seed for run in runs})}
+    # runs of a method lie side by side
+    order = sorted(range(len(runs)), key=lambda k: METHODS.index(runs[k].method))
+    sorted_runs, anyone = [runs[k] for k in order], answers[runs[0].seed]
+    students = Students([Student(anyone.log_policy.shape[1], generator=torch.Generator().manual_seed(run.seed))
+                         for run in sorted_runs], [run.lr for run in sorted_runs], clip, anyone.device)
+    in_order = [students.networks[order.index(k)] for k in range(len(runs))]
+    vectorize = anyone.device.type == "cuda" if vectorize is None else vectorize
+    gradients = _together(students, sorted_runs, objectives) if vectorize else _one_by_one(students, sorted_runs, objectives)
+    generators = {f"{seed}.{name}": generator for seed, lesson in lessons.items()
+                  for name, generator in lesson.generators.items()}
+    mark = _mark(runs, answers, steps, batch_size, projections, divergence, derivative_loss, decay, warmup, clip)
+    first, report, saved = students.restore(checkpoint, generators, mark), set(report), time.monotonic()
+    for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, disable=not progress, desc="distilling"):
         for lesson in lessons.values():
             lesson.next()
-        for method in METHODS:
-            group = [k for k, run in enumerate(runs) if run.method == method]
-            answers = [lessons[runs[k].seed].answer(runs[k]) for k in group]
-            if vectorize and group:
-                _vectorized_gradients(objectives[method], [students[k] for k in group], answers,
-                                      [runs[k].strength for k in group])
-            else:
-                for k, answer in zip(group, answers):
-                    students[k].zero_grad(set_to_none=True)
-                    _objective(objectives[method], students[k], answer, runs[k].strength).backward()
-        optimizer.step()
-        if step in report and on_report is not None:
-            on_report(step, students)
-    return students
+        students.set_rates(_rate(step, steps, decay, warmup))
+        students.learn([lessons[run.seed].answer(run) for run in sorted_runs], gradients)
+        reported = step in report and on_report is not None
+        if reported:
+            on_report(step, in_order)
+        if checkpoint is not None and step < steps and (reported or time.monotonic() - saved > checkpoint_seconds):
+            students.save(checkpoint, generators, mark, step)
+            saved = time.monotonic()
+            if on_checkpoint is not None:
+                on_checkpoint(step, steps)
+    students.part()
+    return in_order
+
+
+def _one_by_one(students: Students, runs: Sequence[Run], objectives):
+    """Gradients of each student's objective, one student after another."""
+    def gradients(answers: list) -> list[list[Tensor]]:
+        return [list(torch.autograd.grad(_objective(objectives[run.method], network, answer, run.strength),
+                                         list(network.parameters()), allow_unused=True, materialize_grads=True))
+                for run, network, answer in zip(runs, students.networks, answers)]
+
+    return gradients
+
+
+def _together(students: Students, runs: Sequence[Run], objectives):
+    """The same gradients, for all students of a method as one batched computation."""
+    policy = as_products(students.networks[0])
+    groups = [[k for k, run in enumerate(runs) if run.method == method] for method in METHODS]
+    strengths = torch.tensor([run.strength for run in runs], device=students.rows.device)
+
+    def gradients(answers: list) -> list[list[Tensor]]:
+        found: list[list[Tensor]] = []
+        for group in filter(None, groups):
+            loss, own = objectives[runs[group[0]].method], slice(group[0], group[-1] + 1)
+
+            def one(parameters, answer, strength):
+                return _objective(loss, lambda x: policy(parameters, x), answer, strength)
+
+            flat = [tree_flatten(answers[k]) for k in group]
+            stacked = tree_unflatten([torch.stack(leaves) for leaves in zip(*[leaves for leaves, _ in flat])], flat[0][1])
+            parameters = {name: table[own] for name, table in students.tables.items()}
+            slopes = vmap(grad(one))(parameters, stacked, strengths[own])
+            found += [[slopes[name][k] for name in parameters] for k in range(len(group))]
+        return found
+
+    return gradients
+
+
+def _rate(step: int, steps: int, decay: bool, warmup: int) -> float:
+    """The learning rate of a step, as a share of the run's own."""
+    fallen = 0.5 * (1 + math.cos(math.pi * (step - 1) / steps)) if decay else 1.0
+    return fallen * min(1.0, step / warmup if warmup else 1.0)
+
+
+def _mark(runs, answers, *settings) -> str:
+    """What makes a training this one: its runs, the states and the teacher, and all settings."""
+    digest = hashlib.sha256(json.dumps([[asdict(run) for run in runs], settings]).encode())
+    for seed in sorted({run.seed for run in runs}):
+        asked = answers[seed]
+        digest.update(json.dumps([seed, asked.indices.tolist(), weights_digest(asked.teacher), asked.jacobian is not None,
+                                  asked.about], sort_keys=True).encode())
+    return digest.hexdigest()[:16]
 
 
 class _Lessons:
-    """One seed's stream of batches, and the teacher's answers to each, computed once and at need."""
+    """One seed's stream of batches, and the teacher's answers to each."""
 
-    def __init__(self, seed, teacher, states, train, batch_size, loss, device, runs):
-        self.teacher, self.states, self.train = teacher, states, train
-        self.batch_size, self.loss, self.device = batch_size, loss, device
+    def __init__(self, answers: Answers, seed: int, batch_size: int, loss: StochasticSobolevLoss, runs: Sequence[Run]):
+        self.known, self.batch_size, self.loss = answers, batch_size, loss
         # one generator each, so that what one method draws doesn't depend on which others run beside it
-        self.batches, self.vectors, self.noise = [torch.Generator().manual_seed(3 * seed + k) for k in range(3)]
+        self.generators = {name: torch.Generator().manual_seed(3 * seed + k)
+                           for k, name in enumerate(("batches", "vectors", "noise"))}
         self.methods = {run.method for run in runs}
         self.levels = {run.strength for run in runs if run.method == "noise"}
 
     def next(self) -> None:
-        index = torch.randint(len(self.train), (self.batch_size,), generator=self.batches)
-        x = blocks(self.states[self.train[index.numpy()]].to(self.device))
-        self.answers = {}
+        known = self.known
+        rows = torch.randint(len(known), (self.batch_size,), generator=self.generators["batches"]).to(known.device)
+        x, log_policy = known.inputs(rows), known.log_policy[rows]
+        self.answers = {"kl": (x, log_policy)}
         if "sobolev" in self.methods:
-            targets = self.loss.targets(x, self._log_policy, generator=self.vectors)
-            self.answers["sobolev"] = (x, targets.vectors, targets.labels)
+            vectors = self.loss.draw(x, log_policy.shape[1:], self.generators["vectors"])
+            self.answers["sobolev"] = (x, vectors, [log_policy, known.projected(rows, vectors[0])])
         if "jacobian" in self.methods:
-            self.answers["jacobian"] = [tensor.detach() for tensor in (x, *value_and_derivatives(self._log_policy, x))]
-        if "kl" in self.methods:
-            known = [answer[2][0] if method == "sobolev" else answer[1] for method, answer in self.answers.items()]
-            self.answers["kl"] = (x, known[0] if known else self._ask(x))
+            self.answers["jacobian"] = (x, log_policy, known.jacobians(rows))
         if self.levels:
-            noise = torch.randn(x.shape, generator=self.noise).to(x)
+            noise = torch.randn(x.shape, generator=self.generators["noise"]).to(x)
             for level in self.levels:
                 noisy = x + level * noise
-                self.answers["noise", level] = (noisy, self._ask(noisy))
+                with torch.no_grad():
+                    self.answers["noise", level] = (noisy, known.ask(noisy))
 
     def answer(self, run: Run):
         return self.answers[("noise", run.strength) if run.method == "noise" else run.method]
-
-    def _log_policy(self, x: Tensor) -> Tensor:
-        return self.teacher(x).log_softmax(1)
-
-    @torch.no_grad()
-    def _ask(self, x: Tensor) -> Tensor:
-        return self._log_policy(x)
 
 
 def _objective(loss, policy: Callable[[Tensor], Tensor], answer, strength: float | Tensor) -> Tensor:
@@ -153,87 +212,3 @@ def _objective(loss, policy: Callable[[Tensor], Tensor], answer, strength: float
     return terms[0] if len(terms) == 1 else terms[0] + strength * terms[1]
 
 
-def _vectorized_gradients(loss, students: list[Student], answers: list, strengths: list[float]) -> None:
-    """Gradients of many students as one computation, left in ``.grad``."""
-    parameters = {name: p.detach() for name, p in stack_module_state(students)[0].items()}
-    flat = [torch.utils._pytree.tree_flatten(answer) for answer in answers]
-    stacked = torch.utils._pytree.tree_unflatten([torch.stack(leaves) for leaves in zip(*[leaves for leaves, _ in flat])],
-                                                 flat[0][1])
-
-    def one(parameters, answer, strength):
-        return _objective(loss, lambda x: functional_call(students[0], parameters, (x,)), answer, strength)
-
-    like = next(iter(parameters.values()))
-    gradients = vmap(grad(one))(parameters, stacked, torch.tensor(strengths, dtype=like.dtype, device=like.device))
-    for k, student in enumerate(students):
-        for name, parameter in student.named_parameters():
-            parameter.grad = gradients[name][k]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far a student is from its teacher on some states; means over states.
-
-    >>> agreement(student, logits_of(teacher, states, test), states, test)                     # doctest: +SKIP
-    Agreement(action_error=0.12, kl=0.031, kl_teacher_first=0.034)
-
-    ``action_error``: share of states on which the most probable action differs. ``kl``: D(student || teacher) in nats,
-    ``kl_teacher_first``: D(teacher || student).
-    """
-
-    action_error: float
-    kl: float
-    kl_teacher_first: float
-
-
-@torch.no_grad()
-def agreement(student: nn.Module, teacher_logits: Tensor, states: RecordedStates, indices: np.ndarray) -> Agreement:
-    """Compare a student with its teacher's logits (n, actions) on ``states[indices]``; figure 4's two measures.
-
-    >>> agreement(student, logits_of(teacher, states, test), states, test).action_error        # doctest: +SKIP
-    0.12
-    """
-    if teacher_logits.shape[0] != len(indices):
-        raise ValueError(f"teacher_logits: expected one row a state, {len(indices)}, got {tuple(teacher_logits.shape)}")
-    ours, theirs = logits_of(student, states, indices).log_softmax(1), teacher_logits.cpu().log_softmax(1)
-    return Agreement(action_error=float((ours.argmax(1) != theirs.argmax(1)).double().mean()),
-                     kl=float((ours.exp() * (ours - theirs)).sum(1).mean()),
-                     kl_teacher_first=float((theirs.exp() * (theirs - ours)).sum(1).mean()))
-
-
-@torch.no_grad()
-def logits_of(policy: nn.Module, states: RecordedStates, indices: np.ndarray, batch_size: int = 500) -> Tensor:
-    """A policy's logits on ``states[indices]``, (n, actions) on the CPU, a batch at a time.
-
-    >>> entropy = torch.distributions.Categorical(logits=logits_of(teacher, states, test)).entropy()   # doctest: +SKIP
-    """
-    device = next(policy.parameters()).device
-    return torch.cat([policy(states[part].to(device)).cpu()
-                      for part in np.array_split(indices, max(1, -(-len(indices) // batch_size)))])
-
-
-def input_gradient(policy: nn.Module, states: Tensor, actions: Tensor) -> Tensor:
-    """Gradient of log pi(action | state) with respect to each state: (n, 4, 84, 84), per unit of brightness.
-
-    >>> input_gradient(teacher, states[[0, 1]], torch.tensor([2, 3])).shape                    # doctest: +SKIP
-    torch.Size([2, 4, 84, 84])
-    """
-    x = scaled(states.to(next(policy.parameters()).device)).requires_grad_()
-    chosen = policy(x).log_softmax(1).gather(1, actions.to(x.device).unsqueeze(1))
-    return torch.autograd.grad(chosen.sum(), x)[0].cpu()
-
-
-def gradient_similarity(student: nn.Module, teacher: nn.Module, states: RecordedStates, indices: np.ndarray) -> float:
-    """Mean cosine between student's and teacher's gradient of log pi, of the action the teacher prefers.
-
-    Over ``states[indices]``, with ``indices`` (n,); 1 means the same direction everywhere.
-
-    >>> gradient_similarity(student, teacher, states, test[::10])                              # doctest: +SKIP
-    0.31
-    """
-    cosines = []
-    for part in np.array_split(indices, max(1, len(indices) // 100)):
-        few, actions = states[part], logits_of(teacher, states, part).argmax(1)
-        ours, theirs = [input_gradient(policy, few, actions).flatten(1) for policy in (student, teacher)]
-        cosines.append(torch.nn.functional.cosine_similarity(ours, theirs))
-    return float(torch.cat(cosines).mean())

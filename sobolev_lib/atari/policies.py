@@ -95,17 +95,19 @@ def scaled(states: Tensor) -> Tensor:
     return _numbers(_checked(states))
 
 
-def blocks(states: Tensor) -> Tensor:
+def blocks(states: Tensor, *, scale: bool = True) -> Tensor:
     """States as blocks of 4 x 4 pixels, (N, 64, 21, 21): the same numbers in another order, so norms stay what they are.
 
     >>> blocks(torch.zeros(2, 4, 84, 84, dtype=torch.uint8)).shape
     torch.Size([2, 64, 21, 21])
 
-    A policy treats both alike, but derivatives with respect to blocks take a CPU about half the time.
+    A policy treats both alike, but derivatives with respect to blocks take a CPU about half the time. ``scale=False``
+    leaves bytes as bytes.
     """
     rows = _checked(states).unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK))              # (N, 4, 21, 4, 21, 4)
     # channels last, as convolutions on a CPU like it; and arranged before scaled, since bytes are quicker to move
-    return _numbers(rows.permute(0, 2, 4, 1, 3, 5).flatten(3).permute(0, 3, 1, 2))
+    arranged = rows.permute(0, 2, 4, 1, 3, 5).flatten(3).permute(0, 3, 1, 2)
+    return _numbers(arranged) if scale else arranged
 
 
 def _checked(states: Tensor) -> Tensor:

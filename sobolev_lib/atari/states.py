@@ -99,21 +99,27 @@ def record_states(teacher: nn.Module, game: str, *, count: int = 100_000, seed: 
     if not isinstance(count, int) or count < 1:
         raise ValueError(f"count: expected a positive number of states, got {count!r}")
     about = {"game": game, "count": count, "seed": seed, "games": games, "teacher": weights_digest(teacher)}
-    name = f"{game}-{count}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
-    place = Path(folder) if folder is not None else cache_folder()
-    if (place / name / "about.json").exists():
-        return RecordedStates(place / name)
-    (place / name).mkdir(parents=True, exist_ok=True)
-    unfinished = place / name / f"screens.{os.getpid()}.npy"
+    place = recording_folder(about, Path(folder) if folder is not None else cache_folder())
+    if (place / "about.json").exists():
+        return RecordedStates(place)
+    place.mkdir(parents=True, exist_ok=True)
+    unfinished = place / f"screens.{os.getpid()}.npy"
     try:
         lengths, scores = _record(teacher, about, unfinished, progress)
-        os.replace(unfinished, place / name / "screens.npy")
+        os.replace(unfinished, place / "screens.npy")
     finally:
         unfinished.unlink(missing_ok=True)
     starts = np.cumsum([0, *lengths[:-1]]).tolist()
     # written last: a recording without it is not there
-    write_whole(place / name / "about.json", json.dumps({**about, "starts": starts, "scores": scores}) + "\n")
-    return RecordedStates(place / name)
+    write_whole(place / "about.json", json.dumps({**about, "starts": starts, "scores": scores}) + "\n")
+    return RecordedStates(place)
+
+
+def recording_folder(about: dict, place: Path) -> Path:
+    """Where a recording lies in ``place``: its name says what decides which states are in it."""
+    about = {key: about[key] for key in ("game", "count", "seed", "games", "teacher")}
+    mark = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
+    return place / f"{about['game']}-{about['count']}-{mark}"
 
 
 def cache_folder() -> Path:

@@ -11,6 +11,7 @@ from sobolev_lib.atari.distillation import Run, agreement, distill, gradient_sim
 from sobolev_lib.atari.policies import Teacher
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.stand_ins import random_states, random_teacher
 
 NAME = "atari-reasons"
@@ -64,14 +65,15 @@ def units(config: Config) -> list[str]:
     return list(config.changes)
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Train both students with one setting changed; measure them along the way."""
     teacher = load_teacher(config.game)
     states = record_states(teacher, config.game, count=config.states, games=config.recorded_games)
     return compare(replace(config.base, **config.changes[unit]), teacher, states, config, seeds, device)
 
 
-def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int], device: str) -> dict:
+def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int],
+            device: str) -> dict:
     """Both students with one setting, on states that are there."""
     splits = {seed: states.split(setting.share, seed=seed) for seed in seeds}
     test = evenly(splits[seeds[0]][2], config.test_states)  # the same episodes for every seed

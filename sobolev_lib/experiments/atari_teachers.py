@@ -6,9 +6,10 @@ shipped weights, over whole unclipped episodes after random no-ops: with actions
 the most probable action (``greedy_scores``; an episode ends after 108,000 frames at the latest). The paper trained its
 teachers by A3C.
 """
-import hashlib
 import statistics
-from dataclasses import asdict, dataclass, replace
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -16,8 +17,8 @@ from sobolev_lib.atari.actor_critic import Plan, train_teacher
 from sobolev_lib.atari.envs import ACTION_REPEAT
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.teachers import load_teacher, save_teacher, shipped_weights
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.stand_ins import Noise
-from sobolev_lib.records import records_folder
 
 NAME = "atari-teachers"
 SHOWS = "Section 4.2, the teachers"
@@ -44,17 +45,15 @@ def units(config: Config) -> list[str]:
     return [plan.game for plan in config.plans]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Train one teacher (its plan says the seed), ship it, and let it play."""
     plan = next(plan for plan in config.plans if plan.game == unit)
-    mark = hashlib.sha256(repr(replace(plan, steps=0, final_entropy=0.0)).encode()).hexdigest()[:8]
-    # apart, since a trial's plan is a shorter one of the same kind, and must not be taken for the start of the long one
-    kept = records_folder() / ".unfinished" / ("teachers" if config.ship else "trial-teachers")
-    teacher, report = train_teacher(plan, checkpoint=kept / f"{unit}-{mark}.safetensors", device=device)
-    path = (shipped_weights() if config.ship else kept) / f"{unit}.safetensors"
-    save_teacher(teacher, unit, path)
-    scores, greedy_scores = [play(load_teacher(unit, path), unit, episodes=config.episodes, seed=10_000, greedy=greedy)
-                             for greedy in (False, True)]
+    teacher, report = train_teacher(plan, checkpoint=keep.checkpoint("training"), on_checkpoint=keep.reached, device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        path = (shipped_weights() if config.ship else Path(folder)) / f"{unit}.safetensors"
+        save_teacher(teacher, unit, path)
+        scores, greedy_scores = [play(load_teacher(unit, path), unit, episodes=config.episodes, seed=10_000, greedy=greedy)
+                                 for greedy in (False, True)]
     steps = -(-plan.steps // plan.batch) * plan.batch      # training ends with a whole batch
     return {
         "agent_steps": steps, "frames": ACTION_REPEAT * steps,

@@ -17,6 +17,7 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 
 from sobolev_lib.experiments import table_1
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.synthetic_gradients import InMemory, evaluate, train
 from sobolev_lib.synthetic_gradients.processes import train_part
 
@@ -59,17 +60,18 @@ def units(config: Config) -> list[str]:
     return ["speed", *[f"accuracy/{way}" for way in WAYS if way != "backprop, two threads"]]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Time all ways in turns, or train one of them to its end."""
     if unit == "speed":
-        rounds = [{way: _run(way, config, config.timed_steps, seeds[0]) for way in WAYS} for _ in range(config.rounds)]
+        rounds = [keep.once(f"round-{k}", lambda: {way: _run(way, config, config.timed_steps, seeds[0]) for way in WAYS})
+                  for k in range(config.rounds)]
         return {way: {
             "images_per_second": [config.timed_steps * config.table.batch_size / each[way]["seconds"] for each in rounds],
             "busy": [each[way]["busy"] for each in rounds],
             "work": rounds[-1][way]["work"],
         } for way in WAYS}
     way = unit.removeprefix("accuracy/")
-    runs = [_run(way, config, config.steps, seed) for seed in seeds]
+    runs = [keep.once(f"seed-{seed}", lambda: _run(way, config, config.steps, seed)) for seed in seeds]
     return {"test_accuracy": [run["test_accuracy"] for run in runs], "seconds": [run["seconds"] for run in runs]}
 
 

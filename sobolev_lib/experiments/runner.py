@@ -1,16 +1,13 @@
 """Runs an experiment unit by unit, keeps each finished unit, and joins them into a record.
 
 An experiment is a module with NAME, SHOWS, PRESETS (name -> config), units(config), run_unit(unit, config, seeds,
-device) and describe(config). A unit takes minutes and depends on no other unit, so that is what a killed run loses at
-most, and what several processes (``torchrun``) or machines on one file system share.
+device, keep), describe(config) and probe(). A unit depends on no other unit, so units are what several processes
+(``torchrun``) or machines on one file system share. Within a unit ``keep`` has what a killed run goes on from.
 """
-import ast
-import hashlib
+import datetime
 import importlib
-import inspect
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +15,10 @@ from types import ModuleType
 import torch
 from tqdm import tqdm
 
-from sobolev_lib.records import PRESETS, load_record, peak_memory_bytes, records_folder, save_record, write_whole
+from sobolev_lib.experiments.keeping import TimeIsUp
+from sobolev_lib.experiments.probes import differences, probe_of
+from sobolev_lib.experiments.unfinished import Unfinished
+from sobolev_lib.records import PRESETS, load_record, records_folder, save_record
 
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
                "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
@@ -30,85 +30,111 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
 
 
 def find(name: str) -> ModuleType:
+    """The module of an experiment."""
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment: expected one of {', '.join(EXPERIMENTS)}, got {name!r}")
     return importlib.import_module(f"sobolev_lib.experiments.{EXPERIMENTS[name]}")
 
 
-def code_hash(experiment: ModuleType) -> str:
-    """Hash of what the experiment's file does, and of the file its ``run_unit`` comes from.
-
-    Docstrings and comments don't count, nor do PRESETS: a record holds its own config, which ``state`` compares.
-    """
-    files, dumps = {experiment.__file__: None, inspect.getsourcefile(experiment.run_unit): None}, []
-    for file in files:
-        tree = ast.parse(Path(file).read_text())
-        tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-                                                        and node.targets[0].id == "PRESETS")]
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                del body[0]
-        dumps.append(ast.dump(tree))
-    return hashlib.sha256("".join(dumps).encode()).hexdigest()[:16]
-
-
 def state(name: str, preset: str) -> str:
-    """ "recorded", "stale" (the config or the experiment's code has changed since) or "missing"."""
+    """ "recorded", "stale" (the preset's settings have changed since) or "missing"; ``check`` looks at the code too."""
     experiment = find(name)
     try:
         record = load_record(name, preset)
     except FileNotFoundError:
         return "missing"
-    described = json.loads(json.dumps(experiment.describe(experiment.PRESETS[preset])))
-    same_config = {k: v for k, v in record["config"].items() if k != "scales"} == \
-                  {k: v for k, v in described.items() if k != "scales"}
-    same_code = record["provenance"]["code_hash"] == code_hash(experiment)
-    return "recorded" if same_config and same_code else "stale"
+    described = experiment.describe(experiment.PRESETS[preset])
+    return "recorded" if _settings(record["config"]) == _settings(described) else "stale"
 
 
-def run(name: str, preset: str, seeds: int, device: str = "auto", progress: bool = True) -> Path | None:
-    """Run what is missing of an experiment and write its record; returns its path, or None while others still work."""
+def check(name: str) -> dict[str, list[str]]:
+    """For each preset that is recorded, what the experiment's probe now gives differently: a line a number.
+
+    >>> check("seven-functions")["cpu"]                                                        # doctest: +SKIP
+    []
+    """
+    records = {preset: load_record(name, preset) for preset in find(name).PRESETS if state(name, preset) != "missing"}
+    probe = probe_of(find(name)) if records else {}
+    return {preset: differences(record["probe"], probe) if "probe" in record else ["the record holds no probe"]
+            for preset, record in records.items()}
+
+
+def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float | None = None,
+        progress: bool = True) -> Path | None:
+    """Run what is missing of an experiment and write its record; returns its path, or None while others still work.
+
+    >>> run("step-cost", "quick", seeds=1, device="cpu")                                       # doctest: +SKIP
+
+    After ``minutes`` raises ``TimeIsUp``, which says what is left; the same call goes on from there, here or on a machine
+    that was given a copy of the records folder. Raises ``ValueError`` for arguments out of range, a records folder that
+    can't be written, unfinished work that is broken, or that was begun with code that computes something else.
+    """
+    until = None if minutes is None else time.monotonic() + 60 * minutes
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
     if not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds: expected a positive number of seeds, got {seeds!r}")
-    experiment = find(name)
-    config = experiment.PRESETS[preset]
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes: expected a positive number, got {minutes!r}")
+    experiment, device = find(name), _device(device)
+    if preset not in experiment.PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(experiment.PRESETS)} for {name}, got {preset!r}")
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    config, numbers = experiment.PRESETS[preset], list(range(seeds))
+    described = experiment.describe(config)
+    begun = Unfinished(records_folder(), name, preset, _settings(described), numbers, experiment.units(config))
+    left = [unit for unit in begun.units[rank::world] if not begun.is_done(unit)]
+    if left and world > 1 and _made_just_now(name, preset, described, numbers):
+        begun.remove()                                     # a faster process has joined what an earlier run had left
+        return None
+    if left:                                               # else another process may be joining the parts at this moment
+        begun.probed(numbers, lambda: probe_of(experiment))
+    for unit in tqdm(left, desc=f"{name} ({preset})", disable=not progress):
+        keep = begun.keep(unit, until, device_name(device))
+        try:
+            keep.pause()
+            results = experiment.run_unit(unit, config, numbers, device, keep)
+        except TimeIsUp:
+            raise TimeIsUp(f"time is up: {begun.progress()}. The same command goes on from there") from None
+        begun.finish(unit, {"results": results, "date": datetime.date.today().isoformat(), **keep.account()})
+    found = begun.results()
+    if found is None:
+        return None                                        # the process that ends last finds everything in place
+    probe, parts = found
+    path = save_record(name, preset, config=described, seeds=numbers, probe=probe,
+                       results={unit: part["results"] for unit, part in parts.items()},
+                       wall_seconds=sum(part["seconds"] for part in parts.values()),
+                       peak_memory=max(part["peak_memory"] for part in parts.values()),
+                       device="; ".join(dict.fromkeys(each for part in parts.values() for each in part["devices"])))
+    begun.remove()
+    return path
+
+
+def device_name(device: str) -> str:
+    """What a record calls a device."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''} a process"
+
+
+def _device(device: str) -> str:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         torch.device(device)
     except RuntimeError:
         raise ValueError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    described, code = experiment.describe(config), code_hash(experiment)
-    key = hashlib.sha256(json.dumps([described, code, seeds, device]).encode()).hexdigest()[:12]
-    folder = records_folder() / ".unfinished" / f"{name}-{preset}-{key}"
-    units = experiment.units(config)
-    for unit in tqdm(units[rank::world], desc=f"{name} ({preset})", disable=not progress):
-        path = folder / f"{unit.replace('/', '~')}.json"
-        if path.exists():
-            continue
-        start = time.perf_counter()
-        results = experiment.run_unit(unit, config, list(range(seeds)), device)
-        write_whole(path, json.dumps({"results": results, "seconds": time.perf_counter() - start,
-                                      "peak_memory": peak_memory_bytes()}))
-    parts = {unit: folder / f"{unit.replace('/', '~')}.json" for unit in units}
-    if not all(path.exists() for path in parts.values()):
-        return None  # another process has units left, and will find everything in place when it ends
-    try:
-        parts = {unit: json.loads(path.read_text()) for unit, path in parts.items()}
-    except FileNotFoundError:
-        return None  # another process ended at the same moment, and has joined the parts already
-    path = save_record(name, preset, config=described, seeds=list(range(seeds)), code=code,
-                       results={unit: part["results"] for unit, part in parts.items()},
-                       wall_seconds=sum(part["seconds"] for part in parts.values()),
-                       peak_memory=max(part["peak_memory"] for part in parts.values()), device=device_name(device))
-    shutil.rmtree(folder, ignore_errors=True)
-    return path
+    return device
 
 
-def device_name(device: str) -> str:
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''} a process"
+def _settings(described: dict) -> dict:
+    """What makes a run this run, as JSON gives it back: without what follows from the rest, and without the machine's."""
+    return {key: value for key, value in json.loads(json.dumps(described)).items() if key not in ("scales", "threads")}
+
+
+def _made_just_now(name: str, preset: str, described: dict, seeds: list[int]) -> bool:
+    """This run's record is less than a minute old."""
+    path = records_folder() / f"{name}-{preset}.json"
+    if not path.exists() or time.time() - path.stat().st_mtime > 60:
+        return False
+    record = load_record(name, preset)
+    return _settings(record["config"]) == _settings(described) and record["seeds"] == seeds

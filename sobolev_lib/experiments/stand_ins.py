@@ -34,7 +34,7 @@ def random_states(teacher: Teacher, episodes: int = 12, length: int = 10, seed: 
 
 
 class Noise:
-    """Games of noise with the face of ``atari.Games``: episodes of six steps, a point for action 0 and half a point off else."""
+    """Games of noise with the face of ``atari.Games``: six steps an episode, a point for action 0, else half a point off."""
 
     num_actions = 4
 

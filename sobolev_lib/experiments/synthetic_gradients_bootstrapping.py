@@ -6,6 +6,7 @@ setting and trains noprop (which no target touches), critic and Sobolev anew, fr
 from dataclasses import asdict, dataclass, field, replace
 
 from sobolev_lib.experiments import table_1
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.synthetic_gradients import InMemory
 
 NAME = "synthetic-gradients-bootstrapping"
@@ -57,7 +58,7 @@ def units(config: Config) -> list[str]:
     return list(config.changes)
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Train every method with one setting changed."""
     setting = replace(config.base, **config.changes[unit])
     table = replace(config.table, epochs=round(setting.epochs * config.table.epochs))

@@ -13,6 +13,7 @@ from functools import cache
 
 import torch
 
+from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.records import records_folder
 from sobolev_lib.synthetic_gradients import METHODS, DecoupledNetwork, InMemory, networks, train
 from sobolev_lib.synthetic_gradients.images import Images, load_images
@@ -60,7 +61,7 @@ def units(config: Config) -> list[str]:
     return ["/".join(parts) for parts in found]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
     """Tune one method with one kind of target and one way to cut, then run it on every seed."""
     count, method, targets, tuned_for = _parse(unit)
     cuts = next(cuts for cuts in config.cuts if count in (None, len(cuts)))

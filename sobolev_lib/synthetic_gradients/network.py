@@ -85,7 +85,7 @@ class DecoupledNetwork(nn.Module):
         self._bounds = list(zip([0, *ends], [*ends, len(names)]))
         self.num_classes, shapes = self._probe(example)
         self.synthetic = nn.ModuleList(METHODS[method](shape, self.num_classes, width, generator=generator, **options)
-                                       for shape in shapes)
+                                       for shape in shapes).to(example.device)
 
     @property
     def modules_between_cuts(self) -> list[nn.Sequential]:

@@ -36,8 +36,10 @@ def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = N
         total, odd = jacobian.square().sum((1, 2)), (jacobian - jacobian.mT).square().sum((1, 2))
     else:
         total, odd = h.new_zeros(n), h.new_zeros(n)
+        source = "cpu" if generator is None else generator.device
         for _ in range(probes):
-            v = torch.randn(h.shape, generator=generator, dtype=h.dtype).to(h.device)
+            # drawn where the generator lives, so that a CPU seed gives the same probes on a GPU
+            v = torch.randn(h.shape, generator=generator, dtype=h.dtype, device=source).to(h.device)
             # E ||A v||^2 = ||A||^2 for any matrix A; J v is the pullback of the pullback, which is linear
             pull = torch.func.vjp(vector_field, h)[1]
             back = pull(v)[0].detach()

@@ -32,6 +32,22 @@ def train(plan=PLAN, **kwargs):
     return train_teacher(plan, progress=False, **kwargs)
 
 
+class Left(Exception):
+    pass
+
+
+def leave(path, plan=PLAN):
+    """Train until the first checkpoint, after one update; returns what was told of it."""
+    def stop(*reached):
+        raise Left(*reached)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(actor_critic, "SAVED_EVERY", 0)
+        with pytest.raises(Left) as left:
+            train(plan, checkpoint=path, on_checkpoint=stop)
+    return left.value.args
+
+
 def vector(module):
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
@@ -319,15 +335,13 @@ def test_points_of_the_report_are_20000_steps_apart(alley, monkeypatch):
 def test_a_run_that_was_left_goes_on_where_it_was(alley, monkeypatch, tmp_path):
     path = tmp_path / "new" / "teacher.safetensors"
     rates = watch_updates(monkeypatch)
-    left, report = train(checkpoint=path, stop_after=0)
-    assert len(rates) == 1 and report.resumed == 0
+    for times in (1, 2, 3):
+        assert leave(path) == (24 * times, 240) and len(rates) == times
+        assert all(games.closed for games in alley)
+    teacher, report = train(checkpoint=path)
     with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(f"model.policy.{name}") for name in left.state_dict()}
-    assert all(torch.equal(weights[name], tensor) for name, tensor in left.state_dict().items())
-    for times in (1, 2):
-        _, report = train(checkpoint=path, stop_after=0)
-        assert report.resumed == times and len(rates) == 1 + times
-    _, report = train(checkpoint=path)
+        weights = {name: file.get_tensor(f"model.policy.{name}") for name in teacher.state_dict()}
+    assert all(torch.equal(weights[name], tensor) for name, tensor in teacher.state_dict().items())
     assert report.resumed == 3 and report.steps[-1] == 240
     assert rates == pytest.approx([1e-3 + (1e-4 - 1e-3) * k / 10 for k in range(10)]), "not each update once"
     # the optimiser went on too: it has counted every minibatch
@@ -346,7 +360,7 @@ def test_a_resumed_run_draws_other_actions(alley, monkeypatch, tmp_path):
     monkeypatch.setattr(actor_critic, "_update", lambda *_: 0.5)  # so that the policy stays near uniform
     path = tmp_path / "teacher.safetensors"
     for _ in range(2):
-        train(checkpoint=path, stop_after=0)
+        leave(path)
     assert not torch.equal(torch.stack(drawn[:8]), torch.stack(drawn[8:])), "the generator began anew"
 
 
@@ -362,7 +376,7 @@ def test_a_finished_run_gives_the_same_weights_again(alley, monkeypatch, tmp_pat
 
 def test_a_checkpoint_of_another_plan_is_refused(alley, tmp_path):
     path = tmp_path / "teacher.safetensors"
-    train(checkpoint=path, stop_after=0)
+    leave(path)
     kept = path.read_bytes()
     for other in (replace(PLAN, seed=1), replace(PLAN, lr=2e-3), replace(PLAN, game="other")):
         with pytest.raises(ValueError, match="belongs to another run"):
@@ -388,14 +402,14 @@ def test_a_plan_of_another_length_goes_on_from_the_same_file(alley, monkeypatch,
 
 def test_a_plan_of_another_final_entropy_goes_on_from_the_same_file(alley, tmp_path):
     path = tmp_path / "teacher.safetensors"
-    train(checkpoint=path, stop_after=0)
+    leave(path)
     teacher, report = train(replace(PLAN, final_entropy=0.0), checkpoint=path)
     assert report.replanned == [24] and report.steps[-1] == 240
     again, report = train(replace(PLAN, final_entropy=0.005), checkpoint=path)
     assert torch.equal(vector(again), vector(teacher)) and report.replanned == [24], "nothing was left to replan"
 
 
-def test_a_killed_run_keeps_what_was_saved_every_two_minutes(alley, monkeypatch, tmp_path):
+def test_a_killed_run_keeps_what_was_saved_every_minute(alley, monkeypatch, tmp_path):
     path = tmp_path / "teacher.safetensors"
     clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
     monkeypatch.setattr(actor_critic, "time", clock)
@@ -410,12 +424,12 @@ def test_a_killed_run_keeps_what_was_saved_every_two_minutes(alley, monkeypatch,
         watch_updates(context, stop_at=5)
         with pytest.raises(KeyboardInterrupt):
             train(checkpoint=path)
-    with safe_open(path, framework="pt") as file:  # saved after the third update, at 150 seconds
+    with safe_open(path, framework="pt") as file:  # saved after the second and fourth update, 100 seconds apart
         progress = json.loads(file.metadata()["sobolev_lib"])["progress"]
-    assert progress["done"] == 3 * 24 and progress["report"]["seconds"] == 150
+    assert progress["done"] == 4 * 24 and progress["report"]["seconds"] == 200
     rates = watch_updates(monkeypatch)
     _, report = train(checkpoint=path)
-    assert len(rates) == 7 and report.resumed == 1 and report.seconds == 150 + 7 * 50
+    assert len(rates) == 6 and report.resumed == 1 and report.seconds == 200 + 6 * 50
 
 
 def test_a_batch_is_the_steps_between_two_updates():

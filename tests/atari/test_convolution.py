@@ -12,16 +12,15 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def operands(size, kernel):
-    made = [torch.randn(shape, generator=seeded(k), dtype=torch.float64, requires_grad=True)
+def operands(size, kernel, device="cpu"):
+    return [torch.randn(shape, generator=seeded(k), dtype=torch.float64).to(device).requires_grad_()
             for k, shape in enumerate([(2, 3, size, size + 1), (4, 3, kernel, kernel), (4,)])]
-    return made
 
 
 @pytest.mark.parametrize("size, kernel, stride", SIZES)
-def test_values_and_both_orders_of_derivatives_are_those_of_conv2d(size, kernel, stride):
+def test_values_and_both_orders_of_derivatives_are_those_of_conv2d(size, kernel, stride, device):
     def derivatives(operation):
-        x, weight, bias = operands(size, kernel)
+        x, weight, bias = operands(size, kernel, device)
         y = operation(x, weight, bias, stride)
         # a loss that needs the second derivative: the size of the input gradient of something curved
         slope, = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
@@ -38,10 +37,10 @@ def test_numerical_derivatives_agree(size, kernel, stride):
     assert torch.autograd.gradgradcheck(lambda *a: convolve(*a, stride), (x, weight, bias))
 
 
-def test_many_at_once_under_vmap_and_grad():
-    x = torch.randn(2, 3, 9, 9, generator=seeded(0), dtype=torch.float64)
-    weights = torch.randn(5, 4, 3, 3, 3, generator=seeded(1), dtype=torch.float64)
-    bias = torch.zeros(4, dtype=torch.float64)
+def test_many_at_once_under_vmap_and_grad(device):
+    x = torch.randn(2, 3, 9, 9, generator=seeded(0), dtype=torch.float64).to(device)
+    weights = torch.randn(5, 4, 3, 3, 3, generator=seeded(1), dtype=torch.float64).to(device)
+    bias = torch.zeros(4, dtype=torch.float64, device=device)
 
     def loss(weight):
         slope = torch.func.grad(lambda x: convolve(x, weight, bias, 2).sin().sum())(x)

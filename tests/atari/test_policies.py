@@ -77,16 +77,16 @@ def test_a_generator_makes_the_weights_repeatable():
     assert torch.equal(nn.utils.parameters_to_vector(first.parameters()), vectors[2])
 
 
-def test_rows_are_independent():
-    policy = Student(4, generator=seeded(0))
-    together, alone = policy(pixels()), torch.cat([policy(row.unsqueeze(0)) for row in pixels()])
+def test_rows_are_independent(device):
+    policy, states = Student(4, generator=seeded(0)).to(device), pixels().to(device)
+    together, alone = policy(states), torch.cat([policy(row.unsqueeze(0)) for row in states])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_blocks_are_the_same_pixels_to_a_policy(kind):
-    policy = KINDS[kind](6, generator=seeded(1)).double()
-    x = pixels() / 255.0
+def test_blocks_are_the_same_pixels_to_a_policy(kind, device):
+    policy = KINDS[kind](6, generator=seeded(1)).to(device).double()
+    x = pixels().to(device) / 255.0
     whole, cut = x.double().requires_grad_(), blocks(x.double()).requires_grad_()
     assert cut.shape == (3, 64, 21, 21) and sorted(cut.flatten().tolist()) == sorted(whole.flatten().tolist())
     torch.testing.assert_close(policy(cut), policy(whole))

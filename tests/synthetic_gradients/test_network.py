@@ -19,29 +19,29 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def network(seed=0):
+def network(seed=0, device="cpu"):
     """Four named parts, maps first and flat activations later; smooth, so that nothing hides at a kink."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         parts = {"one": nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Tanh()),
                  "two": nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Softplus()),
                  "three": nn.Sequential(nn.Flatten(), nn.Linear(36, 7), nn.Tanh()), "four": nn.Linear(7, 5)}
-    return nn.Sequential(OrderedDict(parts)).double()
+    return nn.Sequential(OrderedDict(parts)).to(device).double()
 
 
-def batch(n=6, seed=0):
-    return (torch.randn(n, 1, 8, 8, generator=seeded(seed), dtype=torch.float64),
-            torch.randint(5, (n,), generator=seeded(seed + 1)))
+def batch(n=6, seed=0, device="cpu"):
+    return (torch.randn(n, 1, 8, 8, generator=seeded(seed), dtype=torch.float64).to(device),
+            torch.randint(5, (n,), generator=seeded(seed + 1)).to(device))
 
 
-def cut(method, cuts=("one", "two", "three"), seed=0, **options):
+def cut(method, cuts=("one", "two", "three"), seed=0, device="cpu", **options):
     """A decoupled network whose synthetic gradients are away from their start at zero."""
     made = DecoupledNetwork(network(seed), cuts, method, example=batch(2)[0], width=6, generator=seeded(seed),
                             **options).double()
     with torch.no_grad():
         for k, p in enumerate(made.synthetic_parameters()):
             p.add_(0.3 * torch.randn(p.shape, generator=seeded(100 + k), dtype=p.dtype))
-    return made
+    return made.to(device)
 
 
 def gradients(parameters):
@@ -51,11 +51,11 @@ def gradients(parameters):
 # --- backpropagation --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("cuts", CUTS, ids=str)
-def test_true_gradients_through_cuts_are_ordinary_backpropagation(cuts):
-    plain, (x, y) = network(), batch()
+def test_true_gradients_through_cuts_are_ordinary_backpropagation(cuts, device):
+    plain, (x, y) = network(device=device), batch(device=device)
     loss = F.cross_entropy(plain(x), y)
     loss.backward()
-    model = cut("backprop", cuts)
+    model = cut("backprop", cuts, device=device)
     total, report = model.objective(x, y)
     total.backward()
     torch.testing.assert_close(total, loss)
@@ -70,8 +70,8 @@ def test_true_gradients_through_cuts_are_ordinary_backpropagation(cuts):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_last_part_always_learns_from_the_true_loss(method):
-    model, (x, y) = cut(method), batch()
+def test_the_last_part_always_learns_from_the_true_loss(method, device):
+    model, (x, y) = cut(method, device=device), batch(device=device)
     plain = copy.deepcopy(model.network)
     F.cross_entropy(plain(x), y).backward()
     model.objective(x, y)[0].backward()
@@ -80,8 +80,8 @@ def test_the_last_part_always_learns_from_the_true_loss(method):
     torch.testing.assert_close(model(x), plain(x))
 
 
-def test_without_propagation_nothing_below_the_last_cut_learns():
-    model, (x, y) = cut("noprop"), batch()
+def test_without_propagation_nothing_below_the_last_cut_learns(device):
+    model, (x, y) = cut("noprop", device=device), batch(device=device)
     total, report = model.objective(x, y)
     total.backward()
     learned = {name.split(".")[0] for name, p in model.network.named_parameters() if p.grad is not None and p.grad.any()}
@@ -93,8 +93,8 @@ def test_without_propagation_nothing_below_the_last_cut_learns():
 
 @pytest.mark.parametrize("targets", ["true", "bootstrapped"])
 @pytest.mark.parametrize("method", PREDICTING)
-def test_each_part_learns_from_the_synthetic_gradient_above_it_and_from_nothing_else(method, targets):
-    model, (x, y) = cut(method, targets=targets), batch()
+def test_each_part_learns_from_the_synthetic_gradient_above_it_and_from_nothing_else(method, targets, device):
+    model, (x, y) = cut(method, targets=targets, device=device), batch(device=device)
     model.objective(x, y)[0].backward()
     h = x
     for k, part in enumerate(copy.deepcopy(model).modules_between_cuts[:-1]):
@@ -128,15 +128,15 @@ def by_hand(model, k, h, y, value, gradient):
         return (synthetic.predictor(h, y) - gradient).square().sum() / size
     h = h.clone().requires_grad_()
     log_p = synthetic.predictor(h).log_softmax(1)
-    m = -log_p[torch.arange(len(y)), y]
+    m = -log_p[torch.arange(len(y), device=y.device), y]
     dm, = torch.autograd.grad(m.sum(), h, create_graph=True)
     losses = {Critic: (1, 0), VFBN: (0, 1), Sobolev: (1, 1)}[type(synthetic)]
     return losses[0] * (m - value).square().mean() + losses[1] * (dm - gradient).square().sum() / size
 
 
 @pytest.mark.parametrize("method", PREDICTING)
-def test_with_true_targets_the_synthetic_loss_is_that_of_the_paper(method):
-    model, (x, y) = cut(method), batch()
+def test_with_true_targets_the_synthetic_loss_is_that_of_the_paper(method, device):
+    model, (x, y) = cut(method, device=device), batch(device=device)
     total, report = model.objective(x, y)
     total.backward()
     twin = copy.deepcopy(model)
@@ -155,8 +155,8 @@ def test_with_true_targets_the_synthetic_loss_is_that_of_the_paper(method):
 
 
 @pytest.mark.parametrize("method", PREDICTING)
-def test_bootstrapped_targets_come_from_the_part_above_alone(method):
-    model, (x, y) = cut(method, targets="bootstrapped"), batch()
+def test_bootstrapped_targets_come_from_the_part_above_alone(method, device):
+    model, (x, y) = cut(method, targets="bootstrapped", device=device), batch(device=device)
     report = model.objective(x, y)[1]
     activations, expected = hidden(model, x), 0
     for k, h in enumerate(activations):
@@ -173,8 +173,8 @@ def test_bootstrapped_targets_come_from_the_part_above_alone(method):
     torch.testing.assert_close(report.synthetic_loss, expected.detach())
 
 
-def test_bootstrapping_needs_no_truth_and_diagnosing_changes_nothing():
-    model, (x, y) = cut("sobolev", targets="bootstrapped"), batch()
+def test_bootstrapping_needs_no_truth_and_diagnosing_changes_nothing(device):
+    model, (x, y) = cut("sobolev", targets="bootstrapped", device=device), batch(device=device)
     found = []
     for diagnose in (True, False):
         model.zero_grad()
@@ -187,8 +187,8 @@ def test_bootstrapping_needs_no_truth_and_diagnosing_changes_nothing():
 
 
 @pytest.mark.parametrize("method", ["direct", "sobolev", "noprop"])
-def test_the_report_says_how_far_a_field_is_from_a_gradient(method):
-    model, (x, y) = cut(method), batch(4)
+def test_the_report_says_how_far_a_field_is_from_a_gradient(method, device):
+    model, (x, y) = cut(method, device=device), batch(4, device=device)
     report = model.objective(x, y)[1]
     for k, (h, found) in enumerate(zip(hidden(model, x), report.cuts)):
         if method == "noprop":
@@ -199,16 +199,16 @@ def test_the_report_says_how_far_a_field_is_from_a_gradient(method):
         torch.testing.assert_close(found.asymmetry, exact.detach(), rtol=0.3, atol=1e-6)
 
 
-def test_rows_learn_from_their_own_loss_whatever_the_batch():
-    model, (x, y) = cut("sobolev"), batch(6)
+def test_rows_learn_from_their_own_loss_whatever_the_batch(device):
+    model, (x, y) = cut("sobolev", device=device), batch(6, device=device)
     whole = model.synthetic[0].gradient(hidden(model, x)[0], y)
     for k in range(6):
         one = model.synthetic[0].gradient(hidden(model, x[k:k + 1])[0], y[k:k + 1])
         torch.testing.assert_close(one[0], whole[k])
 
 
-def test_the_report_compares_with_the_true_gradient():
-    model, (x, y) = cut("critic"), batch()
+def test_the_report_compares_with_the_true_gradient(device):
+    model, (x, y) = cut("critic", device=device), batch(device=device)
     total, report = model.objective(x, y)
     for k, (h, found) in enumerate(zip(hidden(model, x), report.cuts)):
         h.requires_grad_()
@@ -225,10 +225,10 @@ def test_the_report_compares_with_the_true_gradient():
 # --- the methods ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("weights, method", [((1.0, 0.0), "critic"), ((0.0, 1.0), "vfbn")])
-def test_critic_and_vfbn_are_sobolev_with_a_weight_of_zero_exactly(weights, method):
-    x, y = batch()
+def test_critic_and_vfbn_are_sobolev_with_a_weight_of_zero_exactly(weights, method, device):
+    x, y = batch(device=device)
     found = []
-    for model in (cut("sobolev", weights=weights), cut(method)):
+    for model in (cut("sobolev", weights=weights, device=device), cut(method, device=device)):
         total, _ = model.objective(x, y)
         total.backward()
         found.append([total.detach(), *gradients(model.parameters())])
@@ -237,12 +237,14 @@ def test_critic_and_vfbn_are_sobolev_with_a_weight_of_zero_exactly(weights, meth
 
 
 @pytest.mark.parametrize("method", PREDICTING)
-def test_at_the_start_no_gradient_is_passed_and_every_class_is_as_probable(method):
-    model, (x, y) = DecoupledNetwork(network(), ["two"], method, example=batch(2)[0]).double(), batch()
+def test_at_the_start_no_gradient_is_passed_and_every_class_is_as_probable(method, device):
+    x, y = batch(device=device)
+    model = DecoupledNetwork(network(device=device), ["two"], method, example=x[:2]).double()
     h = hidden(model, x)[0]
     assert not model.synthetic[0].gradient(h, y).any()
     if method != "direct":
-        torch.testing.assert_close(model.synthetic[0].value(h, y), torch.full((6,), 5.0, dtype=torch.float64).log())
+        even = torch.full((6,), 5.0, dtype=torch.float64, device=device).log()
+        torch.testing.assert_close(model.synthetic[0].value(h, y), even)
 
 
 @pytest.mark.parametrize("cuts", [["one"], ["three"]])
@@ -255,11 +257,11 @@ def test_without_label_conditioning_a_direct_gradient_does_not_see_the_label(cut
         assert same != conditioned
 
 
-def test_a_loss_model_is_led_by_its_own_derivative():
-    model, (x, y) = cut("sobolev"), batch()
+def test_a_loss_model_is_led_by_its_own_derivative(device):
+    model, (x, y) = cut("sobolev", device=device), batch(device=device)
     h = hidden(model, x)[1]
     step, found = 1e-6, model.synthetic[1].gradient(h, y)
-    direction = torch.randn(h.shape, generator=seeded(5), dtype=h.dtype)
+    direction = torch.randn(h.shape, generator=seeded(5), dtype=h.dtype).to(device)
     up, down = model.synthetic[1].value(h + step * direction, y), model.synthetic[1].value(h - step * direction, y)
     torch.testing.assert_close((found * direction).flatten(1).sum(1), ((up - down) / (2 * step)).detach(), rtol=1e-5, atol=1e-8)
 
@@ -272,9 +274,9 @@ def test_initial_weights_repeat_and_leave_the_global_random_state_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_method_learns_what_it_is_shown():
+def test_a_method_learns_what_it_is_shown(device):
     """Fixed activations and a fixed network above: the synthetic gradient comes close to the true one."""
-    model, (x, y) = cut("sobolev", ["three"]), batch(40)
+    model, (x, y) = cut("sobolev", ["three"], device=device), batch(40, device=device)
     optimizer = torch.optim.Adam(model.synthetic_parameters(), lr=1e-2)
     errors = []
     for _ in range(300):

@@ -23,32 +23,32 @@ def images(n=60, classes=3):
     return Images("stripes", classes, (pictures[:-15], labels[:-15]), (pictures[-15:], labels[-15:]), "folder")
 
 
-def cut(method="sobolev", seed=0, norm=False, **options):
+def cut(method="sobolev", seed=0, norm=False, device="cpu", **options):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = nn.Sequential(OrderedDict(
             one=nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4) if norm else nn.Identity(), nn.Tanh()),
             two=nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh()), three=nn.Linear(8, 3)))
     return DecoupledNetwork(network, ["one", "two"], method, example=torch.zeros(2, 1, 6, 6), width=6,
-                            generator=seeded(seed), **options)
+                            generator=seeded(seed), **options).to(device)
 
 
 def vector(model):
     return torch.cat([tensor.detach().flatten().double() for tensor in model.state_dict().values()])
 
 
-def run(model, steps=8, **options):
-    batches = InMemory(images(), 10, seed=3)
+def run(model, steps=8, device="cpu", **options):
+    batches = InMemory(images(), 10, seed=3, device=device)
     return train(model, batches, steps=steps, progress=False, **{"lr": 1e-2, "synthetic_lr": 2e-2, **options})
 
 
 # --- the steps --------------------------------------------------------------------------------------------------
 
-def test_warming_up_several_updates_and_clipping_are_as_by_hand():
-    model, plain = cut(), cut()
-    run(model, steps=3, warmup=1, synthetic_steps=2, clip=0.05)
+def test_warming_up_several_updates_and_clipping_are_as_by_hand(device):
+    model, plain = cut(device=device), cut(device=device)
+    run(model, steps=3, device=device, warmup=1, synthetic_steps=2, clip=0.05)
     network, synthetic = torch.optim.Adam(plain.network.parameters()), torch.optim.Adam(plain.synthetic.parameters())
-    stream, clipped = InMemory(images(), 10, seed=3)(0), []
+    stream, clipped = InMemory(images(), 10, seed=3, device=device)(0), []
     for step in range(3):
         network.param_groups[0]["lr"], synthetic.param_groups[0]["lr"] = [
             rate * (1 + math.cos(math.pi * step / 3)) / 2 for rate in (1e-2, 2e-2)]
@@ -67,13 +67,13 @@ def test_warming_up_several_updates_and_clipping_are_as_by_hand():
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
-def test_steps_are_those_of_two_optimisers_with_falling_rates(name):
-    model, plain = cut(), cut()
-    run(model, optimizer=name, weight_decay=0.01)
+def test_steps_are_those_of_two_optimisers_with_falling_rates(name, device):
+    model, plain = cut(device=device), cut(device=device)
+    run(model, device=device, optimizer=name, weight_decay=0.01)
     make = (lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.01)) if name == "adam" else \
         (lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, nesterov=True, weight_decay=0.01))
     optimizers = [make(plain.network.parameters()), torch.optim.Adam(plain.synthetic.parameters(), lr=2e-2)]
-    stream = InMemory(images(), 10, seed=3)(0)
+    stream = InMemory(images(), 10, seed=3, device=device)(0)
     for step in range(8):
         for optimizer, rate in zip(optimizers, (1e-2, 2e-2)):
             optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / 8)) / 2
@@ -84,18 +84,18 @@ def test_steps_are_those_of_two_optimisers_with_falling_rates(name):
     torch.testing.assert_close(vector(model), vector(plain), rtol=1e-4, atol=1e-6)
 
 
-def test_small_batches_make_the_step_of_a_large_one():
+def test_small_batches_make_the_step_of_a_large_one(device):
     """The network's own gradient is a mean over rows, so halves average to the whole."""
-    models = [cut("backprop"), cut("backprop")]
+    models = [cut("backprop", device=device), cut("backprop", device=device)]
     data = images()
     for model, size, accumulate in zip(models, (20, 10), (1, 2)):
-        train(model, InMemory(data, size, seed=3), steps=2, lr=1e-2, accumulate=accumulate, progress=False)
+        train(model, InMemory(data, size, seed=3, device=device), steps=2, lr=1e-2, accumulate=accumulate, progress=False)
     torch.testing.assert_close(vector(models[0]), vector(models[1]), rtol=1e-4, atol=1e-6)
 
 
-def test_a_run_learns_and_its_history_says_so():
-    model, data = cut(), images()
-    history = run(model, steps=60, report_every=20, test_every=30, test=InMemory(data, 10).test)
+def test_a_run_learns_and_its_history_says_so(device):
+    model, data = cut(device=device), images()
+    history = run(model, steps=60, device=device, report_every=20, test_every=30, test=InMemory(data, 10).test)
     assert history.steps == [20, 40, 60] and history.test_steps == [30, 60] and history.seconds > 0
     assert history.loss[-1] < history.loss[0] and history.test_accuracy[-1] > 0.8 > 1 / 3
     assert (history.test_loss[-1], history.test_accuracy[-1], history.test_top5[-1]) == \
@@ -106,11 +106,11 @@ def test_a_run_learns_and_its_history_says_so():
         assert all(len(values) == 3 and all(map(math.isfinite, values)) for values in found.values())
 
 
-def test_evaluation_is_over_all_rows_in_evaluation_mode():
-    model, data = cut(norm=True), images()
-    run(model)
-    (x, y), = InMemory(data, 10).test()
-    assert len(x) == 15 and torch.equal(y, data.test[1])
+def test_evaluation_is_over_all_rows_in_evaluation_mode(device):
+    model, data = cut(norm=True, device=device), images()
+    run(model, device=device)
+    (x, y), = InMemory(data, 10, device=device).test()
+    assert len(x) == 15 and torch.equal(y.cpu(), data.test[1])
     assert model.training
     loss, accuracy, top5 = evaluate(model, zip(x.split(4), y.split(4)))
     assert model.training, "the mode was not put back"
@@ -138,12 +138,12 @@ def test_the_five_best_are_counted():
     assert top5 == pytest.approx((rank < 5).double().mean().item()) and accuracy < top5 < 1
 
 
-def test_lower_precision_learns_too():
-    model = cut()
-    history = run(model, steps=60, bfloat16=True, report_every=20)
+def test_lower_precision_learns_too(device):
+    model = cut(device=device)
+    history = run(model, steps=60, device=device, bfloat16=True, report_every=20)
     assert history.loss[-1] < history.loss[0] and vector(model).isfinite().all()
-    other = cut()
-    run(other, steps=60)
+    other = cut(device=device)
+    run(other, steps=60, device=device)
     assert not torch.equal(vector(model), vector(other)), "the precision was not used"
 
 
@@ -155,12 +155,12 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @pytest.mark.parametrize("killed_at", [3, 4, 7])
-def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, killed_at):
-    whole = cut(norm=True)
-    expected = run(whole, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1)
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, killed_at, device):
+    whole = cut(norm=True, device=device)
+    expected = run(whole, device=device, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1)
 
     def dying(first):
-        for step, found in enumerate(InMemory(images(), 10, seed=3)(first), first):
+        for step, found in enumerate(InMemory(images(), 10, seed=3, device=device)(first), first):
             if step == killed_at:
                 raise Stop
             yield found
@@ -168,9 +168,9 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, kille
     options = dict(steps=8, lr=1e-2, synthetic_lr=2e-2, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1,
                    checkpoint=tmp_path / "run.safetensors", progress=False)
     with pytest.raises(Stop):
-        train(cut(norm=True), dying, **options)
-    model = cut(norm=True, seed=5)                         # its weights come from the file
-    history = train(model, InMemory(images(), 10, seed=3), **options)
+        train(cut(norm=True, device=device), dying, **options)
+    model = cut(norm=True, seed=5, device=device)          # its weights come from the file
+    history = train(model, InMemory(images(), 10, seed=3, device=device), **options)
     assert torch.equal(vector(model), vector(whole))
     assert {**vars(history), "seconds": 0} == {**vars(expected), "seconds": 0}
 
@@ -194,15 +194,16 @@ def test_an_unknown_optimiser_is_named():
 
 # --- batches ----------------------------------------------------------------------------------------------------
 
-def test_batches_can_be_taken_up_at_any_step():
-    batches = InMemory(images(), 10, seed=1, augmented=True)
+def test_batches_can_be_taken_up_at_any_step(device):
+    batches = InMemory(images(), 10, seed=1, augmented=True, device=device)
     stream = batches(0)
     seen = [next(stream) for _ in range(11)]               # 45 images: four batches an epoch
     for first in (1, 4, 9):
         x, y = next(batches(first))
         assert torch.equal(x, seen[first][0]) and torch.equal(y, seen[first][1])
     assert not torch.equal(seen[0][1], seen[4][1]), "each epoch has an order of its own"
-    other, _ = next(InMemory(images(), 10, seed=2, augmented=True)(0))
+    other, _ = next(InMemory(images(), 10, seed=2, augmented=True, device=device)(0))
+    torch.testing.assert_close(seen[0][0].cpu(), next(InMemory(images(), 10, seed=1, augmented=True)(0))[0])
     assert not torch.equal(other, seen[0][0])
 
 

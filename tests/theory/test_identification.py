@@ -12,7 +12,7 @@ DOUBLE = torch.float64
 
 
 def powers(degree):
-    return lambda x: x ** torch.arange(degree + 1)
+    return lambda x: x ** torch.arange(degree + 1, device=x.device)
 
 
 def affine(x):
@@ -33,10 +33,10 @@ def needed(features, coefficients, x, order):
 
 
 @pytest.mark.parametrize("degree", range(8))
-def test_polynomials_take_n_plus_one_values_and_half_of_it_with_derivatives(degree):
+def test_polynomials_take_n_plus_one_values_and_half_of_it_with_derivatives(degree, device):
     generator = torch.Generator().manual_seed(degree)
-    coefficients = torch.randn(degree + 1, generator=generator, dtype=DOUBLE)
-    x = torch.linspace(-1, 1, degree + 1 + (degree == 0), dtype=DOUBLE)[:, None]
+    coefficients = torch.randn(degree + 1, generator=generator, dtype=DOUBLE).to(device)
+    x = torch.linspace(-1, 1, degree + 1 + (degree == 0), dtype=DOUBLE, device=device)[:, None]
     assert needed(powers(degree), coefficients, x, 0) == degree + 1
     assert needed(powers(degree), coefficients, x, 1) == math.ceil((degree + 1) / 2)
 
@@ -56,8 +56,8 @@ def test_points_on_a_line_never_fix_a_plane():
         identify(affine, sl.label(lambda x: x.sum(1), x, order=0))
 
 
-def test_missing_derivatives_don_t_count():
-    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=DOUBLE)
+def test_missing_derivatives_don_t_count(device):
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=DOUBLE, device=device)
     data = sl.label(lambda x: 2 + 3 * x[:, 0] - x[:, 1], x)
     missing = data.jacobian.clone()
     missing[:, 1] = math.nan
@@ -65,7 +65,7 @@ def test_missing_derivatives_don_t_count():
         identify(affine, sl.SobolevData(x, data.values, missing))
     missing[0, 1] = -1.0
     found = identify(affine, sl.SobolevData(x, data.values, missing))
-    torch.testing.assert_close(found, torch.tensor([2.0, 3.0, -1.0], dtype=DOUBLE))
+    torch.testing.assert_close(found, torch.tensor([2.0, 3.0, -1.0], dtype=DOUBLE, device=device))
 
 
 def test_data_of_no_member_is_told():

@@ -58,8 +58,8 @@ def test_even_points_that_are_neighbours_among_the_floating_numbers(dtype, apart
 
 
 @pytest.mark.parametrize("n, d", [(1, 1), (1, 50), (30, 50), (200, 1)])
-def test_one_point_many_points_and_many_dimensions(n, d):
-    check(*instance(0, n, d))
+def test_one_point_many_points_and_many_dimensions(n, d, device):
+    check(*(tensor.to(device) for tensor in instance(0, n, d)))
 
 
 def test_zero_gradients_zero_values_and_points_at_the_origin():

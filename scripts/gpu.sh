@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Runs one item on a machine with a GPU, in limited time, and leaves its results in a few small files:
+#
+#     scripts/gpu.sh ITEM [--minutes M] [options of the experiments' command line, such as --device cpu or --seeds 3]
+#     scripts/gpu.sh collect FOLDER       in a checkout elsewhere: puts the results in place, and the run goes on there
+#
+# ITEM is "tests" (pytest -m device) or an experiment with a preset "gpu": step-cost, seven-functions, atari-distillation,
+# synthetic-gradients-cifar10, atari-teachers. Needed: Python 3.10 or newer with PyTorch, NumPy, safetensors, tqdm,
+# scikit-learn, and pytest for the tests. What else an item needs may lie beside this checkout's files, and no network is:
+#
+#     gpu-wheels/    wheels (ale-py and gymnasium for Atari games), unpacked for this run only
+#     gpu-data/      recorded Atari states (atari/) and packed images (cifar10.npz)
+#
+# Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to six pieces of 16 MB.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+item=${1:?"what is to run? $(sed -n '4,5s/^# *//p' "$0")"}
+shift
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+
+if [ "$item" = collect ]; then
+    exec "$python" scripts/gpu_results.py collect "${1:?a folder with results}"
+fi
+
+minutes=6
+options=("$@")
+for ((k = 0; k + 1 < $#; k++)); do
+    case ${options[k]} in
+        --minutes) minutes=${options[k + 1]} ;;
+        --device) if [ "${options[k + 1]}" = cpu ]; then export CUDA_VISIBLE_DEVICES=; fi ;;
+    esac
+done
+case $item in
+    seven-functions) seeds=10 ;;
+    *) seeds=5 ;;
+esac
+
+out=${OUT:-gpu-results}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+rm -f "$out"/log.txt "$out"/gpu-use.csv "$out"/results.zip.*
+unpacked=$(mktemp -d)
+began=$("$python" scripts/gpu_results.py begin "$item")
+trap 'rm -rf "$unpacked"; kill $(jobs -p) 2>/dev/null || true' EXIT
+
+if compgen -G "gpu-wheels/*.whl" >/dev/null; then
+    "$python" -m pip install --quiet --no-index --no-deps --target "$unpacked" gpu-wheels/*.whl 2>&1 | tee -a "$out/log.txt"
+    export PYTHONPATH="$PYTHONPATH:$unpacked"
+fi
+if [ -d gpu-data ]; then
+    export SOBOLEV_DATA=${SOBOLEV_DATA:-$PWD/gpu-data} SOBOLEV_CACHE=${SOBOLEV_CACHE:-$PWD/gpu-data}
+fi
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=timestamp,utilization.gpu,memory.used --format=csv --loop=5 >"$out/gpu-use.csv" 2>&1 &
+fi
+
+if [ "$item" = tests ]; then
+    # other versions than the project's pins may warn of other things: shown, but no failure
+    command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
+    if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
+else
+    command=("$python" -m sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes"
+             "${options[@]}")
+fi
+# an experiment ends by itself at its next checkpoint; else it is stopped a minute later, and goes on from its last one
+seconds=$("$python" -c "print(round(60 * $minutes + 60))")
+echo "${command[*]}" >>"$out/log.txt"
+status=0
+timeout --kill-after=10 "$seconds" "${command[@]}" 2>&1 | tee -a "$out/log.txt" || status=$?
+if [ "$item" != tests ]; then
+    "$python" scripts/gpu_results.py pack "$item" "$out" "$began" 2>&1 | tee -a "$out/log.txt"
+fi
+exit $status

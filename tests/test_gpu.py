@@ -1,0 +1,168 @@
+"""What runs on a machine with a GPU: pytest -m device where little is installed, and scripts/gpu.sh, here on the CPU."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import gpu_results                                         # scripts/gpu_results.py
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MISSING = ("ale_py", "gymnasium", "matplotlib", "plotly", "playwright", "jupyter", "IPython", "nbformat", "yaml", "bs4",
+           "anywidget", "ipywidgets", "datasets")
+
+# steps that take longer than the time the first run is given; the result says which process computed which
+COUNTING = '''
+import os, time
+from dataclasses import dataclass
+
+NAME, SHOWS = "counting", "nothing"
+
+@dataclass(frozen=True)
+class Config:
+    pass
+
+PRESETS = {"gpu": Config()}
+
+def units(config):
+    return ["ab", "c"]
+
+def compute():
+    time.sleep(4)
+    return os.getpid()
+
+def run_unit(unit, config, seeds, device, keep):
+    return {"processes": [keep.once(name, compute) for name in unit], "device": device, "seeds": seeds}
+
+def describe(config):
+    return {}
+
+def probe():
+    return {"number": 1.0}
+'''
+
+
+def test_tests_for_a_gpu_are_collected_where_little_is_installed():
+    code = f"import sys, pytest; sys.modules.update(dict.fromkeys({MISSING}))\nsys.exit(pytest.main(sys.argv[1:]))"
+    arguments = ["-m", "device", "--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
+    found = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                           capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+    files = {line.split("::")[0].rpartition("/")[2] for line in found.stdout.splitlines() if "::" in line}
+    for part in ("losses", "derivatives", "closed_form", "fast", "training", "stochastic", "regressor", "network"):
+        assert f"test_{part}.py" in files
+    assert not files & {"test_site.py", "test_envs.py", "test_widgets.py"}
+
+
+# --- scripts/gpu.sh ---------------------------------------------------------------------------------------------
+
+def checkout(folder):
+    """A copy of what runs, with an experiment that takes seconds."""
+    for part in ("sobolev_lib", "scripts"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "book" / "records").mkdir(parents=True)
+    experiments = folder / "sobolev_lib" / "experiments"
+    (experiments / "counting.py").write_text(COUNTING)
+    runner = (experiments / "runner.py").read_text()
+    assert "EXPERIMENTS = {" in runner
+    (experiments / "runner.py").write_text(runner.replace("EXPERIMENTS = {", 'EXPERIMENTS = {"counting": "counting", ', 1))
+    return folder
+
+
+def script(folder, *arguments, out=None):
+    # without the repository's own path: a copy must run on what it brings
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "OUT")}
+    env |= {"PYTHON": sys.executable} | ({"OUT": str(out)} if out else {})
+    return subprocess.run(["bash", folder / "scripts" / "gpu.sh", *arguments], env=env, capture_output=True, text=True)
+
+
+def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path):
+    away, home, out = checkout(tmp_path / "away"), checkout(tmp_path / "home"), tmp_path / "out"
+    found = script(away, "counting", "--device", "cpu", "--minutes", "0.05", "--seeds", "2", out=out)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert not (away / "book" / "records" / "counting-gpu.json").exists()
+    names = sorted(path.name for path in out.iterdir() if path.name != "gpu-use.csv")
+    assert names == ["log.txt", "results.zip.0"] and "counting --preset gpu" in (out / "log.txt").read_text()
+
+    assert script(home, "collect", out).returncode == 0
+    found = script(home, "counting", "--device", "cpu", "--seeds", "2")
+    assert found.returncode == 0, found.stdout + found.stderr
+    record = json.loads((home / "book" / "records" / "counting-gpu.json").read_text())
+    (a, b), (c,) = [record["results"][unit]["processes"] for unit in ("ab", "c")]
+    assert a != b == c, "the first step was to come from the first run, and the others from the second"
+    assert record["seeds"] == [0, 1] and record["results"]["ab"]["device"] == "cpu"
+
+    # and the finished record travels back, where nothing is unfinished any more
+    assert script(away, "collect", home / "gpu-results").returncode == 0
+    assert json.loads((away / "book" / "records" / "counting-gpu.json").read_text()) == record
+    assert [path.name for path in (away / "book" / "records").rglob("*") if path.is_file()] == ["counting-gpu.json"]
+
+
+def test_what_fails_says_so_and_leaves_its_log(tmp_path):
+    folder = checkout(tmp_path / "copy")
+    assert script(folder, "no-such-item").returncode == 2
+    assert "no-such-item" in (folder / "gpu-results" / "log.txt").read_text()
+    assert "ITEM" in script(folder).stderr
+
+
+# --- archives ---------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Somewhere else than this checkout's records."""
+    monkeypatch.setattr(gpu_results, "ROOT", tmp_path)
+    monkeypatch.setattr(gpu_results, "RECORDS", tmp_path / "book" / "records")
+    monkeypatch.setattr(gpu_results, "WEIGHTS", tmp_path / "weights")
+    gpu_results.WEIGHTS.mkdir()
+    return gpu_results.RECORDS
+
+
+def put(path, content, age=0.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return path
+
+
+def test_an_archive_holds_what_is_new_in_pieces_and_leaves_out_the_oldest_checkpoints(place, tmp_path):
+    noise = os.urandom(30_000)                             # can't be compressed
+    folder, out = place / ".unfinished" / "item-gpu-abc", tmp_path / "out"
+    out.mkdir()
+    put(folder / "probe.json", b"{}", age=100)             # was here before
+    put(place / ".unfinished" / "other-gpu-abc" / "unit.json", b"{}")
+    put(folder / "unit.json", b'{"a": 1}', age=3)
+    for k, age in enumerate((2, 5, 1)):
+        put(folder / "next" / f"{k}.safetensors", noise, age=age)
+    put(gpu_results.WEIGHTS / "pong.safetensors", noise, age=4)
+    began = {"time": 1e9 - 50, "folders": ["item-gpu-abc", "item-gpu-done"]}
+    left_out = gpu_results.pack("item", out, began, piece=21_000)
+    assert left_out == ["book/records/.unfinished/item-gpu-abc/next/1.safetensors"]
+    pieces = sorted(out.iterdir())
+    assert len(pieces) > 1 and all(path.stat().st_size <= 21_000 for path in pieces) and len(pieces) <= gpu_results.PIECES
+
+    # elsewhere: an older state of the same run, of which the other machine has used up one file, and a run it finished
+    shutil.rmtree(place)
+    put(folder / "next" / "0.safetensors", b"old")
+    put(folder / "next" / "used.json", b"{}")
+    put(folder / "probe.json", b"{}")
+    put(place / ".unfinished" / "item-gpu-done" / "unit" / "step.json", b"{}")
+    other = put(place / ".unfinished" / "other-gpu-abc" / "unit.json", b"[]")
+    gpu_results.collect(out)
+    assert (folder / "next" / "0.safetensors").read_bytes() == (folder / "next" / "2.safetensors").read_bytes() == noise
+    assert (folder / "unit.json").read_bytes() == b'{"a": 1}' and (folder / "probe.json").exists()
+    assert not (folder / "next" / "used.json").exists() and not (place / ".unfinished" / "item-gpu-done").exists()
+    assert other.read_bytes() == b"[]", "another experiment's run"
+
+
+def test_an_archive_writes_nowhere_else(place, tmp_path):
+    with zipfile.ZipFile(tmp_path / "results.zip.0", "w") as zipped:
+        zipped.writestr("book/records/../../elsewhere.json", "{}")
+        zipped.writestr(gpu_results.MANIFEST, "{}")
+    with pytest.raises(ValueError, match="elsewhere"):
+        gpu_results.collect(tmp_path)
+    assert not (tmp_path / "elsewhere.json").exists()
+    with pytest.raises(FileNotFoundError, match="results.zip.0"):
+        gpu_results.collect(place)
