@@ -13,8 +13,9 @@ import torch
 
 import sobolev_lib as sl
 from sobolev_lib import SobolevLoss
-from sobolev_lib.fast import WARM_UP, train_many
+from sobolev_lib.fast import train_many
 from sobolev_lib.models import MLP
+from sobolev_lib.together import WARM_UP
 
 DOUBLE = torch.float64
 STEPS = 12
