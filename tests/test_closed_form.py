@@ -42,7 +42,8 @@ def points(n, d, dtype=DOUBLE):
 
 def some_loss(y, derivative, use="both"):
     """Neither symmetric nor quadratic: every entry pulls with another force."""
-    weight, other = [torch.arange(1.0, t.numel() + 1, dtype=y.dtype, device=y.device).reshape(t.shape) for t in (derivative, y)]
+    weight, other = [torch.arange(1.0, t.numel() + 1, dtype=t.dtype, device=t.device).reshape(t.shape)
+                     for t in (derivative, y)]
     values = (y.sin() * other.cos()).sum()
     slopes = (weight.sin() * (derivative + 0.1 * derivative ** 3)).sum()
     return {"both": values + slopes, "values": values, "derivatives": slopes}[use]

@@ -182,7 +182,7 @@ ANOTHER = json.dumps({"unit": "booth/6/sobolev", "results": {}, "date": "2026-01
     ("booth~6~regular.json", '{"results": {}}', "expected date, devices"),
     ("booth~6~regular.json", ANOTHER, "expected unit 'booth/6/regular'"),
     ("ackley~6~regular.json", ANOTHER, "expected files of this run's 4 units"), ("notes.txt", "hello", "expected files of this"),
-    ("ackley~6~regular/tuning.json", "{}", "expected files of this"), ("probe.json", "[]", "expected probe, seeds, units"),
+    ("ackley~tuning/seed-0.json", "{", "broken"), ("probe.json", "[]", "expected probe, seeds, units"),
     ("booth~6~sobolev/tuning.json", "{", "broken"), ("booth~6~sobolev/progress.json", "{}", "expected at, devices"),
     ("booth~6~sobolev/seed-0.safetensors", "\x03", "broken"),
 ])

@@ -28,13 +28,15 @@ def seeded(seed):
 
 
 def networks(count=3, activation="tanh", outputs=1, device=None):
-    return [MLP(2, 6, outputs, activation=activation, generator=seeded(k), dtype=DOUBLE, device=device) for k in range(count)]
+    return [MLP(2, 6, outputs, activation=activation, generator=seeded(k), dtype=DOUBLE, device=device)
+            for k in range(count)]
 
 
 def sets(count=3, n=12, order=1, device="cpu"):
     f = sl.functions.styblinski_tang
     scaled = lambda x: f(x) / 50
-    return [sl.label(scaled, f.sample(n, generator=seeded(10 + k), dtype=DOUBLE, device=device), order) for k in range(count)]
+    return [sl.label(scaled, f.sample(n, generator=seeded(10 + k), dtype=DOUBLE, device=device), order)
+            for k in range(count)]
 
 
 def one_by_one(model, data, order, lr, weights, seed, batch_size):
@@ -101,10 +103,10 @@ def test_reports_come_after_the_steps_asked_for_with_current_weights(device):
 
 # --- checkpoints ------------------------------------------------------------------------------------------------
 
-def resumable(at_once=None, batch_size=5, **options):
+def resumable(at_once=None, batch_size=5, device="cpu", **options):
     """Five networks, in chunks and in blocks of batches that end at other steps than reports do."""
-    models = networks(5)
-    seen = train_many(models, sets(5), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
+    models = networks(5, device=device)
+    seen = train_many(models, sets(5, device=device), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
                       weights=[(1, 1)] * 5, seeds=[0, 1, 2, 3, 0], batch_size=batch_size, at_once=at_once,
                       on_step=lambda step, models: [step, float(models[0][0].weight.detach().sum())], report=[7, 40, 70, 150],
                       **options)
@@ -145,7 +147,7 @@ def test_a_killed_process_loses_nothing_and_the_result_is_bit_for_bit_the_same(a
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])
-def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path):
+def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path, device):
     path, count, seen = tmp_path / "run.safetensors", 0, None
 
     def stop(step, steps):
@@ -155,11 +157,12 @@ def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path):
     while seen is None:
         count += 1
         try:
-            seen, weights = resumable(batch_size=batch_size, checkpoint=path, checkpoint_seconds=0, on_checkpoint=stop)
+            seen, weights = resumable(batch_size=batch_size, device=device, checkpoint=path, checkpoint_seconds=0,
+                                      on_checkpoint=stop)
         except KeyboardInterrupt:
             pass
     assert count > 5
-    whole_seen, whole = resumable(batch_size=batch_size)
+    whole_seen, whole = resumable(batch_size=batch_size, device=device)
     assert seen == whole_seen and all(torch.equal(a, b) for a, b in zip(weights, whole))
 
 
@@ -235,7 +238,8 @@ def test_compiled_training_is_the_same(order, activation, outputs, device, quick
     models = networks(2, activation, outputs, device)
     f = sl.functions.styblinski_tang
     function = f if outputs == 1 else lambda x: torch.stack([f(x) / 50, x[:, 0] ** 2], dim=1)
-    data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1)) for k in range(2)]
+    data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1))
+            for k in range(2)]
     for train in (_many, _fit):
         plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
         train(plain, data, order, compile=False)

@@ -52,7 +52,8 @@ def test_tests_for_a_gpu_are_collected_where_little_is_installed():
                            capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
     files = {line.split("::")[0].rpartition("/")[2] for line in found.stdout.splitlines() if "::" in line}
-    for part in ("losses", "derivatives", "closed_form", "fast", "training", "stochastic", "regressor", "network"):
+    for part in ("losses", "derivatives", "closed_form", "fast", "training", "stochastic", "regressor", "network",
+                 "distillation", "products"):
         assert f"test_{part}.py" in files
     assert not files & {"test_site.py", "test_envs.py", "test_widgets.py"}
 

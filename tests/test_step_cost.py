@@ -79,3 +79,16 @@ def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
     assert done.returncode == 0, done.stderr
     assert any(way in done.stdout for way in ("regular", "one after another", "bfloat16"))
     assert picture.stat().st_size > 5_000
+
+
+def test_the_price_of_a_distillation_step_is_a_table_and_a_picture(tmp_path):
+    picture = tmp_path / "picture.png"
+    small = ["--states", "6", "--batch-size", "2", "--steps", "1", "--rounds", "1", "--students", "1", "2", "--threads", "1"]
+    done = subprocess.run([sys.executable, BENCHMARKS / "distillation_step.py", *small, "--plot", picture],
+                          capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert [line[:-5] for line in lines] == [["KL", "only", "1"], ["KL", "only", "2"], ["KL", "+", "Sobolev", "1"],
+                                             ["KL", "+", "Sobolev", "2"]]
+    assert all(float(line[-1]) > 0 for line in lines), "the ratio"
+    assert picture.stat().st_size > 5_000

@@ -231,7 +231,8 @@ def test_seed_decides_and_global_state_is_left_alone(device):
     for seed in (0, 0, 1):
         model = network()
         torch.manual_seed(12345)
-        sl.fit(model, data, loss=sl.StochasticSobolevLoss(1), steps=10, batch_size=8, seed=seed, device=device, progress=False)
+        sl.fit(model, data, loss=sl.StochasticSobolevLoss(1), steps=10, batch_size=8, seed=seed, device=device,
+               progress=False)
         after = torch.rand(1), torch.rand(1, device=device)
         torch.manual_seed(12345)
         assert after == (torch.rand(1), torch.rand(1, device=device))

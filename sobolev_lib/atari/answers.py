@@ -32,7 +32,7 @@ class Answers:
         self.teacher = copy.deepcopy(teacher).to(self.device, memory_format=torch.channels_last)  # the caller's stays
         parts = np.array_split(indices, -(-len(indices) // ASKED))
         # as bytes, channels last: what a batch needs is then one row a state
-        self.pixels = torch.cat([blocks(states[part], scale=False).permute(0, 2, 3, 1) for part in parts]).to(self.device)
+        self.pixels = torch.cat([blocks(states[part].to(self.device), scale=False).permute(0, 2, 3, 1) for part in parts])
         rows = torch.arange(len(indices), device=self.device).split(ASKED)
         with torch.no_grad():
             self.log_policy = torch.cat([self.ask(self.inputs(part)) for part in rows])

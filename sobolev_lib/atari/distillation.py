@@ -96,16 +96,15 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
                          for run in sorted_runs], [run.lr for run in sorted_runs], clip, anyone.device)
     in_order = [students.networks[order.index(k)] for k in range(len(runs))]
     vectorize = anyone.device.type == "cuda" if vectorize is None else vectorize
-    gradients = _together(students, sorted_runs, objectives) if vectorize else _one_by_one(students, sorted_runs, objectives)
+    gradients = (_together if vectorize else _one_by_one)(students, sorted_runs, objectives)
     generators = {f"{seed}.{name}": generator for seed, lesson in lessons.items()
                   for name, generator in lesson.generators.items()}
     mark = _mark(runs, answers, steps, batch_size, projections, divergence, derivative_loss, decay, warmup, clip)
     first, report, saved = students.restore(checkpoint, generators, mark), set(report), time.monotonic()
     for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, disable=not progress, desc="distilling"):
-        for lesson in lessons.values():
-            lesson.next()
         students.set_rates(_rate(step, steps, decay, warmup))
-        students.learn([lessons[run.seed].answer(run) for run in sorted_runs], gradients)
+        students.learn({seed: lesson.draw() for seed, lesson in lessons.items()},
+                       lambda drawn: gradients(_answers(lessons, sorted_runs, drawn)))
         reported = step in report and on_report is not None
         if reported:
             on_report(step, in_order)
@@ -179,25 +178,36 @@ class _Lessons:
         self.methods = {run.method for run in runs}
         self.levels = {run.strength for run in runs if run.method == "noise"}
 
-    def next(self) -> None:
-        known = self.known
-        rows = torch.randint(len(known), (self.batch_size,), generator=self.generators["batches"]).to(known.device)
-        x, log_policy = known.inputs(rows), known.log_policy[rows]
-        self.answers = {"kl": (x, log_policy)}
+    def draw(self) -> dict[str, Tensor]:
+        """All that is random in a step, on the CPU: the batch's rows, and where they are wanted vectors and noise."""
+        drawn = {"rows": torch.randint(len(self.known), (self.batch_size,), generator=self.generators["batches"])}
         if "sobolev" in self.methods:
-            vectors = self.loss.draw(x, log_policy.shape[1:], self.generators["vectors"])
-            self.answers["sobolev"] = (x, vectors, [log_policy, known.projected(rows, vectors[0])])
-        if "jacobian" in self.methods:
-            self.answers["jacobian"] = (x, log_policy, known.jacobians(rows))
+            actions = self.known.log_policy.shape[1:]
+            drawn["vectors"], = self.loss.draw(torch.empty(self.batch_size, 0), actions, self.generators["vectors"])
         if self.levels:
-            noise = torch.randn(x.shape, generator=self.generators["noise"]).to(x)
-            for level in self.levels:
-                noisy = x + level * noise
-                with torch.no_grad():
-                    self.answers["noise", level] = (noisy, known.ask(noisy))
+            drawn["noise"] = torch.randn(self.batch_size, 21, 21, 64, generator=self.generators["noise"])
+        return drawn
 
-    def answer(self, run: Run):
-        return self.answers[("noise", run.strength) if run.method == "noise" else run.method]
+    def answers(self, drawn: dict[str, Tensor]) -> dict:
+        """What each kind of student is given: by method, of noise by its level too."""
+        rows = drawn["rows"]
+        x, log_policy = self.known.inputs(rows), self.known.log_policy[rows]
+        found: dict = {"kl": (x, log_policy)}
+        if "sobolev" in self.methods:
+            found["sobolev"] = (x, [drawn["vectors"]], [log_policy, self.known.projected(rows, drawn["vectors"])])
+        if "jacobian" in self.methods:
+            found["jacobian"] = (x, log_policy, self.known.jacobians(rows))
+        for level in self.levels:
+            noisy = x + level * drawn["noise"].permute(0, 3, 1, 2)
+            with torch.no_grad():
+                found["noise", level] = (noisy, self.known.ask(noisy))
+        return found
+
+
+def _answers(lessons: Mapping[int, _Lessons], runs: Sequence[Run], drawn: Mapping[int, dict[str, Tensor]]) -> list:
+    """What each run is given."""
+    found = {seed: lesson.answers(drawn[seed]) for seed, lesson in lessons.items()}
+    return [found[run.seed][("noise", run.strength) if run.method == "noise" else run.method] for run in runs]
 
 
 def _objective(loss, policy: Callable[[Tensor], Tensor], answer, strength: float | Tensor) -> Tensor:

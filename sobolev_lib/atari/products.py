@@ -16,8 +16,8 @@ def as_products(policy: Policy) -> Callable[[Mapping[str, Tensor], Tensor], Tens
     True
 
     A batch of convolutions, each with weights of its own, is a grouped convolution, which GPUs do slowly; a batch of
-    matrix products they do at full speed. Here a convolution is a product of patches and weights. That needs kernels
-    that are whole multiples of their strides, as all of a policy's are.
+    matrix products they do at full speed. Here a convolution is one product, and a sum of shifted parts of it. That needs
+    kernels that are whole multiples of their strides, as all of a policy's are.
     """
     convolutions = [(f"features.{k}", module.kernel_size[0], module.stride[0])
                     for k, module in enumerate(policy.features) if isinstance(module, nn.Conv2d)]
@@ -39,12 +39,14 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor, kernel: int, stride: int,
     """A convolution of (N, H, W, C), whose C are ``known`` x ``known`` pixels of each channel, to (N, H', W', out)."""
     if kernel % stride or stride % known:
         raise ValueError(f"kernel: expected a multiple of the stride, and that a multiple of {known}, got {kernel} and {stride}")
-    # blocks of stride x stride pixels turn it into a convolution with stride 1 and a kernel of ``reach``
+    # blocks of stride x stride pixels turn it into a convolution with stride 1 and a kernel of reach x reach blocks
     side, reach = stride // known, kernel // stride
     size = x.shape[1] // side
     x = x[:, :size * side, :size * side].unflatten(2, (size, side)).unflatten(1, (size, side))   # (N, Y, y, X, x, C)
     x = x.unflatten(5, (-1, known, known)).permute(0, 1, 3, 5, 2, 6, 4, 7).flatten(3)            # (N, Y, X, c y y' x x')
-    wide = size - reach + 1
-    patches = torch.cat([x[:, i:i + wide, j:j + wide] for i in range(reach) for j in range(reach)], dim=3)
     weight = weight.unflatten(3, (reach, stride)).unflatten(2, (reach, stride))                  # (out, c, Y, y, X, x)
-    return patches @ weight.permute(2, 4, 1, 3, 5, 0).flatten(0, 4) + bias
+    weight = weight.permute(1, 3, 5, 2, 4, 0).flatten(0, 2).flatten(1)                           # (c y x, Y X out)
+    # each block times its weights at all places of the kernel, then moved there: patches would be reach^2 times as large
+    pieces, wide = (x @ weight).chunk(reach**2, dim=3), size - reach + 1
+    moved = [piece[:, k // reach:k // reach + wide, k % reach:k % reach + wide] for k, piece in enumerate(pieces)]
+    return sum(moved[1:], moved[0]) + bias

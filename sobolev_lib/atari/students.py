@@ -16,7 +16,7 @@ class Students(nn.Module):
     """Networks of one architecture, an Adam for each, and where they stand.
 
     >>> students = Students([Student(6), Student(6)], lrs=[1e-3, 3e-3], clip=1.0, device="cpu")     # doctest: +SKIP
-    >>> students.learn(batch, gradients)                                                       # doctest: +SKIP
+    >>> students.learn(drawn, gradients)                                                       # doctest: +SKIP
 
     ``networks`` keep their faces: their parameters are views of the table ``rows`` (students, weights). ``lrs`` has a
     learning rate for each, ``clip`` is the largest norm of a student's gradient, or None.
@@ -27,7 +27,8 @@ class Students(nn.Module):
         device = torch.device(device)
         # in a tuple, where they are no part of this module: all of its state is the table
         self.networks = tuple(networks)
-        self.lrs, self.clip, self.on_gpu, self.graph, self.learned = list(lrs), clip, device.type == "cuda", None, 0
+        self.lrs, self.clip, self.on_gpu = list(lrs), clip, device.type == "cuda"
+        self.drawn, self.graph, self.learned = None, None, 0
         table = torch.stack([nn.utils.parameters_to_vector(network.parameters()).detach() for network in networks])
         self.register_buffer("rows", table.to(device))
         self.slopes = torch.zeros_like(self.rows)
@@ -43,7 +44,7 @@ class Students(nn.Module):
         # on a GPU the graph holds the rates, so they are tensors there
         rates = [torch.tensor(lr, device=device) if self.on_gpu else lr for lr in self.lrs]
         self.optimizer = torch.optim.Adam([{"params": [row], "lr": lr} for row, lr in zip(self.adam_rows, rates)], lr=1e-3,
-                                          **({"capturable": True} if self.on_gpu else {}))
+                                          **({"fused": True, "capturable": True} if self.on_gpu else {}))
 
     def set_rates(self, share: float) -> None:
         """Set each learning rate to ``share`` of the student's own."""
@@ -53,39 +54,38 @@ class Students(nn.Module):
             else:
                 group["lr"] = lr * share
 
-    def learn(self, batch: list, gradients: Callable[[list], list[list[Tensor]]]) -> None:
-        """A step of Adam for all: ``gradients`` maps what each student is given to the gradients of its parameters."""
-        self.learned += 1
+    def learn(self, drawn, gradients: Callable[..., list[list[Tensor]]]) -> None:
+        """A step of Adam for all. ``gradients`` maps what was drawn on the CPU to the gradients of each one's parameters."""
         if not self.on_gpu:
-            self._step(batch, gradients)
-        elif self.learned <= WARM_UP:
+            self._step(drawn, gradients)
+            return
+        if self.drawn is None:
+            self.drawn = tree_map(lambda tensor: tensor.to(self.rows.device), drawn)
+        # a GPU reads from the same memory at each step
+        tree_map(lambda ours, new: ours.copy_(new.pin_memory(), non_blocking=True), self.drawn, drawn)
+        self.learned += 1
+        if self.learned <= WARM_UP:
             # on a stream of its own, as PyTorch asks of what is recorded later
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
-                self._step(batch, gradients)
+                self._step(self.drawn, gradients)
             torch.cuda.current_stream().wait_stream(stream)
-        else:
-            self._replay(batch, gradients)
+            return
+        if self.graph is None:
+            # the whole step as one CUDA graph: a GPU would wait for Python otherwise
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._step(self.drawn, gradients)          # recorded, not done
+        self.graph.replay()
 
-    def _step(self, batch, gradients) -> None:
-        for slope, found in zip(self.slopes, gradients(batch)):
+    def _step(self, drawn, gradients) -> None:
+        for slope, found in zip(self.slopes, gradients(drawn)):
             torch.cat([gradient.flatten() for gradient in found], out=slope)
         if self.clip is not None:
             norms = torch.linalg.vector_norm(self.slopes, dim=1, keepdim=True)
             self.slopes.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0))    # as torch.nn.utils.clip_grad_norm_ does
         self.optimizer.step()
-
-    def _replay(self, batch, gradients) -> None:
-        """The whole step as one CUDA graph: a GPU would wait for Python otherwise."""
-        if self.graph is None:
-            self.batch = tree_map(torch.clone, batch)
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._step(self.batch, gradients)          # recorded, not done
-        else:
-            tree_map(lambda ours, new: ours.copy_(new), self.batch, batch)
-        self.graph.replay()
 
     def part(self) -> None:
         """Give each network weights of its own, which need no gradient any more."""

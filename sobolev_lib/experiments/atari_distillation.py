@@ -10,12 +10,9 @@ noise at ``noise_shares``). KL + full Jacobian takes the numbers tuned for KL + 
 price leaves no room for trials. Students of one seed see the same batches in the same order. At ``longer_shares`` KL alone
 also runs ``longer`` times as long, about as long as the Sobolev students take.
 """
-import json
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -26,13 +23,12 @@ from sobolev_lib.atari.answers import Answers
 from sobolev_lib.atari.distillation import METHODS, Run, distill
 from sobolev_lib.atari.measures import logits_of
 from sobolev_lib.atari.play import play
-from sobolev_lib.atari.policies import Teacher
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher, shipped_weights
 from sobolev_lib.experiments.gradient_pictures import Pictures
-from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.policy_measures import Measures
+from sobolev_lib.experiments.stand_ins import random_states, random_teacher
 
 NAME = "atari-distillation"
 SHOWS = "Figure 4"
@@ -56,10 +52,10 @@ class Config:
     batch_size: int = 200
     warmup: int = 100
     clip: float = 1.0
-    kl_lrs: tuple[float, ...] = (1e-4, 1.5e-4, 2.2e-4, 3.3e-4, 5e-4, 7.5e-4, 1.1e-3, 1.7e-3, 2.5e-3, 3.7e-3, 5.5e-3, 8e-3)
-    lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)            # of the methods that have a strength
-    alphas: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
-    noises: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)                  # standard deviations, of brightness in [0, 1]
+    kl_lrs: tuple[float, ...] = tuple(float(f"{lr:.2g}") for lr in np.geomspace(1e-4, 1e-2, 16))
+    lrs: tuple[float, ...] = (3e-4, 1e-3, 2.5e-3, 6e-3)    # of the methods that have a strength
+    alphas: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    noises: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)   # standard deviations, of brightness in [0, 1]
     tuning_seed: int = 1000
     tuning_share: float = 0.05
     tuning_steps: int = 1_000
@@ -81,11 +77,10 @@ PRESETS = {
                     kl_lrs=(1e-3,), lrs=(1e-3,), alphas=(0.1,), noises=(0.01,), tuning_steps=1, test_states=500,
                     gradient_states=50, curve_points=6, episodes=1, timing_steps=1, picture_share=0.15, pictures=4),
     "cpu": Config(),
-    "gpu": Config(few_seeds_shares=(), noise_shares=(), jacobian_cells=(), longer_shares=Config.shares, steps=6_000,
-                  kl_lrs=tuple(float(f"{lr:.2g}") for lr in np.geomspace(1e-4, 1e-2, 16)), lrs=(2e-4, 6e-4, 2e-3, 6e-3),
-                  noises=(0.001, 0.003, 0.01, 0.03), tuning_steps=3_000, kept_jacobians=0, side_by_side=True, curve_points=16),
+    # what eight minutes of one large card are good for
+    "gpu": Config(noise_shares=(), jacobian_cells=(), steps=4_000, tuning_steps=2_000, side_by_side=True, timing_steps=50),
     "paper": Config(few_seeds_shares=(), noise_shares=Config.shares, jacobian_cells=_EVERY_CELL, longer_shares=Config.shares,
-                    steps=20_000, warmup=500, tuning_steps=10_000, side_by_side=True, test_states=20_000,
+                    steps=20_000, warmup=500, tuning_steps=10_000, side_by_side=True, timing_steps=50, test_states=20_000,
                     gradient_states=2_000, curve_points=25),
 }
 
@@ -191,7 +186,7 @@ def _tuned(game, teacher, states: RecordedStates, config: Config, device, keep: 
     if config.noise_shares:
         trials += [Run("noise", lr, noise, config.tuning_seed) for lr in config.lrs for noise in config.noises]
     train, validation, _ = states.split(config.tuning_share, seed=config.tuning_seed)
-    shared = Keep(keep.folder.parent / f"{game}~tuning", keep.until)
+    shared = keep.beside(f"{game}~tuning")
     shared.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(shared.folder / ".lock"):                # another process may be at another share of this game
         found = trained(trials, teacher, states, {config.tuning_seed: train}, evenly(validation, config.test_states), config,
@@ -238,19 +233,12 @@ def _teacher_facts(teacher, states: RecordedStates, config: Config) -> dict:
 
 
 def probe() -> dict:
-    """The numbers of a few steps of every method, on states from thin air."""
+    """The numbers of a few steps of every method; of noise, since an emulator need not be there."""
     config = Config(steps=4, batch_size=4, warmup=2, test_states=8, gradient_states=4, kept_jacobians=10**7)
-    generator = torch.Generator().manual_seed(0)
-    teacher = Teacher(4, generator=generator)
-    teacher.head.weight.data.mul_(1e3)                     # else it is near uniform, and has nothing to teach
-    screens = torch.randint(0, 256, (40, 84, 84), dtype=torch.uint8, generator=generator).numpy()
-    with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "screens.npy", screens)
-        about = {"game": "none", "count": 40, "seed": 0, "games": 1, "teacher": "drawn", "starts": [0, 10, 20, 30], "scores": []}
-        (Path(folder) / "about.json").write_text(json.dumps(about))
-        states = RecordedStates(folder)
-        runs = [Run(method, 1e-3, 0.01) for method in METHODS]
-        found = trained(runs, teacher, states, {0: np.arange(20)}, np.arange(20, 40), config, "cpu", Keep(Path(folder)),
-                        steps=config.steps, points=2)
-    return {run["method"]: {name: run["curve"][name] for name in ("kl", "kl_teacher_first", "gradient_similarity", "train_kl")}
+    teacher = random_teacher()
+    with random_states(teacher) as states:
+        train, _, test = states.split(0.2)
+        found = trained([Run(method, 1e-3, 0.01) for method in METHODS], teacher, states, {0: train}, test, config, "cpu",
+                        Keep(), steps=config.steps, points=1)
+    return {run["method"]: {name: run[name] for name in ("kl", "kl_teacher_first", "gradient_similarity", "train_kl")}
             for run in found}

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from sobolev_lib.atari.distillation import Run, agreement, distill, gradient_similarity, logits_of
+from sobolev_lib.atari.answers import Answers
+from sobolev_lib.atari.distillation import Run, distill
+from sobolev_lib.atari.measures import agreement, gradient_similarity, logits_of
 from sobolev_lib.atari.policies import Teacher
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher
@@ -65,32 +67,31 @@ def units(config: Config) -> list[str]:
     return list(config.changes)
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Train both students with one setting changed; measure them along the way."""
     teacher = load_teacher(config.game)
     states = record_states(teacher, config.game, count=config.states, games=config.recorded_games)
-    return compare(replace(config.base, **config.changes[unit]), teacher, states, config, seeds, device)
+    return compare(replace(config.base, **config.changes[unit]), teacher, states, config, seeds, device, keep or Keep())
 
 
 def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: Config, seeds: list[int],
-            device: str) -> dict:
+            device: str, keep: Keep) -> dict:
     """Both students with one setting, on states that are there."""
     splits = {seed: states.split(setting.share, seed=seed) for seed in seeds}
     test = evenly(splits[seeds[0]][2], config.test_states)  # the same episodes for every seed
-    answers = logits_of(teacher, states, test)
+    theirs = logits_of(teacher, states, test)
     runs = [Run(method, setting.lr, alpha, seed) for seed in seeds
             for method, alpha in (("kl", 0.0), ("sobolev", setting.alpha))]
     report = sorted({int(step) for step in np.geomspace(min(20, setting.steps), setting.steps, config.curve_points)})
-    curves = [[] for _ in runs]
 
-    def measure(step, students):
-        for student, curve in zip(students, curves):
-            curve.append(asdict(agreement(student, answers, states, test)))
+    def measured(step, students=()):
+        return keep.once(f"at-{step}", lambda: [asdict(agreement(student, theirs, states, test)) for student in students])
 
-    students = distill(runs, teacher, states, {seed: split[0] for seed, split in splits.items()}, steps=setting.steps,
-                       batch_size=config.batch_size, projections=setting.projections, divergence=setting.divergence,
-                       derivative_loss=setting.derivative_loss, device=device, report=report, on_report=measure,
-                       progress=False)
+    answers = {seed: Answers(teacher, states, split[0], device=device) for seed, split in splits.items()}
+    students = distill(runs, answers, steps=setting.steps, batch_size=config.batch_size, projections=setting.projections,
+                       divergence=setting.divergence, derivative_loss=setting.derivative_loss, decay=False, report=report,
+                       on_report=measured, checkpoint=keep.checkpoint("training"), on_checkpoint=keep.reached, progress=False)
+    curves = list(zip(*map(measured, report)))             # a curve a run
     return {"setting": asdict(setting), "report_steps": report, "runs": [
         {**asdict(run), **curve[-1], "gradient_similarity": gradient_similarity(student, teacher, states, test[::10]),
          "curve": {key: [point[key] for point in curve] for key in curve[0]}}
@@ -108,5 +109,5 @@ def probe() -> dict:
     changes = {"base": {}, "mse": {"derivative_loss": "mse", "projections": 2}, "first": {"divergence": "kl_teacher_first"}}
     teacher = random_teacher()
     with random_states(teacher) as states:
-        return {name: compare(replace(config.base, **change), teacher, states, config, [0], "cpu")
+        return {name: compare(replace(config.base, **change), teacher, states, config, [0], "cpu", Keep())
                 for name, change in changes.items()}

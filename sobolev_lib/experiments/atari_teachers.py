@@ -45,9 +45,10 @@ def units(config: Config) -> list[str]:
     return [plan.game for plan in config.plans]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Train one teacher (its plan says the seed), ship it, and let it play."""
     plan = next(plan for plan in config.plans if plan.game == unit)
+    keep = keep or Keep()
     teacher, report = train_teacher(plan, checkpoint=keep.checkpoint("training"), on_checkpoint=keep.reached, device=device)
     with tempfile.TemporaryDirectory() as folder:
         path = (shipped_weights() if config.ship else Path(folder)) / f"{unit}.safetensors"

@@ -60,8 +60,9 @@ def units(config: Config) -> list[str]:
     return ["speed", *[f"accuracy/{way}" for way in WAYS if way != "backprop, two threads"]]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Time all ways in turns, or train one of them to its end."""
+    keep = keep or Keep()
     if unit == "speed":
         rounds = [keep.once(f"round-{k}", lambda: {way: _run(way, config, config.timed_steps, seeds[0]) for way in WAYS})
                   for k in range(config.rounds)]

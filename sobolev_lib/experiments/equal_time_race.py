@@ -61,9 +61,9 @@ def units(config: Config) -> list[str]:
     return [f"{activation}/{name}" for activation in config.activations for name in config.functions]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Measure what a step costs, then let both methods train for as long as regular training's steps take."""
-    activation = unit.split("/")[0]
+    activation, keep = unit.split("/")[0], keep or Keep()
     seconds = keep.once("seconds", lambda: seconds_of_a_step(activation, config, device))
     return race(unit, seconds, config, seeds, device, keep)
 
@@ -76,7 +76,8 @@ def seconds_of_a_step(activation: str, config: Config, device: str) -> dict[str,
     return {"regular": found["regular"], "sobolev": found["closed form"]}
 
 
-def race(unit: str, seconds: dict[str, list[float]], config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def race(unit: str, seconds: dict[str, list[float]], config: Config, seeds: list[int], device: str,
+         keep: Keep | None = None) -> dict:
     """Both methods, each with the steps that regular training's time allows at these prices."""
     activation, name = unit.split("/")
     price = statistics.median(b / a for a, b in zip(seconds["regular"], seconds["sobolev"]))

@@ -98,8 +98,9 @@ class Measured(NamedTuple):
 
 
 def measure(names: list[str], size: int, method: str, config: Config, seeds: list[int], device: str,
-            keep: Keep = Keep()) -> dict[str, Measured]:
+            keep: Keep | None = None) -> dict[str, Measured]:
     """Tune one method on each function, then train the winners on fresh seeds; all networks at once."""
+    keep = keep or Keep()
     tuned = _tune(names, size, method, config, device, keep)
     best = {name: min(tuned[name], key=lambda trial: trial["log10_validation_mse"]) for name in names}
     runs = [Run(name, best[name]["lr"], best[name]["derivative_weight"], seed) for name in names for seed in seeds]

@@ -84,10 +84,10 @@ def units(config: Config) -> list[str]:
     return sorted(found, key=found.get)
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """For each function of the unit both methods' settings and errors, and R seed by seed."""
     variant, group, size = unit.split("/")
-    own, names = config.variants[variant], group.split("+")
+    own, names, keep = config.variants[variant], group.split("+"), keep or Keep()
 
     def by_function(method):
         found = measure(names, int(size), method, own, seeds, device, keep)

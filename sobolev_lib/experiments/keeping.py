@@ -1,6 +1,9 @@
 """What a unit of an experiment keeps while it runs, so that a killed or paused run goes on where it was."""
 import json
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,20 +28,23 @@ class Keep:
 
     The folder holds JSON and safetensors only and decides by no machine's name: copied to another one, the unit goes on
     there. ``until`` is a time of ``time.monotonic``, in seconds; None runs to the end. ``device`` is a name, kept for the
-    record. ``Keep()`` keeps nothing: for a unit that is run by hand.
+    record. Without a folder it keeps everything as long as it lives: for a unit that is run by hand.
     """
 
     def __init__(self, folder: Path | None = None, until: float | None = None, device: str = ""):
-        self.folder, self.until, self.device = None if folder is None else Path(folder), until, device
-        self._start, self._name, self._earlier = time.perf_counter(), "", {"seconds": 0.0, "peak_memory": 0, "devices": []}
-        if self.folder is not None and (self.folder / PROGRESS).exists():
+        if folder is None:
+            outer = tempfile.mkdtemp()
+            weakref.finalize(self, shutil.rmtree, outer, ignore_errors=True)
+            folder = Path(outer) / "unit"
+        self.folder, self.until, self.device = Path(folder), until, device
+        self._start, self._name, self._outer = time.perf_counter(), "", None
+        self._earlier = {"seconds": 0.0, "peak_memory": 0, "devices": []}
+        if (self.folder / PROGRESS).exists():
             noted = json.loads((self.folder / PROGRESS).read_text())
             self._earlier = {key: noted[key] for key in self._earlier}
 
     def once(self, name: str, compute: Callable[[], object]):
         """What ``compute`` returns, as JSON gives it back; computed if no earlier run has left it here."""
-        if self.folder is None:
-            return json.loads(json.dumps(compute(), allow_nan=False))
         path = self.folder / f"{name}.json"
         if path == self.folder / PROGRESS:
             raise ValueError(f"name: expected another one than {name!r}, which the progress has")
@@ -46,19 +52,24 @@ class Keep:
             self._name = name
             write_whole(path, json.dumps(compute(), allow_nan=False))
             self.checkpoint(name).unlink(missing_ok=True)  # of the training whose result is here now
-            self._note(name)
+            self.note(name)
             self.pause()
         return json.loads(path.read_text())
 
-    def checkpoint(self, name: str) -> Path | None:
-        """Where the step called ``name`` keeps its checkpoint; None where nothing is kept."""
+    def checkpoint(self, name: str) -> Path:
+        """Where the step called ``name`` keeps its checkpoint."""
         self._name = name
-        return None if self.folder is None else self.folder / f"{name}.safetensors"
+        return self.folder / f"{name}.safetensors"
+
+    def beside(self, name: str) -> "Keep":
+        """A folder that all units of the run share, for what is computed once for several of them."""
+        shared = Keep(self.folder.parent / name, self.until, self.device)
+        shared._outer = self
+        return shared
 
     def reached(self, step: int, steps: int) -> None:
         """Called after each checkpoint: notes how far the present step has come, and stops if the time is up."""
-        if self.folder is not None:
-            self._note(self._name, step=step, steps=steps)
+        self.note(self._name, step=step, steps=steps)
         self.pause()
 
     def pause(self) -> None:
@@ -73,5 +84,8 @@ class Keep:
                 "peak_memory": max(self._earlier["peak_memory"], peak_memory_bytes()),
                 "devices": devices if self.device in devices else [*devices, self.device]}
 
-    def _note(self, name: str, **reached: int) -> None:
+    def note(self, name: str, **reached: int) -> None:
+        """Leave word of where the unit is, and its account, which a later run adds to."""
         write_whole(self.folder / PROGRESS, json.dumps({"at": name, **reached, **self.account()}))
+        if self._outer is not None:
+            self._outer.note(self.folder.name)

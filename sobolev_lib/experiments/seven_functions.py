@@ -49,7 +49,7 @@ def units(config: Config) -> list[str]:
     return [f"{group}/{size}/{method}" for size in config.sizes for method in METHODS for group in groups]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune one method on one function and size, then measure the winner on fresh seeds; of several functions a dict."""
     names, size, method = unit.split("/")
     names = names.split("+")

@@ -74,7 +74,7 @@ def units(config: Config) -> list[str]:
             *(["peers"] if config.peers else []), *(["graphs"] if config.graphs else [])]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
     if unit == "precision":
         return precision(config, seeds, device)

@@ -58,7 +58,7 @@ def units(config: Config) -> list[str]:
     return list(config.changes)
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Train every method with one setting changed."""
     setting = replace(config.base, **config.changes[unit])
     table = replace(config.table, epochs=round(setting.epochs * config.table.epochs))

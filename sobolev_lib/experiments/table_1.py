@@ -61,7 +61,7 @@ def units(config: Config) -> list[str]:
     return ["/".join(parts) for parts in found]
 
 
-def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep = Keep()) -> dict:
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune one method with one kind of target and one way to cut, then run it on every seed."""
     count, method, targets, tuned_for = _parse(unit)
     cuts = next(cuts for cuts in config.cuts if count in (None, len(cuts)))

@@ -1,4 +1,4 @@
-"""The folder of an unfinished run: a file for each finished unit, a folder for each begun one, and the probe.
+"""The folder of an unfinished run: a file for each finished unit, folders of those that are begun, and the probe.
 
 It lies in ``.unfinished`` beside the records and is named by the experiment, the preset, and a hash of config and seeds:
 no device and no code is in it, so that a copy goes on on another machine. Whether the library still computes the same is
@@ -92,7 +92,7 @@ class Unfinished:
             own, top = path.parent == self.folder, path.relative_to(self.folder).parts[0]
             if path.is_dir() or top.startswith(".") or path.name.startswith("."):
                 continue                                   # hidden: what a kill left of a file half written
-            if not (own and top in (PROBE, *names) or not own and f"{top}.json" in names):
+            if own and top not in (PROBE, *names):
                 raise ValueError(f"unfinished: expected files of this run's {len(names)} units, got {path}; move it away")
             content = _read(path)
             wanted = {PROBE: {"probe", "seeds", "units"}, PROGRESS: {"at", "seconds", "peak_memory", "devices"}}.get(

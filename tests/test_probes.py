@@ -1,0 +1,130 @@
+"""A probe gives the same numbers twice, sees what changes an experiment's numbers, and nothing else."""
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sobolev_lib import records
+from sobolev_lib.atari import actor_critic, distillation
+from sobolev_lib.experiments import runner
+from sobolev_lib.experiments.probes import differences, probe_of, told
+
+RECORDS = Path(records.__file__).resolve().parents[1] / "book" / "records"
+
+
+# --- comparing --------------------------------------------------------------------------------------------------
+
+BASE = {"loss": [1.0, 2.0], "name": "kl", "steps": 3, "by": {"0.1": 0.0, "0.2": 1e-12}}
+
+
+@pytest.mark.parametrize("change, lines", [
+    ({}, []), ({"loss": [1.0009, 2.0]}, []), ({"loss": [1.002, 2.0]}, ["loss/0: expected 1.0, got 1.002"]),
+    ({"loss": [1, 2]}, []), ({"loss": [1.0]}, ["loss: expected 2 entries, got 1"]), ({"steps": 4}, ["steps: expected 3, got 4"]),
+    ({"loss": 1.0}, ["loss: expected [1.0, 2.0], got 1.0"]), ({"name": "KL"}, ["name: expected 'kl', got 'KL'"]),
+    ({"steps": True}, ["steps: expected 3, got True"]), ({"steps": None}, ["steps: expected 3, got None"]),
+    ({"by": {"0.1": 1e-10, "0.2": 0.0}}, []), ({"by": {"0.1": 1e-3, "0.2": 0.0}}, ["by/0.1: expected 0.0, got 0.001"]),
+    ({"by": {"0.1": 0.0}}, ["by/0.2: expected, but missing"]), ({"more": 1}, ["more: not expected"]),
+    ({"loss": [-1.0, 2.0]}, ["loss/0: expected 1.0, got -1.0"]),
+], ids=str)
+def test_differences_are_named_one_by_one(change, lines):
+    assert differences(BASE, BASE | change) == lines
+
+
+def test_many_differences_are_counted():
+    assert told(["a", "b"]) == "a; b" and told(list("abcde")) == "a; b; c; and 2 more"
+
+
+# --- each experiment's probe ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", runner.EXPERIMENTS)
+def test_a_probe_gives_equal_numbers_twice(name):
+    experiment, before = runner.find(name), torch.get_rng_state()
+    first = probe_of(experiment)
+    assert not differences(first, probe_of(experiment)) and len(json.dumps(first)) < 20_000
+    assert torch.equal(torch.get_rng_state(), before), "a probe leaves the global generator alone"
+    numbers = [value for value in leaves(first) if isinstance(value, float)]
+    assert len(numbers) >= 2 and len(set(numbers)) > 1
+
+
+def leaves(value):
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return [value] if children is None else [leaf for child in children for leaf in leaves(child)]
+
+
+def slower_adam(monkeypatch):
+    """Every learning rate 5 % lower."""
+    original = torch.optim.Adam.step
+
+    def step(self, *arguments):
+        rates = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = 0.95 * group["lr"]
+        original(self, *arguments)
+        for group, rate in zip(self.param_groups, rates):
+            group["lr"] = rate
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+
+
+def heavier_loss(monkeypatch):
+    """The last term of every weighted loss counts 5 % more."""
+    def heavier(weights, terms):
+        return sum(weight * term * (1.05 if k else 1.0) for k, (weight, term) in enumerate(zip(weights, terms)))
+
+    for module in ("losses", "fast", "training"):
+        monkeypatch.setattr(f"sobolev_lib.{module}.weighted_sum", heavier)
+
+
+def less_clipping(monkeypatch):
+    monkeypatch.setattr(actor_critic.nn.utils, "clip_grad_norm_", lambda parameters, norm: None)
+
+
+def another_rate(monkeypatch):
+    original = distillation._rate
+    monkeypatch.setattr(distillation, "_rate", lambda *arguments: 0.95 * original(*arguments))
+
+
+@pytest.mark.parametrize("name, change", [
+    ("seven-functions", heavier_loss), ("step-cost", slower_adam), ("step-cost", heavier_loss),
+    ("atari-teachers", slower_adam), ("atari-teachers", less_clipping), ("atari-reasons", another_rate),
+    ("atari-reasons", slower_adam), ("atari-distillation", another_rate),
+], ids=lambda value: getattr(value, "__name__", value))
+def test_a_probe_sees_a_change_of_the_library(name, change, monkeypatch):
+    experiment = runner.find(name)
+    before = probe_of(experiment)
+    change(monkeypatch)
+    assert differences(before, probe_of(experiment))
+
+
+def test_a_refactoring_leaves_the_probe_as_it_is(tmp_path):
+    """Other docstrings, other lines, no comments, in the whole library."""
+    package = Path(records.__file__).parent
+    shutil.copytree(package, tmp_path / "sobolev_lib", ignore=shutil.ignore_patterns("__pycache__", "weights", "*.so"))
+    for path in (tmp_path / "sobolev_lib").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+                node.body[0].value.value = "Another docstring."
+        path.write_text(ast.unparse(tree))
+    script = ("import json\nfrom sobolev_lib.experiments import runner\nfrom sobolev_lib.experiments.probes import probe_of\n"
+              "print(json.dumps(probe_of(runner.find('seven-functions'))))")
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                          env={"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": ""})
+    assert done.returncode == 0, done.stderr
+    assert not differences(probe_of(runner.find("seven-functions")), json.loads(done.stdout))
+
+
+# --- the shipped records ----------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(RECORDS.glob("*.json")), ids=lambda path: path.stem)
+def test_the_library_still_computes_what_is_recorded(path):
+    name, _, preset = path.stem.rpartition("-")
+    record = records.load_record(name, preset)
+    assert "probe" in record, "made before records kept one: run the experiment again"
+    assert not differences(record["probe"], probe_of(runner.find(name)))
