@@ -20,7 +20,8 @@ def main() -> None:
     config = PRESETS[chosen.preset]
     scales, drawn = describe(config)["scales"], {}
     for unit in units(config):
-        result, scale = run_unit(unit, config, list(range(chosen.seeds)), chosen.device), scales[unit.split("/")[1]]["value_variance"]
+        result = run_unit(unit, config, list(range(chosen.seeds)), chosen.device)
+        scale = scales[unit.split("/")[1]]["value_variance"]
         ends = {method: statistics.median(final(result, method, scale)) for method in METHODS}
         middles = {method: (times, np.median(found, axis=0)) for method in METHODS
                    for times, found in [curves(result, method, scale)]}

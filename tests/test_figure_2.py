@@ -129,9 +129,8 @@ def test_a_unit_paused_at_every_step_gives_the_same(tmp_path, monkeypatch):
 def test_functions_side_by_side_give_what_they_give_alone():
     config = seven_functions.SideBySide(**TINY_SETTINGS)
     assert seven_functions.units(config) == ["booth+rosenbrock/6/regular", "booth+rosenbrock/6/sobolev"]
-    record = {"results": {unit: seven_functions.run_unit(unit, config, [0, 1], "cpu") for unit in seven_functions.units(config)}}
-    alone = {"results": {unit: seven_functions.run_unit(unit, TINY, [0, 1], "cpu") for unit in seven_functions.units(TINY)}}
-    together, single = seven_functions.cells(record), seven_functions.cells(alone)
+    together, single = [seven_functions.cells({"results": {unit: seven_functions.run_unit(unit, each, [0, 1], "cpu")
+                                                           for unit in seven_functions.units(each)}}) for each in (config, TINY)]
     assert together.keys() == single.keys() == {("booth", 6), ("rosenbrock", 6)}
     for cell, methods in single.items():
         for method, result in methods.items():
@@ -246,10 +245,11 @@ def test_a_smooth_variant_has_smooth_networks():
 
 
 def variants_record(ratios):
-    config = figure_2_variants.Config({name: Variant(functions=("booth", "beale", "ackley"), sizes=(20,)) for name in ratios})
+    functions = ("booth", "beale", "ackley")
+    config = figure_2_variants.Config({name: Variant(functions=functions, sizes=(20,)) for name in ratios})
     results = {f"{variant}/{name}/20": {name: {"regular": {"test_mse": [0.9 * ratio, ratio, 1.1 * ratio]},
                                                "sobolev": {"test_mse": [1.0, 1.0, 1.0]}}}
-               for variant, ratio in ratios.items() for name in ("booth", "beale", "ackley")}
+               for variant, ratio in ratios.items() for name in functions}
     return {"config": json.loads(json.dumps(figure_2_variants.describe(config))), "seeds": [0, 1, 2], "results": results}
 
 
@@ -270,7 +270,8 @@ RACE = equal_time_race.Config(**TINY_SETTINGS | {"functions": ("booth",), "sizes
 
 
 def test_both_plans_take_equally_long_and_end_with_a_decayed_rate(monkeypatch):
-    result = equal_time_race.race("relu/booth", {"regular": [1.0, 2.0, 1.0], "sobolev": [1.5, 3.0, 9.0]}, RACE, [0, 1], "cpu")
+    seconds = {"regular": [1.0, 2.0, 1.0], "sobolev": [1.5, 3.0, 9.0]}
+    result = equal_time_race.race("relu/booth", seconds, RACE, [0, 1], "cpu")
     assert result["price"] == 1.5 and result["regular"]["steps"] == 60 and result["sobolev"]["steps"] == 40
     for method in METHODS:
         curve = result[method]["curve"]

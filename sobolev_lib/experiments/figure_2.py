@@ -108,8 +108,9 @@ def measure(names: list[str], size: int, method: str, config: Config, seeds: lis
     found = {}
     for k, name in enumerate(names):
         own = slice(k * len(seeds), (k + 1) * len(seeds))
+        curves = {what: rows if what == "steps" else [row[own] for row in rows] for what, rows in curve.items()}
         found[name] = Measured(best[name]["lr"], best[name]["derivative_weight"], tuned[name], models[own], sets[own],
-                               {what: rows if what == "steps" else [row[own] for row in rows] for what, rows in curve.items()})
+                               curves)
     return found
 
 
@@ -125,7 +126,8 @@ def _tune(names, size, method, config, device, keep) -> dict[str, list[dict]]:
 def _scores(names, trials, seed, size, method, config, device, keep) -> list[float]:
     """Log validation errors of all trials on one seed, function by function."""
     runs = [Run(name, *trial, seed) for name in names for trial in trials]
-    models, _, curve = _train(runs, size, method, config, device, keep, f"{method}-tuning-{seed}", curve=config.early_stopping)
+    models, _, curve = _train(runs, size, method, config, device, keep, f"{method}-tuning-{seed}",
+                              curve=config.early_stopping)
     if config.early_stopping:
         found = np.min(curve["validation_mse"], axis=0).tolist()
     else:

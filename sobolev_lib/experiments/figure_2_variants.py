@@ -47,8 +47,8 @@ HALF_DECADES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FOUR = {"regular_lrs": (1e-3, 2e-3, 4e-3, 8e-3), "sobolev_lrs": (1e-3, 3e-3), "derivative_weights": (0.2, 1.0),
         "tuning_seeds": (1000,), "sizes": (10_000,)}
 LITERAL = {"standardized": False, "normalized": False}
-_SMALL = {"functions": ("booth",), "sizes": (20,), "hidden": (32, 32), "steps": 200, "tuning_seeds": (1000,), "test_points": 1_000,
-          "compile": False}
+_SMALL = {"functions": ("booth",), "sizes": (20,), "hidden": (32, 32), "steps": 200, "tuning_seeds": (1000,),
+          "test_points": 1_000, "compile": False}
 
 PRESETS = {
     "quick": Config({
@@ -65,17 +65,19 @@ PRESETS = {
         "early stopping": Variant(sizes=(20,), regular_lrs=PAPER.regular_lrs, sobolev_lrs=PAPER.sobolev_lrs,
                                   derivative_weights=PAPER.derivative_weights, early_stopping=True, curve_points=60),
         "smooth": Variant(activation="silu"),
-        **{f"{steps:,} steps": Variant(functions=("ackley", "booth", "styblinski_tang"), steps=steps, **FOUR) for steps in LENGTHS},
+        **{f"{steps:,} steps": Variant(functions=("ackley", "booth", "styblinski_tang"), steps=steps, **FOUR)
+           for steps in LENGTHS},
     }),
     "gpu": Config({
         **{f"{steps:,} steps": Variant(steps=steps, side_by_side=True, compile=False, **FOUR) for steps in LENGTHS[1:3]},
-        f"smooth, {LENGTHS[2]:,} steps": Variant(activation="silu", steps=LENGTHS[2], side_by_side=True, compile=False, **FOUR),
+        f"smooth, {LENGTHS[2]:,} steps": Variant(activation="silu", steps=LENGTHS[2], side_by_side=True, compile=False,
+                                                 **FOUR),
     }),
 }
 
 
 def units(config: Config) -> list[str]:
-    """One a variant, function and size; side by side all functions are one, with a + between their names. Cheap ones first."""
+    """One a variant, function and size, the cheap ones first; side by side all functions are one, joined by +."""
     found = {}
     for variant, own in config.variants.items():
         for size in own.sizes:
@@ -135,11 +137,11 @@ def cells(record: dict) -> list[Cell]:
     return sorted(found, key=lambda cell: order.index(cell.variant))
 
 
-RULE = ("R is the test MSE of regular over that of Sobolev training, per seed; each cell, a variant, a function and a size, has the "
-        "95 % interval of the mean log10 R over seeds. Ackley apart, the variant that comes nearest the paper's claim is the one "
-        "with the largest mean of these. Confirmed if some variant's mean R is at least 10, with an interval above 1, in more "
-        "than half of its cells. Confirmed in direction if some variant's interval lies above 1 in more than half. Contradicted if "
-        "every variant's lies below 1 in more than half. Open otherwise.")
+RULE = ("R is the test MSE of regular over that of Sobolev training, per seed; each cell, a variant, a function and a "
+        "size, has the 95 % interval of the mean log10 R over seeds. Ackley apart, the variant that comes nearest the "
+        "paper's claim is the one with the largest mean of these. Confirmed if some variant's mean R is at least 10, with "
+        "an interval above 1, in more than half of its cells. Confirmed in direction if some variant's interval lies "
+        "above 1 in more than half. Contradicted if every variant's lies below 1 in more than half. Open otherwise.")
 
 
 def verdict(record: dict) -> Verdict:

@@ -63,8 +63,8 @@ PRESETS = {
                     trained_points=100, trained_steps=100),
     "cpu": Config(),
     "paper": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420)),
-    "gpu": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420), turns=5, seconds=0.05, compile=False,
-                  peers=False, graphs=True, trained_steps=500),
+    "gpu": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420), turns=5, seconds=0.05,
+                  compile=False, peers=False, graphs=True, trained_steps=500),
 }
 
 
