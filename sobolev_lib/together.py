@@ -1,5 +1,6 @@
 """Networks that train side by side: their state, the step of them all, on a GPU as one CUDA graph."""
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -91,7 +92,9 @@ class Together:
             # what a step allocates and looks up once must have happened, on another stream, before it can be recorded
             side, here = torch.cuda.Stream(), torch.cuda.current_stream()
             side.wait_stream(here)
-            with torch.cuda.stream(side):
+            with torch.cuda.stream(side), warnings.catch_warnings():
+                # Adam warns of capturable=True in a step that is not recorded; it is, three steps later
+                warnings.filterwarnings("ignore", message=".*capturable=True")
                 self._step()
             here.wait_stream(side)
             self.warm += 1

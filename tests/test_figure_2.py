@@ -147,6 +147,22 @@ def test_a_network_that_diverges_loses_and_does_not_stop_the_unit():
     json.dumps(result, allow_nan=False)
 
 
+# --- devices ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("options", [{}, {"standardized": False, "normalized": False}, {"early_stopping": True},
+                                     {"activation": "silu"}], ids=str)
+def test_a_device_gives_what_a_cpu_gives(options, device):
+    """A few steps, in chunks of batches; on a GPU most of them are a CUDA graph's."""
+    config = Variant(**TINY_SETTINGS | {"steps": 40}, **options)
+    for method in METHODS:
+        here, there = [figure_2.measure(["booth", "rosenbrock"], 6, method, config, [0, 1], on) for on in (device, "cpu")]
+        for name, measured in here.items():
+            assert (measured.lr, measured.derivative_weight) == (there[name].lr, there[name].derivative_weight)
+            assert all(p.device.type == torch.device(device).type for p in measured.models[0].parameters())
+            assert measured.test_mse(config, name, device) == pytest.approx(there[name].test_mse(config, name, "cpu"), rel=1e-3)
+            assert np.allclose(measured.curve["test_mse"], there[name].curve["test_mse"], rtol=1e-3)
+
+
 # --- verdicts ---------------------------------------------------------------------------------------------------
 
 def record_of(ratio, spread=0.05, ackley=1.0, sizes=(20, 100, 10_000)):

@@ -28,10 +28,10 @@ def test_every_unit_gives_numbers_for_every_case():
                 assert all(len(turns) == SMALL.turns and min(turns) > 0 for turns in ways.values())
 
 
-def test_a_graph_is_timed_turn_by_turn_once_it_runs(monkeypatch):
+def test_a_graph_is_timed_turn_by_turn_once_it_runs(monkeypatch, device):
     """On a CPU the same calls time plain steps."""
     monkeypatch.setattr(step_cost, "STEADY", 5)
-    found = step_cost.graphs(8, SMALL, "cpu")
+    found = step_cost.graphs(8, SMALL, device)
     assert set(found) == {"regular", "closed form", "regular, graph", "closed form, graph"}
     assert all(len(turns) == SMALL.turns and min(turns) > 0 for turns in found.values())
     assert step_cost.units(PRESETS["gpu"])[-1] == "graphs" and "graphs" not in step_cost.units(PRESETS["cpu"])

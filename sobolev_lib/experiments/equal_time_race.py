@@ -51,8 +51,8 @@ class _Plan(Config):
 
 PRESETS = {
     "quick": Config(functions=("styblinski_tang",), sizes=(100,), hidden=(64, 64), steps=200, regular_lrs=(3e-3,),
-                    sobolev_lrs=(3e-3,), derivative_weights=(1.0,), test_points=1_000, curve_points=20, turns=3,
-                    seconds=0.02),
+                    sobolev_lrs=(3e-3,), derivative_weights=(1.0,), test_points=1_000, curve_points=20, turns=7,
+                    seconds=0.05),
     "cpu": Config(),
 }
 
