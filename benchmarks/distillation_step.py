@@ -51,8 +51,8 @@ def seconds_a_step(answers: Answers, runs: list, options) -> float:
         at.append(time.perf_counter())
 
     steps = WARM_UP + options.steps
-    atari.distill(runs, {0: answers}, steps=steps, batch_size=options.batch_size, report=[WARM_UP, steps], on_report=on_report,
-                  progress=False)
+    atari.distill(runs, {0: answers}, steps=steps, batch_size=options.batch_size, report=[WARM_UP, steps],
+                  on_report=on_report, progress=False)
     return (at[1] - at[0]) / options.steps
 
 

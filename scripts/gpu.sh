@@ -9,19 +9,20 @@
 # scikit-learn, and pytest for the tests. What else an item needs may lie beside this checkout's files, and no network is:
 #
 #     gpu-wheels/    wheels (ale-py and gymnasium for Atari games), unpacked for this run only
-#     gpu-data/      recorded Atari states (atari/) and packed images (cifar10.npz)
+#     gpu-data/      recorded Atari states (GAME.states, as sobolev_lib.atari record --pack writes them), packed images
 #
-# Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to six pieces of 16 MB.
+# Results go to $OUT, or to gpu-results/: log.txt, gpu-use.csv, and an archive in up to four pieces of 16 MB.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 item=${1:?"what is to run? $(sed -n '4,5s/^# *//p' "$0")"}
 shift
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
 if [ "$item" = collect ]; then
-    exec "$python" scripts/gpu_results.py collect "${1:?a folder with results}"
+    exec "$python" "$root/scripts/gpu_results.py" collect "${1:?a folder with results}"
 fi
+cd "$root"
 
 minutes=6
 options=("$@")
@@ -31,8 +32,10 @@ for ((k = 0; k + 1 < $#; k++)); do
         --device) if [ "${options[k + 1]}" = cpu ]; then export CUDA_VISIBLE_DEVICES=; fi ;;
     esac
 done
+processes=1
 case $item in
     seven-functions) seeds=10 ;;
+    atari-distillation) seeds=5 processes=3 ;;             # one a game: while one plays, the others have the card
     *) seeds=5 ;;
 esac
 
@@ -50,6 +53,9 @@ if compgen -G "gpu-wheels/*.whl" >/dev/null; then
 fi
 if [ -d gpu-data ]; then
     export SOBOLEV_DATA=${SOBOLEV_DATA:-$PWD/gpu-data} SOBOLEV_CACHE=${SOBOLEV_CACHE:-$PWD/gpu-data}
+    if [[ $item = atari-* ]] && compgen -G "gpu-data/*.states" >/dev/null; then
+        printf '%s\0' gpu-data/*.states | xargs -0 -n 1 -P 4 "$python" -m sobolev_lib.atari unpack | tee -a "$out/log.txt"
+    fi
 fi
 if command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=timestamp,utilization.gpu,memory.used --format=csv --loop=5 >"$out/gpu-use.csv" 2>&1 &
@@ -59,9 +65,11 @@ if [ "$item" = tests ]; then
     # other versions than the project's pins may warn of other things: shown, but no failure
     command=("$python" -m pytest -m device -q -p no:cacheprovider -W default)
     if "$python" -c "import xdist" 2>/dev/null; then command+=(-n 8); fi
+    export OMP_NUM_THREADS=1
 else
-    command=("$python" -m sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes"
-             "${options[@]}")
+    command=("$python" -m)
+    if [ "$processes" -gt 1 ]; then command+=(torch.distributed.run --nproc-per-node "$processes" -m); fi
+    command+=(sobolev_lib.experiments run "$item" --preset gpu --seeds "$seeds" --minutes "$minutes" "${options[@]}")
 fi
 # an experiment ends by itself at its next checkpoint; else it is stopped a minute later, and goes on from its last one
 seconds=$("$python" -c "print(round(60 * $minutes + 60))")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, WEIGHTS = ROOT / "book" / "records", ROOT / "sobolev_lib" / "atari" / "weights"
-PIECE, PIECES = 16_000_000, 6                              # bytes a file, files
+PIECE, PIECES = 16_000_000, 4                              # bytes a file, files
 MANIFEST = "manifest.json"
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import gpu_results                                         # scripts/gpu_results.py
 import pytest
+from arcade import recording
+
+from sobolev_lib.atari import pack_states
 
 ROOT = Path(__file__).parents[1]
 MISSING = ("ale_py", "gymnasium", "matplotlib", "plotly", "playwright", "jupyter", "IPython", "nbformat", "yaml", "bs4",
@@ -18,8 +21,11 @@ MISSING = ("ale_py", "gymnasium", "matplotlib", "plotly", "playwright", "jupyter
 COUNTING = '''
 import os, time
 from dataclasses import dataclass
+from pathlib import Path
 
-NAME, SHOWS = "counting", "nothing"
+import spare
+
+NAME, SHOWS = "atari-counting", "nothing"
 
 @dataclass(frozen=True)
 class Config:
@@ -35,14 +41,18 @@ def compute():
     return os.getpid()
 
 def run_unit(unit, config, seeds, device, keep):
-    return {"processes": [keep.once(name, compute) for name in unit], "device": device, "seeds": seeds}
+    recordings = [path.name for path in (Path(os.environ["SOBOLEV_CACHE"]) / "atari").iterdir()]
+    return {"processes": [keep.once(name, compute) for name in unit], "device": device, "recordings": recordings}
 
 def describe(config):
     return {}
 
 def probe():
-    return {"number": 1.0}
+    return {"number": spare.NUMBER}
 '''
+WHEEL = {"spare.py": "NUMBER = 1.0\n", "spare-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: spare\nVersion: 1.0\n",
+         "spare-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+         "spare-1.0.dist-info/RECORD": ""}
 
 
 def test_tests_for_a_gpu_are_collected_where_little_is_installed():
@@ -61,15 +71,21 @@ def test_tests_for_a_gpu_are_collected_where_little_is_installed():
 # --- scripts/gpu.sh ---------------------------------------------------------------------------------------------
 
 def checkout(folder):
-    """A copy of what runs, with an experiment that takes seconds."""
+    """A copy of what runs, with an experiment that takes seconds, and what it needs beside it: states and a wheel."""
     for part in ("sobolev_lib", "scripts"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "book" / "records").mkdir(parents=True)
     experiments = folder / "sobolev_lib" / "experiments"
     (experiments / "counting.py").write_text(COUNTING)
-    runner = (experiments / "runner.py").read_text()
-    assert "EXPERIMENTS = {" in runner
-    (experiments / "runner.py").write_text(runner.replace("EXPERIMENTS = {", 'EXPERIMENTS = {"counting": "counting", ', 1))
+    before, names, after = (experiments / "runner.py").read_text().partition("EXPERIMENTS = {")
+    assert names, "the list of experiments is written otherwise now"
+    (experiments / "runner.py").write_text(f'{before}{names}"atari-counting": "counting", {after}')
+    (folder / "gpu-data").mkdir()
+    pack_states(recording(folder / "recorded", [3, 2]), folder / "gpu-data" / "alley.states")
+    (folder / "gpu-wheels").mkdir()
+    with zipfile.ZipFile(folder / "gpu-wheels" / "spare-1.0-py3-none-any.whl", "w") as wheel:
+        for name, content in WHEEL.items():
+            wheel.writestr(name, content)
     return folder
 
 
@@ -82,31 +98,33 @@ def script(folder, *arguments, out=None):
 
 def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path):
     away, home, out = checkout(tmp_path / "away"), checkout(tmp_path / "home"), tmp_path / "out"
-    found = script(away, "counting", "--device", "cpu", "--minutes", "0.05", "--seeds", "2", out=out)
+    found = script(away, "atari-counting", "--device", "cpu", "--minutes", "0.05", "--seeds", "2", out=out)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert not (away / "book" / "records" / "counting-gpu.json").exists()
+    assert not (away / "book" / "records" / "atari-counting-gpu.json").exists()
     names = sorted(path.name for path in out.iterdir() if path.name != "gpu-use.csv")
-    assert names == ["log.txt", "results.zip.0"] and "counting --preset gpu" in (out / "log.txt").read_text()
+    assert names == ["log.txt", "results.zip.0"] and "atari-counting --preset gpu" in (out / "log.txt").read_text()
 
     assert script(home, "collect", out).returncode == 0
-    found = script(home, "counting", "--device", "cpu", "--seeds", "2")
+    found = script(home, "atari-counting", "--device", "cpu", "--seeds", "2")
     assert found.returncode == 0, found.stdout + found.stderr
-    record = json.loads((home / "book" / "records" / "counting-gpu.json").read_text())
+    record = json.loads((home / "book" / "records" / "atari-counting-gpu.json").read_text())
     (a, b), (c,) = [record["results"][unit]["processes"] for unit in ("ab", "c")]
     assert a != b == c, "the first step was to come from the first run, and the others from the second"
     assert record["seeds"] == [0, 1] and record["results"]["ab"]["device"] == "cpu"
+    packed, = record["results"]["c"]["recordings"]
+    assert packed.startswith("alley-5")
 
     # and the finished record travels back, where nothing is unfinished any more
     assert script(away, "collect", home / "gpu-results").returncode == 0
-    assert json.loads((away / "book" / "records" / "counting-gpu.json").read_text()) == record
-    assert [path.name for path in (away / "book" / "records").rglob("*") if path.is_file()] == ["counting-gpu.json"]
+    assert json.loads((away / "book" / "records" / "atari-counting-gpu.json").read_text()) == record
+    assert [path.name for path in (away / "book" / "records").rglob("*") if path.is_file()] == ["atari-counting-gpu.json"]
 
 
 def test_what_fails_says_so_and_leaves_its_log(tmp_path):
     folder = checkout(tmp_path / "copy")
     assert script(folder, "no-such-item").returncode == 2
     assert "no-such-item" in (folder / "gpu-results" / "log.txt").read_text()
-    assert "ITEM" in script(folder).stderr
+    assert "ITEM" in script(folder).stderr and "results.zip.0" in script(folder, "collect", tmp_path).stderr
 
 
 # --- archives ---------------------------------------------------------------------------------------------------
@@ -139,10 +157,10 @@ def test_an_archive_holds_what_is_new_in_pieces_and_leaves_out_the_oldest_checkp
         put(folder / "next" / f"{k}.safetensors", noise, age=age)
     put(gpu_results.WEIGHTS / "pong.safetensors", noise, age=4)
     began = {"time": 1e9 - 50, "folders": ["item-gpu-abc", "item-gpu-done"]}
-    left_out = gpu_results.pack("item", out, began, piece=21_000)
+    left_out = gpu_results.pack("item", out, began, piece=31_500)
     assert left_out == ["book/records/.unfinished/item-gpu-abc/next/1.safetensors"]
     pieces = sorted(out.iterdir())
-    assert len(pieces) > 1 and all(path.stat().st_size <= 21_000 for path in pieces) and len(pieces) <= gpu_results.PIECES
+    assert len(pieces) > 1 and all(path.stat().st_size <= 31_500 for path in pieces) and len(pieces) <= gpu_results.PIECES
 
     # elsewhere: an older state of the same run, of which the other machine has used up one file, and a run it finished
     shutil.rmtree(place)

@@ -87,8 +87,8 @@ def test_save_and_load_predict_the_same(tmp_path, columns, device):
     assert loaded.get_params() == regressor.get_params() | {"hidden": [16, 8]}
     # what was saved is read back to the CPU, where it rounds differently than on a GPU
     rounding = 0 if device == "cpu" else 1e-9
-    for ours, saved in [(loaded.predict(X), regressor.predict(X)), (loaded.predict_gradient(X), regressor.predict_gradient(X))]:
-        np.testing.assert_allclose(ours, saved, rtol=rounding, atol=rounding)
+    for name in ("predict", "predict_gradient"):
+        np.testing.assert_allclose(getattr(loaded, name)(X), getattr(regressor, name)(X), rtol=rounding, atol=rounding)
 
 
 def test_fits_into_scikit_learn_tools():

@@ -108,7 +108,7 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
         reported = step in report and on_report is not None
         if reported:
             on_report(step, in_order)
-        if checkpoint is not None and step < steps and (reported or time.monotonic() - saved > checkpoint_seconds):
+        if checkpoint is not None and (reported or step == steps or time.monotonic() - saved > checkpoint_seconds):
             students.save(checkpoint, generators, mark, step)
             saved = time.monotonic()
             if on_checkpoint is not None:

@@ -46,7 +46,9 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor, kernel: int, stride: int,
     x = x.unflatten(5, (-1, known, known)).permute(0, 1, 3, 5, 2, 6, 4, 7).flatten(3)            # (N, Y, X, c y y' x x')
     weight = weight.unflatten(3, (reach, stride)).unflatten(2, (reach, stride))                  # (out, c, Y, y, X, x)
     weight = weight.permute(1, 3, 5, 2, 4, 0).flatten(0, 2).flatten(1)                           # (c y x, Y X out)
-    # each block times its weights at all places of the kernel, then moved there: patches would be reach^2 times as large
-    pieces, wide = (x @ weight).chunk(reach**2, dim=3), size - reach + 1
+    # each block times its weights at all places of the kernel, then moved there: patches would be reach^2 times as large.
+    # A product for each state: one for all has a weight gradient that sums 90,000 terms in one place
+    product = torch.bmm(x.flatten(1, 2), weight.expand(len(x), -1, -1)).unflatten(1, (size, size))
+    pieces, wide = product.chunk(reach**2, dim=3), size - reach + 1
     moved = [piece[:, k // reach:k // reach + wide, k % reach:k % reach + wide] for k, piece in enumerate(pieces)]
     return sum(moved[1:], moved[0]) + bias

@@ -93,6 +93,8 @@ def units(config: Config) -> list[str]:
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep) -> dict:
     """Tune (once a game), train every method on every seed, measure agreement and let the students play."""
     game, part = unit.split("/")
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")         # TF32: its rounding is far below what seeds differ by
     teacher = load_teacher(game).to(device)
     states = record_states(teacher, game, count=config.states, games=config.recorded_games, progress=False)
     if part == "price":
@@ -120,7 +122,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         alone = [run for run in runs if run.method == "kl"]
         found += [result | {"method": LONGER} for result in
                   trained(alone, *setting, steps=config.longer * config.steps, points=config.curve_points, finish=finish)]
-    cell = {"tuned": tuned, "report_steps": _reports(config.steps, config.curve_points), "runs": found}
+    cell = {"tuned": tuned, "report_steps": _reports(config.steps, config.curve_points),
+            "longer_report_steps": _reports(config.longer * config.steps, config.curve_points), "runs": found}
     if pictures is not None:
         shown = {run["method"]: run.pop("pictures") for run in found if "pictures" in run and run["method"] != LONGER}
         for run in found:
@@ -164,8 +167,9 @@ def trained(runs: list[Run], teacher, states: RecordedStates, train: dict[int, n
                            clip=config.clip, report=report, on_report=measured, checkpoint=keep.checkpoint(label),
                            on_checkpoint=keep.reached, progress=False)
         curves = [measured(step) for step in report]
-        with ThreadPoolExecutor(len(runs)) as pool:        # emulators leave Python alone, so students can play side by side
-            finished = list(pool.map(finish, runs, students))
+        # on the CPU, where emulators are; those leave Python alone, so that students can play side by side
+        with ThreadPoolExecutor(len(runs)) as pool:
+            finished = list(pool.map(finish, runs, [student.cpu() for student in students]))
         return [{**asdict(run), **curves[-1][k], "curve": {key: [point[k][key] for point in curves] for key in curves[-1][k]},
                  **finished[k]} for k, run in enumerate(runs)]
 

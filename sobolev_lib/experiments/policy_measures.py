@@ -1,4 +1,5 @@
 """What figure 4 measures of a student along its training: on held-out states and on its own."""
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -9,6 +10,8 @@ from sobolev_lib.atari.answers import ASKED, Answers
 from sobolev_lib.atari.measures import compare
 from sobolev_lib.atari.policies import Policy
 from sobolev_lib.atari.states import RecordedStates, evenly
+
+DIVERGED = 1e6                                             # nats; a record holds finite numbers only
 
 
 class Measures:
@@ -32,11 +35,16 @@ class Measures:
         self.num_actions = self.held_out.log_policy.shape[1]
 
     def of(self, student: Policy, seed: int) -> dict[str, float]:
-        """``action_error``, ``kl``, ``kl_teacher_first``, ``gradient_similarity``, and the first two on training states."""
+        """``action_error``, ``kl``, ``kl_teacher_first``, ``gradient_similarity``, and the first two on training states.
+
+        Of a student that has diverged: a divergence of ``DIVERGED``, a cosine of 0.
+        """
         own = asdict(self._agreement(student, self.own[seed]))
-        cosine = cosine_similarity(self._gradients(student), self.theirs).mean()
-        return asdict(self._agreement(student, self.held_out)) | {
-            "gradient_similarity": float(cosine), "train_kl": own["kl"], "train_action_error": own["action_error"]}
+        cosine = float(cosine_similarity(self._gradients(student), self.theirs).mean())
+        found = asdict(self._agreement(student, self.held_out)) | {"train_kl": own["kl"],
+                                                                    "train_action_error": own["action_error"]}
+        return {name: value if math.isfinite(value) else DIVERGED for name, value in found.items()} | {
+            "gradient_similarity": cosine if math.isfinite(cosine) else 0.0}
 
     @torch.no_grad()
     def _agreement(self, student: Policy, answers: Answers):

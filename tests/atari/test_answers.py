@@ -37,7 +37,8 @@ def test_rows_are_the_chosen_states_and_the_teachers_policy_there(states, device
 @pytest.mark.parametrize("kept", [False, True], ids=["asked", "kept"])
 def test_jacobians_and_products_are_the_teachers_to_the_rounding_of_what_is_kept(states, device, kept):
     teacher = tiny(ACTIONS, seed=9)
-    answers, rows = Answers(teacher, states, np.arange(20), jacobian=kept, device=device), torch.tensor([7, 0, 7], device=device)
+    answers = Answers(teacher, states, np.arange(20), jacobian=kept, device=device)
+    rows = torch.tensor([7, 0, 7], device=device)
     expected = torch.stack([torch.func.jacrev(log_policy(teacher))(x) for x in blocks(states[[7, 0, 7]])]).detach()
     tolerance = ROUNDING if kept else 1e-4
     found = answers.jacobians(rows).cpu()

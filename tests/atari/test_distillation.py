@@ -1,5 +1,9 @@
 """Distillation: gradients of the paper's objective by plain double backward, lessons that no other run can change."""
 import copy
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -257,7 +261,8 @@ def test_another_seed_draws_other_batches_vectors_and_noise(states, monkeypatch)
     assert not torch.equal(one, other)
     vectors = [result[0] for _, result in draws]
     assert len(vectors) == 2 and not torch.isclose(*vectors).any()
-    noises = [arguments[1] - x for (arguments, _), (_, x) in zip([call for call in noise if len(call[0][1]) == 5], batches(read))]
+    noisy = [arguments[1] for arguments, _ in noise if len(arguments[1]) == 5]
+    noises = [shown - x for shown, (_, x) in zip(noisy, batches(read))]
     assert len(noises) == 2 and torch.isclose(*noises).float().mean() < 0.01
 
 
@@ -360,20 +365,70 @@ def test_a_stopped_training_ends_bit_for_bit_where_an_uninterrupted_one_does(sta
     with pytest.raises(Stop):
         teach(RUNS, states, **settings)
     resumed = teach(RUNS, states, **settings)
-    assert [step for step, _ in reached] == list(range(1, 10)) and {steps for _, steps in reached} == {10}
+    assert [step for step, _ in reached] == list(range(1, 11)) and {steps for _, steps in reached} == {10}
     assert reports == whole_reports == [2, 6, 10]
     assert all(torch.equal(vector(a), vector(b)) for a, b in zip(whole, resumed))
 
 
-def test_without_haste_a_checkpoint_is_written_at_reports_only(states, tmp_path):
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+import test_distillation
+from arcade import Tiny
+from sobolev_lib.atari import RecordedStates
+test_distillation.distillation.Student = Tiny
+
+def wait_to_be_killed(step, steps):
+    print(step, flush=True)
+    if step == 6:
+        sys.stdin.read()
+
+test_distillation.teach(test_distillation.RUNS, RecordedStates(sys.argv[1]), steps=9, jacobian=True, clip=1.0,
+                        checkpoint=Path(sys.argv[2]), checkpoint_seconds=0, on_checkpoint=wait_to_be_killed)
+"""
+
+
+def test_a_killed_process_loses_nothing(states, tmp_path):
+    path, here = tmp_path / "run.safetensors", Path(__file__).parent
+    process = subprocess.Popen([sys.executable, "-c", KILLED, states.folder, path, here, here.parent, here.parents[1]],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while int(process.stdout.readline()) < 6:
+        pass
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    process.stdin.close(), process.stdout.close()
+    settings, reached = dict(steps=9, jacobian=True, clip=1.0), []
+    resumed = teach(RUNS, states, checkpoint=path, checkpoint_seconds=0,
+                    on_checkpoint=lambda step, _: reached.append(step), **settings)
+    whole = teach(RUNS, states, **settings)
+    assert reached == [7, 8, 9] and all(torch.equal(vector(a), vector(b)) for a, b in zip(resumed, whole))
+
+
+def test_a_checkpoint_goes_on_in_the_other_way_too(states, tmp_path, device):
+    """What was begun one by one, as on a CPU, ends side by side, as on a GPU: the same to rounding."""
+    def stop(step, steps):
+        if step == 5:
+            raise Stop
+
+    path, settings = tmp_path / "run.safetensors", dict(steps=9, jacobian=True, clip=1.0, checkpoint_seconds=0)
+    with pytest.raises(Stop):
+        teach(RUNS, states, checkpoint=path, on_checkpoint=stop, vectorize=False, **settings)
+    resumed = teach(RUNS, states, checkpoint=path, vectorize=True, device=device, **settings)
+    for run, a, b in zip(RUNS, resumed, teach(RUNS, states, **settings)):
+        moved = (vector(b) - vector(Tiny(ACTIONS, generator=seeded(run.seed)))).norm()
+        assert (vector(a) - vector(b)).norm() < 2e-3 * moved, run
+
+
+def test_without_haste_a_checkpoint_is_written_at_reports_and_at_the_end(states, tmp_path):
     reached = []
     teach(RUNS[:1], states, steps=6, report=[2, 6], on_report=lambda *_: None, checkpoint=tmp_path / "run.safetensors",
           on_checkpoint=lambda step, steps: reached.append(step))
-    assert reached == [2]
+    assert reached == [2, 6]
 
 
-@pytest.mark.parametrize("other", [dict(steps=5), dict(batch_size=2), dict(clip=1.0), dict(train=range(19)), dict(jacobian=True),
-                                   dict(teacher=tiny(ACTIONS, seed=3)), dict(runs=[Run("kl", lr=2e-2)])], ids=str)
+@pytest.mark.parametrize("other", [dict(steps=5), dict(batch_size=2), dict(clip=1.0), dict(train=range(19)),
+                                   dict(jacobian=True), dict(teacher=tiny(ACTIONS, seed=3)), dict(runs=[Run("kl", lr=2e-2)])], ids=str)
 def test_a_checkpoint_of_another_training_is_refused(states, tmp_path, other):
     settings = dict(runs=[Run("kl", lr=1e-2)], states=states, steps=4, checkpoint=tmp_path / "run.safetensors",
                     checkpoint_seconds=0)

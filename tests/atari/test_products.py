@@ -33,7 +33,8 @@ def test_values_and_both_orders_of_derivatives_are_the_policys(kind, device):
 
 
 def test_many_weights_side_by_side(device):
-    policies, x = [Student(5, generator=seeded(k)).to(device).double() for k in range(3)], blocks(pixels().to(device)).double()
+    policies = [Student(5, generator=seeded(k)).to(device).double() for k in range(3)]
+    x = blocks(pixels().to(device)).double()
     stacked = {name: torch.stack([dict(policy.named_parameters())[name].detach() for policy in policies])
                for name, _ in policies[0].named_parameters()}
     together = torch.vmap(as_products(policies[0]), in_dims=(0, None))(stacked, x)
