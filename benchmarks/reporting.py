@@ -9,12 +9,12 @@ import torch
 from sobolev_lib.experiments.step_cost import PRESETS, Config
 
 
-def options(description: str, **more) -> argparse.Namespace:
+def options(description: str, presets=PRESETS, **more) -> argparse.Namespace:
     """The options all scripts have; ``more`` are further ones, as keyword arguments of ``add_argument``."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's choice)")
-    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how much to measure")
+    parser.add_argument("--preset", choices=presets, default="cpu", help="how much to measure")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="measure compiled steps too")
     parser.add_argument("--plot", help="where to save the picture")
     for name, settings in more.items():

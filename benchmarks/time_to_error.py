@@ -2,45 +2,44 @@
 
     python benchmarks/time_to_error.py [--device cuda] [--seeds 3] [--plot race.png]
 
-Both methods get as many trials for their settings. Printed: the seconds of training until the test error first falls
-below a bar, and what that is as a multiple for regular training; the bars are what regular training reaches in the end
-and, going up, ten times it.
+Both methods get as many trials for their settings, and as much time. Printed: the test error over the last tenth of the
+race, and the share of the time after which the running mean of the error (median over seeds) first falls below a bar; the
+bars are what regular training reaches in the end and, going up, ten times it.
 """
 import statistics
 
-from reporting import config_of, options
+import numpy as np
+from reporting import options
 
-from sobolev_lib.experiments.step_cost import run_unit
-
-
-def reached(runs: list[dict], bar: float) -> list[float]:
-    """Seconds until each run first is at or below the bar; those that never are stay out."""
-    first = [[second for second, error in zip(run["seconds"], run["value_mse"]) if error <= bar] for run in runs]
-    return [seconds[0] for seconds in first if seconds]
+from sobolev_lib.experiments.equal_time_race import PRESETS, curves, describe, final, gain, run_unit, units
+from sobolev_lib.experiments.figure_2 import METHODS
 
 
 def main() -> None:
-    chosen = options(__doc__, seeds={"type": int, "default": 3})
-    found = run_unit("race", config_of(chosen), list(range(chosen.seeds)), chosen.device)
-    for name, methods in found.items():
-        end = statistics.median(run["value_mse"][-1] for run in methods["regular"]["runs"])
-        print(f"\n{name}: final error over variance " + ", ".join(
-            f"{method} {statistics.median(run['value_mse'][-1] for run in result['runs']):.2g} after "
-            f"{statistics.median(run['seconds'][-1] for run in result['runs']):.1f} s" for method, result in methods.items()))
-        for bar in (10 * end, 3 * end, end):
-            seconds = {method: reached(result["runs"], bar) for method, result in methods.items()}
-            shown = {method: f"{statistics.median(times):.2f} s ({len(times)} of {chosen.seeds})" if times else "never"
-                     for method, times in seconds.items()}
-            print(f"  below {bar:.2g}: regular {shown['regular']}, Sobolev {shown['sobolev']}")
+    chosen = options(__doc__, presets=PRESETS, seeds={"type": int, "default": 3})
+    config = PRESETS[chosen.preset]
+    scales, drawn = describe(config)["scales"], {}
+    for unit in units(config):
+        result = run_unit(unit, config, list(range(chosen.seeds)), chosen.device)
+        scale = scales[unit.split("/")[1]]["value_variance"]
+        ends = {method: statistics.median(final(result, method, scale)) for method in METHODS}
+        middles = {method: (times, np.median(found, axis=0)) for method in METHODS
+                   for times, found in [curves(result, method, scale)]}
+        print(f"\n{unit}: a Sobolev step takes {result['price']:.2f} times as long; final error over variance "
+              + ", ".join(f"{method} {end:.2g}" for method, end in ends.items()) + f"; ratio {10 ** gain(result).mean:.2g}")
+        for bar in (10 * ends["regular"], 3 * ends["regular"], ends["regular"]):
+            first = {method: next((f"{100 * time:.0f} %" for time, error in zip(*curve) if error <= bar), "never")
+                     for method, curve in middles.items()}
+            print(f"  below {bar:.2g}: " + ", ".join(f"{method} {share}" for method, share in first.items()))
+        drawn[unit] = middles
     if chosen.plot:
         import matplotlib.pyplot as plt
 
-        figure, axes = plt.subplots(1, len(found), figsize=(4.5 * len(found), 3.6), squeeze=False)
-        for ax, (name, methods) in zip(axes[0], found.items()):
-            for k, (method, result) in enumerate(methods.items()):
-                for run in result["runs"]:
-                    ax.plot(run["seconds"], run["value_mse"], color=f"C{k}", label=method if run is result["runs"][0] else None)
-            ax.set(title=name, xlabel="seconds of training", ylabel="test error over variance", yscale="log")
+        figure, axes = plt.subplots(1, len(drawn), figsize=(4 * len(drawn), 3.6), squeeze=False)
+        for ax, (unit, middles) in zip(axes[0], drawn.items()):
+            for method, (times, errors) in middles.items():
+                ax.plot(times, errors, label=method)
+            ax.set(title=unit, xlabel="share of the time", ylabel="test error over variance", yscale="log")
         axes[0, 0].legend(frameon=False)
         figure.tight_layout()
         figure.savefig(chosen.plot)

@@ -1,5 +1,6 @@
 """Networks that train side by side: their state, the step of them all, on a GPU as one CUDA graph."""
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -30,7 +31,8 @@ class Together:
         self.models, self.gradients, self.steps, self.size, self.pool = models, gradients, steps, size, pool
         self.tables = [torch.stack(tensors) for tensors in zip(*tables)]
         count, n = self.tables[0].shape[:2]
-        self.device, self.on_gpu, self.graph, self.warm = self.tables[0].device, self.tables[0].is_cuda, None, 0
+        self.device, self.on_gpu = self.tables[0].device, self.tables[0].is_cuda
+        self.graph, self.side, self.warm = None, None, 0
         self.weights = torch.tensor(weights, dtype=self.tables[0].dtype, device=self.device)
         # one row a network, so that an optimiser sees each network as one tensor
         self.rows = torch.stack([torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models])
@@ -89,11 +91,13 @@ class Together:
             self._step()
         elif self.warm < WARM_UP:
             # what a step allocates and looks up once must have happened, on another stream, before it can be recorded
-            side, here = torch.cuda.Stream(), torch.cuda.current_stream()
-            side.wait_stream(here)
-            with torch.cuda.stream(side):
+            self.side, here = self.side or torch.cuda.Stream(), torch.cuda.current_stream()
+            self.side.wait_stream(here)
+            with torch.cuda.stream(self.side), warnings.catch_warnings():
+                # Adam warns of capturable=True in a step that is not recorded; it is, three steps later
+                warnings.filterwarnings("ignore", message=".*capturable=True")
                 self._step()
-            here.wait_stream(side)
+            here.wait_stream(self.side)
             self.warm += 1
         else:
             if self.graph is None:

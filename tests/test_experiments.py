@@ -1,8 +1,7 @@
-"""Experiments resume, share work between processes, notice stale records; the seven-functions protocol is fair."""
+"""Experiments resume, share work between processes, notice stale records."""
 import datetime
 import inspect
 import json
-import math
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import sobolev_lib as sl
 from sobolev_lib import records
 from sobolev_lib.experiments import __main__ as command_line
 from sobolev_lib.experiments import runner, seven_functions, unfinished
@@ -129,11 +127,11 @@ def test_a_run_whose_time_is_up_says_what_is_left_and_goes_on(folder, monkeypatc
 
     monkeypatch.setattr(seven_functions, "run_unit", run_unit)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with pytest.raises(TimeIsUp, match="time is up: 2 of 4 units done. The same command goes on"):
-        run(minutes=1.5)
+    with pytest.raises(TimeIsUp, match="time is up: 2 of 4 units done; at .*The same command goes on"):
+        run(minutes=2.5)
     assert not (folder / f"{NAME}-quick.json").exists()
     with pytest.raises(TimeIsUp, match="3 of 4 units done"):
-        run(minutes=0.5)
+        run(minutes=1.5)
     assert results(run(minutes=5)) == whole
 
 
@@ -413,84 +411,3 @@ def test_an_experiment_has_what_the_runner_needs(name):
         json.dumps(experiment.describe(config), allow_nan=False)
     assert list(inspect.signature(experiment.run_unit).parameters) == ["unit", "config", "seeds", "device", "keep"]
     assert not inspect.signature(experiment.probe).parameters
-
-
-# --- the protocol of the seven functions ------------------------------------------------------------------------
-
-
-def test_both_methods_get_the_same_tuning_budget():
-    config = seven_functions.Config()
-    assert len(config.regular_lrs) == len(config.sobolev_lrs) * len(config.derivative_weights)
-    assert config.sizes == (20, 100, 10_000) and config.hidden == (256, 256) and config.test_points == 10_000
-    assert config.functions == tuple(f.name for f in sl.functions.BENCHMARKS)
-    assert not set(config.tuning_seeds) & set(range(100)), "tuning seeds must not be measured again"
-
-
-def test_a_unit_is_repeatable_and_consistent():
-    result = seven_functions.run_unit("booth/6/sobolev", TINY, [0, 1, 2], "cpu")
-    assert result == seven_functions.run_unit("booth/6/sobolev", TINY, [0, 1, 2], "cpu")
-    assert len(result["test_mse"]) == len(result["test_gradient_mse"]) == len(result["train_mse"]) == 3
-    assert all(math.isfinite(v) and v > 0 for v in result["test_mse"])
-    # the winner is the trial with the lowest validation error
-    best = min(result["trials"], key=lambda trial: trial["log10_validation_mse"])
-    assert (result["lr"], result["derivative_weight"]) == (best["lr"], best["derivative_weight"])
-    assert len(result["trials"]) == 2
-    # what is shown is the seed with the middle error
-    assert result["shown_seed"] == sorted(range(3), key=lambda k: result["test_mse"][k])[1]
-    assert result["curve"]["steps"][-1] == TINY.steps
-    assert result["curve"]["test_mse"][-1] == pytest.approx(result["test_mse"], rel=1e-5)
-
-
-def test_regular_training_never_sees_a_derivative(monkeypatch):
-    """Regular training has the derivative weight 0 and order 0, and its result does not change with the labels."""
-    result = seven_functions.run_unit("booth/6/regular", TINY, [0], "cpu")
-    assert result["derivative_weight"] == 0 and {t["derivative_weight"] for t in result["trials"]} == {0}
-    original = seven_functions.label
-
-    def spoiled(f, x, *arguments):
-        data = original(f, x, *arguments)
-        if len(x) == 6:  # training data only
-            data.jacobian.mul_(-7)
-        return data
-
-    monkeypatch.setattr(seven_functions, "label", spoiled)
-    again = seven_functions.run_unit("booth/6/regular", TINY, [0], "cpu")
-    assert again["test_mse"] == result["test_mse"]
-    assert seven_functions.run_unit("booth/6/sobolev", TINY, [0], "cpu")["test_mse"] != result["test_mse"]
-
-
-def test_training_validation_and_test_points_are_different_draws(monkeypatch):
-    drawn = []
-    original = seven_functions.label
-
-    def watched(f, x, *arguments):
-        drawn.append(x.clone().double())
-        return original(f, x, *arguments)
-
-    monkeypatch.setattr(seven_functions, "label", watched)
-    seven_functions.run_unit("booth/6/regular", TINY, [0, 1], "cpu")
-    kinds = {len(x): x for x in drawn}
-    assert set(kinds) == {6, 20, 30}  # training, validation, test
-    for a in kinds:
-        for b in kinds:
-            if a < b:
-                assert torch.cdist(kinds[a], kinds[b]).min() > 1e-4
-    tests = [x for x in drawn if len(x) == 30]
-    assert all(torch.equal(x, tests[0]) for x in tests), "methods and seeds must meet the same test points"
-
-
-def test_errors_are_in_the_functions_own_units():
-    data = sl.label(sl.functions.booth, sl.functions.booth.sample(50, generator=torch.Generator().manual_seed(0)))
-    off_by_three = lambda x: (sl.functions.booth(x) + 3 + 2 * x[:, 0]).unsqueeze(1)
-    errors = seven_functions._errors(off_by_three, data)
-    assert errors["value_mse"] == pytest.approx(float((3 + 2 * data.inputs[:, 0]).square().mean()), rel=1e-4)
-    assert errors["gradient_mse"] == pytest.approx(4.0, rel=1e-4)
-
-
-def test_surfaces_have_their_first_index_along_the_second_input():
-    function = sl.functions.mccormick
-    surface = seven_functions._surface(function, lambda x: function(x).unsqueeze(1), "cpu")
-    (a, b), (c, d) = function.domain
-    assert surface["values"][0][-1] == pytest.approx(float(function(torch.tensor([b, c]))), rel=1e-3)
-    assert surface["values"][-1][0] == pytest.approx(float(function(torch.tensor([a, d]))), rel=1e-3)
-    assert len(surface["values"]) == 5 and len(surface["gradient"]) == 3 and len(surface["gradient"][0][0]) == 2

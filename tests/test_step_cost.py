@@ -12,7 +12,7 @@ from sobolev_lib.experiments.step_cost import PRESETS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = replace(PRESETS["quick"], width=8, batches=(8,), depths=(1,), inputs=(2,), activations=("tanh",), batch=8, outputs=(3,),
-                output_inputs=4, networks=(2,), turns=2, seconds=1e-4, race_points=20, race_steps=50)
+                output_inputs=4, networks=(2,), turns=2, seconds=1e-4, trained_points=20, trained_steps=50)
 
 
 def test_every_unit_gives_numbers_for_every_case():
@@ -20,13 +20,7 @@ def test_every_unit_gives_numbers_for_every_case():
         found = step_cost.run_unit(unit, SMALL, [0, 1], "cpu")
         for case, ways in found.items():
             assert len(ways) >= 2, (unit, case)
-            if unit == "race":
-                for result in ways.values():
-                    assert len(result["runs"]) == 2
-                    for run in result["runs"]:
-                        assert len(run["seconds"]) == len(run["value_mse"]) == 25
-                        assert run["seconds"] == sorted(run["seconds"]) and min(run["value_mse"]) > 0
-            elif unit == "precision":
+            if unit == "precision":
                 assert {"gradient_error", "seconds"} <= ways.keys() and all(min(numbers) > 0 for numbers in ways.values())
             elif unit == "memory":
                 assert all(held > 0 for held in ways.values())
@@ -34,10 +28,13 @@ def test_every_unit_gives_numbers_for_every_case():
                 assert all(len(turns) == SMALL.turns and min(turns) > 0 for turns in ways.values())
 
 
-def test_both_methods_get_as_many_trials():
-    config = replace(SMALL, race_lrs=(1e-3, 3e-3), race_weights=(0.1, 1.0), race_steps=25)
-    found = step_cost.race("booth", config, [0], "cpu")
-    assert {method: result["trials"] for method, result in found.items()} == {"regular": 4, "sobolev": 4}
+def test_a_graph_is_timed_turn_by_turn_once_it_runs(monkeypatch, device):
+    """On a CPU the same calls time plain steps."""
+    monkeypatch.setattr(step_cost, "STEADY", 5)
+    found = step_cost.graphs(8, SMALL, device)
+    assert set(found) == {"regular", "closed form", "regular, graph", "closed form, graph"}
+    assert all(len(turns) == SMALL.turns and min(turns) > 0 for turns in found.values())
+    assert step_cost.units(PRESETS["gpu"])[-1] == "graphs" and "graphs" not in step_cost.units(PRESETS["cpu"])
 
 
 @pytest.mark.parametrize("activation", ["relu", "silu"])

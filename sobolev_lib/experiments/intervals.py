@@ -2,7 +2,6 @@
 from typing import NamedTuple, Sequence
 
 import numpy as np
-from scipy.stats import t
 
 
 class Interval(NamedTuple):
@@ -27,6 +26,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     For two methods that share their seeds take the differences, or the logarithms of ratios, seed by seed: what the seeds
     have in common cancels. Raises ``ValueError`` where there is no value, or one that is not finite.
     """
+    from scipy.stats import t                              # here: a run needs no interval, only who reads its record
+
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"values: expected a list of finite numbers, one a seed, got {values.tolist()}")

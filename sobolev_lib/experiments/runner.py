@@ -25,7 +25,8 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet",
                "synthetic-gradients-bootstrapping": "synthetic_gradients_bootstrapping",
-               "decoupled-parts": "decoupled_parts", "step-cost": "step_cost"}
+               "decoupled-parts": "decoupled_parts", "step-cost": "step_cost",
+               "equal-time-race": "equal_time_race", "figure-2-variants": "figure_2_variants"}
 
 
 def find(name: str) -> ModuleType:

@@ -20,7 +20,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
-from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import backward_of, train_many
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
@@ -31,6 +30,7 @@ from sobolev_lib.training import fit
 NAME = "step-cost"
 SHOWS = "Section 2, what it costs"
 TOGETHER = 10                                              # steps of many networks in one call
+WARM, STEADY = 50, 1_000                                   # steps before a graph is timed, and in each turn
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,33 @@ class Config:
     seconds: float = 0.5                                   # of each way in each turn
     compile: bool = True
     peers: bool = True                                     # JENN, which must be installed
-    race: tuple[str, ...] = ("styblinski_tang", "rosenbrock", "ackley")
-    race_points: int = 1_000
-    race_steps: int = 4_000
-    race_lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
-    race_weights: tuple[float, ...] = (0.1, 1.0)
+    graphs: bool = False                                   # a GPU's
+    # networks trained in several precisions: function, points, steps, learning rate
+    trained: str = "styblinski_tang"
+    trained_points: int = 1_000
+    trained_steps: int = 4_000
+    trained_lr: float = 3e-3
 
 
 PRESETS = {
     "quick": Config(width=64, batches=(32, 256), depths=(1, 3), inputs=(2, 20), activations=("relu", "tanh"), batch=256,
                     outputs=(1, 10), output_inputs=10, networks=(1, 5), turns=3, seconds=0.02, compile=False, peers=False,
-                    race=("styblinski_tang",), race_points=100, race_steps=100, race_lrs=(3e-3,), race_weights=(1.0,)),
+                    trained_points=100, trained_steps=100),
     "cpu": Config(),
     "paper": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420)),
+    "gpu": Config(batches=(32, 256, 2_048, 10_000, 100_000), networks=(1, 15, 105, 420), turns=5, seconds=0.05,
+                  compile=False, peers=False, graphs=True, trained_steps=500),
 }
 
 
 def units(config: Config) -> list[str]:
     """One unit a question."""
-    return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "precision", "race",
-            *(["peers"] if config.peers else [])]
+    return ["batch", "depth", "inputs", "activation", "outputs", "memory", "networks", "precision",
+            *(["peers"] if config.peers else []), *(["graphs"] if config.graphs else [])]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Answer one question; the seeds are those of trained networks, the only part where luck matters."""
-    if unit == "race":
-        return {name: race(name, config, seeds, device) for name in config.race}
     if unit == "precision":
         return precision(config, seeds, device)
     if unit == "networks":
@@ -82,6 +83,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     if unit == "peers":
         return {f"{activation}, {batch}": peers(batch, activation, config)
                 for activation in ("relu", "tanh") for batch in config.batches}
+    if unit == "graphs":
+        return {str(batch): graphs(batch, config, device) for batch in config.batches}
     if unit == "memory":
         return {str(batch): {way: peak_memory(step, device) for way, step in steps(config, device, batch=batch).items()}
                 for batch in config.batches}
@@ -97,20 +100,19 @@ def describe(config: Config) -> dict:
 
 
 def probe() -> dict:
-    """The losses of a few steps by each way that is timed, and the test errors of a short race: no times, no memory."""
-    config = replace(PRESETS["quick"], width=16, race_points=40, race_steps=2, batch=16, output_inputs=3)
+    """The losses of a few steps by each way that is timed, and of networks trained by them: no times, no memory."""
+    config = replace(PRESETS["quick"], width=16, trained_points=40, trained_steps=2, batch=16, output_inputs=3)
 
     def losses(ways):
         return {way: [float(step()) for _ in range(3)] for way, step in ways.items()}
 
     models, sets = _small_tasks(2, config, "cpu")
     _together(models, sets)
-    found = race("rosenbrock", config, [0], "cpu")
     return {
         **{activation: losses(steps(config, "cpu", activation=activation)) for activation in Config().activations},
         "many inputs, one layer": losses(steps(config, "cpu", batch=8, depth=1, inputs=5)),
         "outputs": losses(output_steps(3, config, "cpu")),
-        "race": {method: [result["lr"], result["weight"], *result["runs"][0]["value_mse"]] for method, result in found.items()},
+        "trained": _trained_error(0, config, "cpu"),
         "networks": [float(SobolevLoss(1)(model, data).detach()) for model, data in zip(models, sets)],
     }
 
@@ -182,10 +184,36 @@ def networks(count: int, config: Config, device: str) -> dict[str, list[float]]:
     """Seconds of a step of ``count`` small networks, each on points of its own: one after another, and all at once."""
     models, sets = _small_tasks(count, config, device)
     alone = [_fitting(model, SobolevLoss(1), data) for model, data in zip(models, sets)]
-    found = in_turns({"one after another": lambda: [step() for step in alone],
-                      "all at once": lambda: _together(models, sets)}, config, device)
+    ways = {"one after another": lambda: [step() for step in alone]}
+    if device.startswith("cuda"):                          # recording a graph takes longer than a few steps
+        return in_turns(ways, config, device) | {"all at once": graphed(models, sets, SobolevLoss(1), config)}
+    found = in_turns(ways | {"all at once": lambda: _together(models, sets)}, config, device)
     found["all at once"] = [seconds / TOGETHER for seconds in found["all at once"]]
     return found
+
+
+def graphs(batch: int, config: Config, device: str) -> dict[str, list[float]]:
+    """Seconds of a step of one network: by a Python loop, and as a CUDA graph."""
+    ways, (model, data) = steps(config, device, batch=batch), _random_task(config, device, batch=batch)
+    found = in_turns({way: ways[way] for way in ("regular", "closed form")}, config, device)
+    for order, name in enumerate(("regular, graph", "closed form, graph")):
+        found[name] = graphed([copy.deepcopy(model)], [data], SobolevLoss(order), config)
+    return found
+
+
+def graphed(models: list[MLP], sets: list[SobolevData], loss: SobolevLoss, config: Config) -> list[float]:
+    """Seconds of a step of all networks as one computation, on a GPU one CUDA graph, once it runs; one number a turn."""
+    count, times = len(models), []
+
+    def on_step(step, _):
+        if sets[0].inputs.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
+
+    train_many(models, sets, loss=loss, steps=WARM + config.turns * STEADY, lr=[1e-3] * count, seeds=list(range(count)),
+               weights=[(1.0,) * (loss.order + 1)] * count, on_step=on_step,
+               report=[WARM + k * STEADY for k in range(config.turns + 1)])
+    return [(b - a) / STEADY for a, b in zip(times, times[1:])]
 
 
 def _small_tasks(count: int, config: Config, device: str) -> tuple[list[MLP], list[SobolevData]]:
@@ -204,26 +232,12 @@ def _together(models: list[MLP], sets: list[SobolevData]) -> None:
                seeds=list(range(count)))
 
 
-def race(name: str, config: Config, seeds: list[int], device: str) -> dict[str, dict]:
-    """Test error against seconds, for both methods with as many trials to choose their settings."""
-    function, found = getattr(functions, name), {}
-    trials = {"regular": [(lr * scale, 0.0) for lr in config.race_lrs for scale in (1.0, 2.0)][:len(config.race_lrs)
-                                                                                         * len(config.race_weights)],
-              "sobolev": [(lr, weight) for lr in config.race_lrs for weight in config.race_weights]}
-    for method, pairs in trials.items():
-        ends = {pair: _run(function, method, *pair, 1000, config, device)["value_mse"][-1] for pair in pairs}
-        lr, weight = min(ends, key=ends.get)
-        found[method] = {"lr": lr, "weight": weight, "trials": len(pairs),
-                         "runs": [_run(function, method, lr, weight, seed, config, device) for seed in seeds]}
-    return found
-
-
 def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[str, list[float]]]:
     """For each precision: seconds of a step, relative error of its gradient, and test errors of networks trained in it.
 
     The gradient is compared with that of double backward in float64. Trained networks are tested in float32.
     """
-    loss, ways, function = SobolevLoss(1), {}, getattr(functions, config.race[0])
+    loss, ways = SobolevLoss(1), {}
     model, data = _random_task(config, device)
     twice, exact_data = copy.deepcopy(model).double(), data.to(torch.float64)
     exact = _gradient(twice, loss(lambda points: twice(points), exact_data))
@@ -237,8 +251,7 @@ def precision(config: Config, seeds: list[int], device: str) -> dict[str, dict[s
             gradient = _gradient(own, loss(own, own_data))
         found[name]["gradient_error"] = [float((gradient.double() - exact).norm() / exact.norm())]
         if name != "float64":
-            runs = [_run(function, "sobolev", config.race_lrs[-1], 1.0, seed, config, device, context) for seed in seeds]
-            found[name]["test_error"] = [run["value_mse"][-1] for run in runs]
+            found[name]["test_error"] = [_trained_error(seed, config, device, context) for seed in seeds]
     for way, turns in in_turns(ways, config, device).items():
         name, _, compiled = way.partition(", ")
         found[name]["seconds, compiled" if compiled else "seconds"] = turns
@@ -275,25 +288,20 @@ def _gradient(model, value) -> torch.Tensor:
     return torch.cat([slope.flatten() for slope in torch.autograd.grad(value, list(model.parameters()))])
 
 
-def _run(function, method: str, lr: float, weight: float, seed: int, config: Config, device: str, context=nullcontext) -> dict:
-    generator = torch.Generator().manual_seed(seed)
-    data = label(function, function.sample(config.race_points, generator=generator)).to(device)
+def _trained_error(seed: int, config: Config, device: str, context=nullcontext) -> float:
+    """Test error over variance of a network trained by Sobolev training in a context."""
+    function, generator = getattr(functions, config.trained), torch.Generator().manual_seed(seed)
+    data = label(function, function.sample(config.trained_points, generator=generator)).to(device)
     test = label(function, function.sample(2_000, generator=torch.Generator().manual_seed(10_000 + seed))).to(device)
     model = Standardized(MLP(2, config.width, config.width, 1, activation="silu", generator=generator).to(device), data)
-    loss = SobolevLoss(0) if method == "regular" else SobolevLoss(1, weights=(1.0, weight), normalize=True)
-    every = max(1, config.race_steps // 25)
-    seconds, errors, optimizer = 0.0, [], torch.optim.Adam(model.parameters(), lr=lr)
-    history = {"seconds": [], "value_mse": errors}
-    for part in range(config.race_steps // every):
-        # the clock runs while training, not while testing
+    loss, optimizer = SobolevLoss(1, normalize=True), torch.optim.Adam(model.parameters(), lr=config.trained_lr)
+    every = max(1, config.trained_steps // 25)
+    for part in range(config.trained_steps // every):      # each part shuffles anew, with a seed of its own
         with context():
-            part_history = fit(model, data, loss=loss, steps=every, batch_size=256, optimizer=optimizer, seed=seed + 7 * part,
-                               evaluate_every=every, progress=False)
-        seconds += part_history.seconds
-        with torch.no_grad():
-            errors.append(float((model(test.inputs)[:, 0] - test.values).square().mean() / test.values.var(correction=0)))
-        history["seconds"].append(seconds)
-    return history
+            fit(model, data, loss=loss, steps=every, batch_size=256, optimizer=optimizer, seed=seed + 7 * part,
+                evaluate_every=every, progress=False)
+    with torch.no_grad():
+        return float((model(test.inputs)[:, 0] - test.values).square().mean() / test.values.var(correction=0))
 
 
 def peers(batch: int, activation: str, config: Config) -> dict[str, list[float]]:
@@ -373,6 +381,8 @@ def _fitting(model, loss, data, compile: bool = False) -> Callable[[], torch.Ten
 
 
 def _timed(call: Callable[[], object], count: int, device: str) -> tuple[int, float]:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(count):
         call()
