@@ -44,7 +44,8 @@ def run_unit(unit, config, seeds, device, keep):
 
 
 def alone(model, data, seed, keep):
-    history = sl.fit(model, data, steps=40, seed=seed, batch_size=6, progress=False, checkpoint=keep.checkpoint(f"seed-{seed}"))
+    history = sl.fit(model, data, steps=40, seed=seed, batch_size=6, progress=False,
+                     checkpoint=keep.checkpoint(f"seed-{seed}"))
     return history.train["loss"]
 
 

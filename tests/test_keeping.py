@@ -123,8 +123,9 @@ def test_without_a_folder_things_are_kept_as_long_as_the_keep():
 # --- killed and paused runs -------------------------------------------------------------------------------------
 
 def start(folder, *options):
-    return subprocess.Popen([sys.executable, str(SCRIPT), str(folder), "run", "small", "--seeds", "2", "--device", "cpu", *options],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [sys.executable, str(SCRIPT), str(folder), "run", "small", "--seeds", "2", "--device", "cpu", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def finish(process):

@@ -110,7 +110,7 @@ def probe() -> dict:
         **{activation: losses(steps(config, "cpu", activation=activation)) for activation in Config().activations},
         "many inputs, one layer": losses(steps(config, "cpu", batch=8, depth=1, inputs=5)),
         "outputs": losses(output_steps(3, config, "cpu")),
-        "race": {method: [result["lr"], result["weight"], *result["runs"][0]["value_mse"]] for method, result in found.items()},
+        "race": {method: [won["lr"], won["weight"], *won["runs"][0]["value_mse"]] for method, won in found.items()},
         "networks": [float(SobolevLoss(1)(model, data).detach()) for model, data in zip(models, sets)],
     }
 
