@@ -24,7 +24,8 @@ BASE = {"loss": [1.0, 2.0], "name": "kl", "steps": 3, "by": {"0.1": 0.0, "0.2": 
 
 @pytest.mark.parametrize("change, lines", [
     ({}, []), ({"loss": [1.0009, 2.0]}, []), ({"loss": [1.002, 2.0]}, ["loss/0: expected 1.0, got 1.002"]),
-    ({"loss": [1, 2]}, []), ({"loss": [1.0]}, ["loss: expected 2 entries, got 1"]), ({"steps": 4}, ["steps: expected 3, got 4"]),
+    ({"loss": [1, 2]}, []), ({"loss": [1.0]}, ["loss: expected 2 entries, got 1"]),
+    ({"steps": 4}, ["steps: expected 3, got 4"]),
     ({"loss": 1.0}, ["loss: expected [1.0, 2.0], got 1.0"]), ({"name": "KL"}, ["name: expected 'kl', got 'KL'"]),
     ({"steps": True}, ["steps: expected 3, got True"]), ({"steps": None}, ["steps: expected 3, got None"]),
     ({"by": {"0.1": 1e-10, "0.2": 0.0}}, []), ({"by": {"0.1": 1e-3, "0.2": 0.0}}, ["by/0.1: expected 0.0, got 0.001"]),
@@ -111,7 +112,8 @@ def test_a_refactoring_leaves_the_probe_as_it_is(tmp_path):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
                 node.body[0].value.value = "Another docstring."
         path.write_text(ast.unparse(tree))
-    script = ("import json\nfrom sobolev_lib.experiments import runner\nfrom sobolev_lib.experiments.probes import probe_of\n"
+    script = ("import json\nfrom sobolev_lib.experiments import runner\n"
+              "from sobolev_lib.experiments.probes import probe_of\n"
               "print(json.dumps(probe_of(runner.find('seven-functions'))))")
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
                           env={"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": ""})

@@ -100,7 +100,8 @@ def broken(**changes):
 
 @pytest.mark.parametrize("content, message", [
     ("null", "expected one with config, seeds, results and provenance"), ("3.5", "got float"), ("[]", "got list"),
-    ("{}", "got \\[\\]"), (broken(provenance="gone"), "provenance"), ('{"experiment": ', "expected JSON"), ("", "expected JSON"),
+    ("{}", "got \\[\\]"), (broken(provenance="gone"), "provenance"),
+    ('{"experiment": ', "expected JSON"), ("", "expected JSON"),
     (broken(experiment="other-figure"), "expected 'some-figure', preset 'quick' .* got 'other-figure', preset 'quick'"),
     (broken(preset="cpu"), "got 'some-figure', preset 'cpu'"),
 ], ids=lambda value: value[:30])

@@ -69,7 +69,7 @@ class Config:
     curve_points: int = 12
     episodes: int = 30                                     # played in a cell, by all students of a method together
     timing_steps: int = 5
-    picture_share: float = 0.2                             # the share whose students are shown at work
+    picture_share: float | None = 0.2                      # the share whose students are shown at work
     pictures: int = 8
 
 
@@ -80,8 +80,9 @@ PRESETS = {
                     kl_lrs=(1e-3,), lrs=(1e-3,), alphas=(0.1,), noises=(0.01,), tuning_steps=1, test_states=500,
                     gradient_states=50, curve_points=6, episodes=1, timing_steps=1, picture_share=0.15, pictures=4),
     "cpu": Config(),
-    # what eight minutes of one large card are good for
-    "gpu": Config(noise_shares=(), jacobian_cells=(), steps=4_000, tuning_steps=2_000, side_by_side=True, timing_steps=50),
+    # what nine minutes of one large card are good for
+    "gpu": Config(shares=(0.01, 0.05), noise_shares=(), jacobian_cells=(), steps=4_000, tuning_steps=2_000, side_by_side=True,
+                  timing_steps=50, picture_share=None),
     "paper": Config(few_seeds_shares=(), noise_shares=Config.shares, jacobian_cells=_EVERY_CELL, longer_shares=Config.shares,
                     steps=20_000, warmup=500, tuning_steps=10_000, side_by_side=True, timing_steps=50, test_states=20_000,
                     gradient_states=2_000, curve_points=25),

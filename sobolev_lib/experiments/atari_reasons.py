@@ -90,7 +90,8 @@ def compare(setting: Setting, teacher: Teacher, states: RecordedStates, config: 
     answers = {seed: Answers(teacher, states, split[0], device=device) for seed, split in splits.items()}
     students = distill(runs, answers, steps=setting.steps, batch_size=config.batch_size, projections=setting.projections,
                        divergence=setting.divergence, derivative_loss=setting.derivative_loss, decay=False, report=report,
-                       on_report=measured, checkpoint=keep.checkpoint("training"), on_checkpoint=keep.reached, progress=False)
+                       on_report=measured, checkpoint=keep.checkpoint("training"), on_checkpoint=keep.reached,
+                       progress=False)
     curves = list(zip(*map(measured, report)))             # a curve a run
     return {"setting": asdict(setting), "report_steps": report, "runs": [
         {**asdict(run), **curve[-1], "gradient_similarity": gradient_similarity(student, teacher, states, test[::10]),

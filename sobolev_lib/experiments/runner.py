@@ -54,7 +54,7 @@ def check(name: str) -> dict[str, list[str]]:
     []
     """
     records = {preset: load_record(name, preset) for preset in find(name).PRESETS if state(name, preset) != "missing"}
-    probe = probe_of(find(name)) if records else {}
+    probe = probe_of(find(name)) if any("probe" in record for record in records.values()) else {}
     return {preset: differences(record["probe"], probe) if "probe" in record else ["the record holds no probe"]
             for preset, record in records.items()}
 

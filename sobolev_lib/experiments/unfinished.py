@@ -67,8 +67,8 @@ class Unfinished:
             write_whole(path, json.dumps({"seeds": len(seeds), "units": len(self.units), "probe": got}))
         lines = differences(json.loads(path.read_text())["probe"], got)
         if lines:
-            raise ValueError(f"probe: the library now computes something else than when {self.folder} was begun ({told(lines)}). "
-                             "Delete or rename that folder to begin anew")
+            raise ValueError(f"probe: the library now computes something else than when {self.folder} was begun "
+                             f"({told(lines)}). Delete or rename that folder to begin anew")
 
     def results(self) -> tuple[dict, dict[str, dict]] | None:
         """The probe, and each unit's file; None while units are missing, or if another process has taken them already."""
@@ -98,7 +98,7 @@ class Unfinished:
             wanted = {PROBE: {"probe", "seeds", "units"}, PROGRESS: {"at", "seconds", "peak_memory", "devices"}}.get(
                 path.name, _RESULT if own else set())
             if wanted and not (isinstance(content, dict) and wanted <= content.keys()):
-                raise ValueError(f"unfinished: expected {', '.join(sorted(wanted))} in {path}, got something else; delete it")
+                raise ValueError(f"unfinished: expected {', '.join(sorted(wanted))} in {path}, got others; delete it")
             if own and top != PROBE and content["unit"] != names[top]:
                 raise ValueError(f"unfinished: expected unit {names[top]!r} in {path}, got {content['unit']!r}; delete it")
 

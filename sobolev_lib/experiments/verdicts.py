@@ -36,7 +36,7 @@ class Verdict:
             raise ValueError(f"status: expected one of {', '.join(STATUSES)}, got {self.status!r}")
 
     def _repr_markdown_(self) -> str:
-        claim, measured, scale, rule = [" ".join(text.split()) for text in (self.claim, self.measured, self.scale, self.rule)]
+        claim, measured, scale, rule = [" ".join(getattr(self, name).split()) for name in ("claim", "measured", "scale", "rule")]
         return "\n>\n".join([
             f"> **{self.status.capitalize()}.** {measured}", f"> *The paper:* {claim}", f"> *Scale:* {scale}",
             f"> <small>*Rule:* {rule}</small>"]) + "\n"
