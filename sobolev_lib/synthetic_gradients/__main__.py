@@ -5,7 +5,7 @@
         --cuts layer3 --method sobolev --optimizer sgd --lr 0.4 --batch-size 128 --epochs 90 --bfloat16 --workers 8 \\
         --checkpoint resnet50-sobolev.safetensors
 
-    python -m sobolev_lib.synthetic_gradients pack cifar10 --to cifar10.npz      (all images in one small file, to take along)
+    python -m sobolev_lib.synthetic_gradients pack cifar10 --to cifar10.npz                    (all images in one small file)
 
 Killed, it goes on from its checkpoint; with ``torchrun --max-restarts`` by itself. The batch size is each process's own.
 """

@@ -1,4 +1,4 @@
-"""Image files: finding a set in a packed file, a folder or on the hub (by Hugging Face ``datasets``), and decoding its images."""
+"""Image files: finding a set in a packed file, in a folder or on the hub (both by ``datasets``), and decoding its images."""
 import functools
 import io
 import math

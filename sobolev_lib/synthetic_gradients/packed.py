@@ -1,4 +1,4 @@
-"""A whole set of images in one small file: the bytes of its JPEG or PNG files and their labels, for machines without a hub."""
+"""A whole set of images in one small file: its JPEG or PNG files and their labels, for machines without a hub."""
 import io
 import zipfile
 from dataclasses import dataclass
@@ -53,11 +53,12 @@ def pack(path: str | Path, splits: dict, limit: int = LIMIT) -> int:
 def read_packed(path: Path, split: str) -> PackedSplit:
     """"train" or "test" of a file that ``pack`` has written; raises ``ValueError`` for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             contents, ends, labels, num_classes = [file[name] for name in (
                 f"{split}_contents", f"{split}_ends", f"{split}_labels", "num_classes")]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: expected a file made by `python -m sobolev_lib.synthetic_gradients pack`, got {error}") from error
+        raise ValueError(f"{path}: expected a file made by `python -m sobolev_lib.synthetic_gradients pack`, got one that "
+                         f"gives: {error}") from error
     return PackedSplit(contents, ends, labels.astype(np.int64), int(num_classes))
 
 

@@ -1,4 +1,4 @@
-"""A set in one file: the same images without a hub or a folder, small enough to travel, refused when it is something else."""
+"""A set in one file: the same images without a hub or a folder, small enough to travel; other files are refused."""
 import io
 import sys
 

@@ -165,8 +165,8 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, kille
                 raise Stop
             yield found
 
-    options = dict(steps=8, lr=1e-2, synthetic_lr=2e-2, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1,
-                   checkpoint=tmp_path / "run.safetensors", checkpoint_seconds=0, progress=False)
+    options = dict(steps=8, lr=1e-2, synthetic_lr=2e-2, optimizer=name, test_every=2, test=InMemory(images(), 10).test,
+                   report_every=1, checkpoint=tmp_path / "run.safetensors", checkpoint_seconds=0, progress=False)
     with pytest.raises(Stop):
         train(cut(norm=True, device=device), dying, **options)
     model = cut(norm=True, seed=5, device=device)          # its weights come from the file
