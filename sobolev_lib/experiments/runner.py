@@ -24,7 +24,6 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet",
-               "synthetic-gradients-bootstrapping": "synthetic_gradients_bootstrapping",
                "decoupled-parts": "decoupled_parts", "step-cost": "step_cost"}
 
 
