@@ -36,6 +36,7 @@ processes=1
 case $item in
     seven-functions) seeds=10 ;;
     atari-distillation) seeds=5 processes=3 ;;             # one a game: while one plays, the others have the card
+    synthetic-gradients-cifar10) seeds=3 processes=10 ;;    # one a unit: small steps leave the card idle in between
     *) seeds=5 ;;
 esac
 

@@ -87,13 +87,17 @@ def probe() -> dict:
     return {way: _run(way, config, 4, 0)["test_loss"] for way in ("backprop, one thread", "sobolev, two processes")}
 
 
+def _case(config: Config, method: str) -> table_1.Case:
+    return table_1.Case(method, "bootstrapped", config.table.cuts[0], "backprop")
+
+
 def _run(way: str, config: Config, steps: int, seed: int) -> dict:
     method, processes, threads = WAYS[way]
-    images, _ = table_1.images_of(config.table)
+    images = table_1.data_of(config.table).images
     if processes == 1:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
-        model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+        model = table_1.build(config.table, images, _case(config, method), seed)
         batches = InMemory(images, config.table.batch_size, seed=seed)
         # a cut costs nothing to backpropagation; without diagnosis this is the plain step
         seconds = train(model, batches, steps=steps, lr=config.lr, report_every=steps, progress=False).seconds
@@ -106,7 +110,7 @@ def _run(way: str, config: Config, steps: int, seed: int) -> dict:
         free.close()
         mp.spawn(_part, (folder, port, processes, threads, config, images, method, steps, seed), nprocs=processes)
         reports = [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(processes)]
-        model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+        model = table_1.build(config.table, images, _case(config, method), seed)
         for rank, part in enumerate(model.modules_between_cuts):
             part.load_state_dict(load_file(Path(folder) / f"{rank}.safetensors"))
     loss, accuracy, _ = evaluate(model, InMemory(images, config.table.batch_size, seed=seed).test())
@@ -124,7 +128,7 @@ def _part(rank: int, folder: str, port: int, processes: int, threads: int, confi
     torch.set_flush_denormal(True)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes,
                             timeout=datetime.timedelta(seconds=60))
-    model = table_1.build(config.table, images, config.table.cuts[0], method, "bootstrapped", seed)
+    model = table_1.build(config.table, images, _case(config, method), seed)
     history = train_part(model, InMemory(images, config.table.batch_size, seed=seed), steps=steps, lr=config.lr,
                          synthetic_lr=config.synthetic_lr, staleness=config.staleness, microbatches=config.microbatches,
                          progress=False)

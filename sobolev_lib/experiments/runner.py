@@ -23,10 +23,9 @@ from sobolev_lib.records import PRESETS, load_record, records_folder, save_recor
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
                "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
-               "synthetic-gradients-imagenet": "synthetic_gradients_imagenet",
-               "synthetic-gradients-bootstrapping": "synthetic_gradients_bootstrapping",
-               "decoupled-parts": "decoupled_parts", "step-cost": "step_cost",
-               "equal-time-race": "equal_time_race", "figure-2-variants": "figure_2_variants"}
+               "synthetic-gradients-imagenet": "synthetic_gradients_imagenet", "decoupled-parts": "decoupled_parts",
+               "step-cost": "step_cost", "equal-time-race": "equal_time_race",
+               "figure-2-variants": "figure_2_variants"}
 
 
 def find(name: str) -> ModuleType:

@@ -5,6 +5,8 @@
         --cuts layer3 --method sobolev --optimizer sgd --lr 0.4 --batch-size 128 --epochs 90 --bfloat16 --workers 8 \\
         --checkpoint resnet50-sobolev.safetensors
 
+    python -m sobolev_lib.synthetic_gradients pack cifar10 --to cifar10.npz                    (all images in one small file)
+
 Killed, it goes on from its checkpoint; with ``torchrun --max-restarts`` by itself. The batch size is each process's own.
 """
 import argparse
@@ -16,10 +18,12 @@ import torch
 import torch.distributed as dist
 
 from sobolev_lib.synthetic_gradients.batches import InMemory, Streamed
+from sobolev_lib.synthetic_gradients.image_files import data_folder, open_split
 from sobolev_lib.synthetic_gradients.images import load_images
 from sobolev_lib.synthetic_gradients.methods import METHODS
 from sobolev_lib.synthetic_gradients.network import TARGETS, DecoupledNetwork
 from sobolev_lib.synthetic_gradients.networks import resnet50, resnet_cifar, small_conv
+from sobolev_lib.synthetic_gradients.packed import pack
 from sobolev_lib.synthetic_gradients.training import OPTIMIZERS, train
 
 CUTS = {"small_conv": ["block1", "block2", "block3"], "resnet_cifar": ["layer1", "layer2", "layer3"],
@@ -27,6 +31,9 @@ CUTS = {"small_conv": ["block1", "block2", "block3"], "resnet_cifar": ["layer1",
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["pack"]:
+        return _pack(arguments[1:])
     options = _options().parse_args(arguments)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
@@ -40,6 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         if world > 1:
             dist.destroy_process_group()
+    return 0
+
+
+def _pack(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sobolev_lib.synthetic_gradients pack",
+                                     description="Pack a set of images into one file, which SOBOLEV_DATA's folder may hold.")
+    parser.add_argument("name", help="cifar10 or a folder in SOBOLEV_DATA")
+    parser.add_argument("--to", required=True, help="the file, NAME.npz")
+    options = parser.parse_args(arguments)
+    try:
+        size = pack(options.to, {split: open_split(options.name, split, data_folder(None)) for split in ("train", "test")})
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{options.to}: {size / 1e6:.1f} MB")
     return 0
 
 
@@ -68,7 +90,8 @@ def _run(options, device: torch.device, rank: int, world: int) -> None:
     history = train(model, batches, steps=steps, lr=options.lr, synthetic_lr=options.synthetic_lr,
                     optimizer=options.optimizer, weight_decay=options.weight_decay, test=batches.test,
                     test_every=max(1, batches.steps_an_epoch // options.accumulate), bfloat16=options.bfloat16,
-                    accumulate=options.accumulate, checkpoint=options.checkpoint, progress=rank == 0,
+                    accumulate=options.accumulate, checkpoint=options.checkpoint,
+                    checkpoint_seconds=options.checkpoint_seconds, progress=rank == 0,
                     fingerprint=f"{options.data} {options.network} {options.size} {options.width} {options.batch_size} "
                                 f"{world} {options.seed}")
     if rank == 0:
@@ -98,7 +121,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode images, for each process that trains")
-    parser.add_argument("--checkpoint")
+    parser.add_argument("--checkpoint", help="file to go on from")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often it is written")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 

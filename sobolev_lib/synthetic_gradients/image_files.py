@@ -1,4 +1,4 @@
-"""Image files read by Hugging Face ``datasets``: finding a set in a folder or on the hub, and decoding its images."""
+"""Image files: finding a set in a packed file, in a folder or on the hub (both by ``datasets``), and decoding its images."""
 import functools
 import io
 import math
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+from sobolev_lib.synthetic_gradients.packed import PackedSplit, read_packed
 
 # name: repository on the hub, the split that stands for "test" (ImageNet's own test labels are secret), classes
 HUB = {"cifar10": ("uoft-cs/cifar10", "test", 10), "imagenet": ("ILSVRC/imagenet-1k", "validation", 1000)}
@@ -38,10 +40,14 @@ def data_folder(folder: str | Path | None) -> Path | None:
 
 # the last few stay open: each epoch of a stream asks again, and ImageNet's three hundred files take seconds
 @functools.lru_cache(maxsize=4)
-def open_split(name: str, split: str, root: Path | None) -> Opened:
-    """"train" or "test" of a set: from its folder in ``root`` if there is one, else from the hub."""
+def open_split(name: str, split: str, root: Path | None) -> Opened | PackedSplit:
+    """"train" or "test" of a set: from its packed file or its folder in ``root`` if there is one, else from the hub."""
     if not isinstance(name, str) or not name or Path(name).name != name:
         raise ValueError(f"name: expected the name of a set or of a folder in folder=, not a path, got {name!r}")
+    if root is not None and (root / f"{name}.npz").is_file():
+        packed = read_packed(root / f"{name}.npz", split)
+        check_labels(packed.labels, packed.num_classes, f"{name}, {split}")
+        return packed
     datasets, _ = import_at_need("datasets"), import_at_need("PIL.Image")
     repository, test_split, num_classes = HUB.get(name, (None, "test", None))
     if root is not None and (root / name).is_dir():

@@ -28,7 +28,7 @@ class Images:
 
     ``train`` and ``test`` are pairs: images (N, C, H, W) uint8, labels (N,) int64 from 0 to ``num_classes`` - 1.
     ``mean`` and ``std`` (C,) are those of the training images, pixel by pixel, on the scale from 0 to 1. ``source``:
-    "scikit-learn", "folder" or "hub".
+    "scikit-learn", "file", "folder" or "hub".
 
     Raises ``TypeError`` or ``ValueError`` for other dtypes or shapes, and for labels out of range.
     """
@@ -79,9 +79,10 @@ def load_images(name: str = "digits", *, folder: str | Path | None = None, size:
 
     "digits" comes with scikit-learn; of each class every fifth image is for test. "cifar10" and "imagenet" come from
     the Hugging Face hub, unless there is a folder of that name in ``folder`` (by default what the environment variable
-    ``SOBOLEV_DATA`` names). Any other folder there can be named too. It holds parquet files as the hub has them: names
-    that start with ``train``, ``test`` or ``valid``, columns ``img`` or ``image``, and ``label``. Test images are those
-    of ``test``, else of ``valid``; for ImageNet the other way round.
+    ``SOBOLEV_DATA`` names), or a file that ``pack`` has made, ``NAME.npz``. Any other folder or file there can be named too.
+    A folder holds parquet files as the hub has them: names that start with ``train``, ``test`` or ``valid``, columns
+    ``img`` or ``image``, and ``label``. Test images are those of ``test``, else of ``valid``; for ImageNet the other way
+    round.
 
     ``size`` resizes to size x size pixels: the central square, means of whole blocks of pixels where ``size`` divides
     its side, else antialiased bilinear. Grey images become (3, H, W) like the rest unless the whole set is grey.

@@ -61,7 +61,9 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
           test: Callable[[], Iterable[tuple[Tensor, Tensor]]] | None = None,
           report_every: int = 50, test_every: int | None = None, bfloat16: bool = False, accumulate: int = 1,
           warmup: int = 0, synthetic_steps: int = 1, clip: float | None = None,
-          checkpoint: str | Path | None = None, fingerprint: str = "", progress: bool = True) -> TrainingHistory:
+          checkpoint: str | Path | None = None, checkpoint_seconds: float = 60.0,
+          on_checkpoint: Callable[[int, int], None] | None = None, fingerprint: str = "",
+          progress: bool = True) -> TrainingHistory:
     """Train a decoupled network in place; returns the ``TrainingHistory``.
 
     >>> images = load_images("digits")                                                         # doctest: +SKIP
@@ -74,8 +76,10 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     gradients along: the first ``warmup`` steps leave the network as it is; ``synthetic_steps`` updates of the synthetic
     gradients, each on batches of its own, for one of the network; ``clip``, the largest norm of the network's whole
     gradient. Where ``torch.distributed`` is initialised, every process works on its own batches and gradients are
-    averaged. ``checkpoint`` names a file written at each test; the same call goes on from it. ``fingerprint`` says what
-    else makes a run this run (data, seeds): a file with another one is refused with a ``ValueError``.
+    averaged. ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it,
+    to the very same result. ``on_checkpoint(step, steps)`` is called each time; what it raises ends the run, and nothing
+    is lost. ``fingerprint`` says what else makes a run this run (data, seeds): a file with another one is refused with a
+    ``ValueError``.
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
@@ -101,6 +105,7 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
                                             find_unused_parameters=model.method == "noprop")
     leads = not parallel or dist.get_rank() == 0
     start, earlier = time.perf_counter(), history.seconds
+    written = start
     stream = iter(batches(first * synthetic_steps * accumulate))
     model.train()
     bar = tqdm(total=steps, initial=first, disable=not progress or not leads, desc=model.method)
@@ -126,18 +131,21 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
         if noted:
             history.note(step, report)
             bar.set_postfix(loss=f"{history.loss[-1]:.3g}", accuracy=f"{history.accuracy[-1]:.0%}")
-        if step % test_every == 0 or step == steps:
-            if test is not None:
-                found = evaluate(model, test())
-                history.test_steps.append(step)
-                for name, value in zip(("test_loss", "test_accuracy", "test_top5"), found):
-                    getattr(history, name).append(value)
-            history.seconds = earlier + time.perf_counter() - start
-            if checkpoint is not None and leads:
-                save_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark, tensors={},
-                                progress={"history": vars(history), "step": step,
-                                          "schedules": [schedule.state_dict() for schedule in schedules]})
+        if test is not None and (step % test_every == 0 or step == steps):
+            found = evaluate(model, test())
+            history.test_steps.append(step)
+            for name, value in zip(("test_loss", "test_accuracy", "test_top5"), found):
+                getattr(history, name).append(value)
         bar.update()
+        now = time.perf_counter()
+        history.seconds = earlier + now - start
+        if checkpoint is not None and leads and (now - written >= checkpoint_seconds or step == steps):
+            save_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark, tensors={},
+                            progress={"history": vars(history), "step": step,
+                                      "schedules": [schedule.state_dict() for schedule in schedules]})
+            written = time.perf_counter()
+            if on_checkpoint is not None:
+                on_checkpoint(step, steps)
     bar.close()
     return history
 

@@ -56,7 +56,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the processes to kill through /proc")
 def test_a_killed_pair_of_processes_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "run.safetensors"
-    arguments = ["--method", "sobolev", "--batch-size", "180", *DIGITS, "--epochs", "2"]
+    arguments = ["--method", "sobolev", "--batch-size", "180", *DIGITS, "--epochs", "2", "--checkpoint-seconds", "0"]
     whole = two_processes(*arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
     process = subprocess.Popen([*TWO, *arguments, "--checkpoint", str(path)], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, env=ALONE)

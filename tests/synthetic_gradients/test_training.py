@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sobolev_lib.synthetic_gradients import DecoupledNetwork, InMemory, evaluate, train
+from sobolev_lib.synthetic_gradients import DecoupledNetwork, InMemory, evaluate, train, training
 from sobolev_lib.synthetic_gradients.images import Images
 
 
@@ -37,8 +37,8 @@ def vector(model):
     return torch.cat([tensor.detach().flatten().double() for tensor in model.state_dict().values()])
 
 
-def run(model, steps=8, device="cpu", **options):
-    batches = InMemory(images(), 10, seed=3, device=device)
+def run(model, steps=8, device="cpu", augmented=False, **options):
+    batches = InMemory(images(), 10, seed=3, augmented=augmented, device=device)
     return train(model, batches, steps=steps, progress=False, **{"lr": 1e-2, "synthetic_lr": 2e-2, **options})
 
 
@@ -165,14 +165,39 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, kille
                 raise Stop
             yield found
 
-    options = dict(steps=8, lr=1e-2, synthetic_lr=2e-2, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1,
-                   checkpoint=tmp_path / "run.safetensors", progress=False)
+    options = dict(steps=8, lr=1e-2, synthetic_lr=2e-2, optimizer=name, test_every=2, test=InMemory(images(), 10).test,
+                   report_every=1, checkpoint=tmp_path / "run.safetensors", checkpoint_seconds=0, progress=False)
     with pytest.raises(Stop):
         train(cut(norm=True, device=device), dying, **options)
     model = cut(norm=True, seed=5, device=device)          # its weights come from the file
     history = train(model, InMemory(images(), 10, seed=3, device=device), **options)
     assert torch.equal(vector(model), vector(whole))
     assert {**vars(history), "seconds": 0} == {**vars(expected), "seconds": 0}
+
+
+def test_checkpoints_come_by_the_clock_and_a_run_can_be_ended_after_any(tmp_path, monkeypatch):
+    clock = iter(range(0, 10_000, 10))                     # seconds: ten from one look to the next
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock))
+    path, reached = tmp_path / "run.safetensors", []
+
+    def note(step, steps):
+        assert path.exists()
+        reached.append((step, steps))
+
+    run(cut(), checkpoint=path, checkpoint_seconds=25, on_checkpoint=note)
+    assert reached == [(3, 8), (6, 8), (8, 8)]
+
+    def stop(step, steps):
+        raise Stop
+
+    whole, model = cut(), cut()
+    run(whole, augmented=True)
+    path.unlink()
+    for _ in range(8):                                     # each call gets one step further
+        with pytest.raises(Stop):
+            run(model, checkpoint=path, checkpoint_seconds=0, on_checkpoint=stop, augmented=True)
+    run(model, checkpoint=path, checkpoint_seconds=0, on_checkpoint=stop, augmented=True)
+    assert torch.equal(vector(model), vector(whole))
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
