@@ -14,7 +14,7 @@ from sobolev_lib import records
 from sobolev_lib.atari import GAMES, Answers, Games, Plan, Run, actor_critic, agreement, distillation, envs, load_teacher
 from sobolev_lib.atari import Student, Teacher, gradient_similarity, input_gradient, logits_of, record_states, save_teacher
 from sobolev_lib.atari import states, teachers
-from sobolev_lib.experiments import atari_distillation, atari_reasons, atari_teachers, gradient_pictures, runner
+from sobolev_lib.experiments import atari_distillation, atari_teachers, gradient_pictures, runner
 from sobolev_lib.experiments.gradient_pictures import Pictures
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 
@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
     for module in (actor_critic, teachers):
         monkeypatch.setattr(module, "Teacher", Tiny)
     monkeypatch.setattr(distillation, "Student", Tiny)
-    for experiment in (atari_distillation, atari_reasons, atari_teachers):
+    for experiment in (atari_distillation, atari_teachers):
         monkeypatch.setattr(experiment, "probe", lambda: {}, raising=False)  # it has tests of its own
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
@@ -385,54 +385,6 @@ def test_pictures_show_held_out_screens_and_each_policys_own_gradient(tmp_path):
 def test_a_packed_picture_comes_back():
     codes = np.random.default_rng(0).integers(0, 256, (84, 84), dtype=np.uint8)
     assert np.array_equal(gradient_pictures.unpack(gradient_pictures.pack(codes)), codes)
-
-
-# --- one change at a time ---------------------------------------------------------------------------------------
-
-REASONS = atari_reasons.Config(
-    game="pong", states=200, recorded_games=3, batch_size=5, base=atari_reasons.Setting(share=0.1, steps=6, lr=2e-3),
-    changes={"as it was": {}, "more": {"steps": 9, "alpha": 0.5}, "other way": {"divergence": "kl_teacher_first"},
-             "mixed": {"projections": 2, "derivative_loss": "mse", "lr": 1e-3}}, test_states=30, curve_points=3)
-
-
-def test_a_change_is_all_that_sets_two_units_apart(monkeypatch):
-    trained = watch_reasons(monkeypatch)
-    record = run(atari_reasons, REASONS, monkeypatch)
-    assert set(record["results"]) == set(REASONS.changes) == set(atari_reasons.units(REASONS))
-    made, base = the_states(), asdict(REASONS.base)
-    for (name, change), ((runs, answers), settings) in zip(REASONS.changes.items(), trained):
-        found = record["results"][name]
-        assert found["setting"] == base | change
-        assert [(r["method"], r["seed"]) for r in found["runs"]] == [(m, s) for s in (0, 1) for m in ("kl", "sobolev")]
-        assert {run.lr for run in runs} == {found["setting"]["lr"]} and settings["steps"] == found["setting"]["steps"]
-        assert {run.strength for run in runs} == {0.0, found["setting"]["alpha"]}
-        assert all(settings[key] == found["setting"][key] for key in ("projections", "derivative_loss", "divergence"))
-        assert all(np.array_equal(answers[seed].indices, made.split(0.1, seed=seed)[0]) for seed in (0, 1))
-        assert settings["decay"] is False
-        assert found["report_steps"][-1] == found["setting"]["steps"]
-        for r in found["runs"]:
-            assert r["kl"] == r["curve"]["kl"][-1] > 0 and -1 <= r["gradient_similarity"] <= 1
-    kl = [record["results"][name]["runs"][0]["kl"] for name in REASONS.changes]
-    assert len(set(kl)) == 4, "every change here but that of the Sobolev term's own settings touches KL alone too"
-
-
-def watch_reasons(monkeypatch):
-    original, calls = atari_reasons.distill, []
-
-    def watched(*args, **kwargs):
-        calls.append((args, kwargs))
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(atari_reasons, "distill", watched)
-    return calls
-
-
-def test_each_change_names_a_setting_and_the_first_changes_nothing():
-    for config in atari_reasons.PRESETS.values():
-        (_, first), *rest = config.changes.items()
-        assert first == {} and all(change for _, change in rest)
-        for change in config.changes.values():
-            replace(config.base, **change)
 
 
 # --- the teachers -----------------------------------------------------------------------------------------------

@@ -92,8 +92,7 @@ def another_rate(monkeypatch):
 
 @pytest.mark.parametrize("name, change", [
     ("seven-functions", heavier_loss), ("step-cost", slower_adam), ("step-cost", heavier_loss),
-    ("atari-teachers", slower_adam), ("atari-teachers", less_clipping), ("atari-reasons", another_rate),
-    ("atari-reasons", slower_adam), ("atari-distillation", another_rate),
+    ("atari-teachers", slower_adam), ("atari-teachers", less_clipping), ("atari-distillation", another_rate),
 ], ids=lambda value: getattr(value, "__name__", value))
 def test_a_probe_sees_a_change_of_the_library(name, change, monkeypatch):
     experiment = runner.find(name)

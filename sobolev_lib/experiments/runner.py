@@ -21,7 +21,7 @@ from sobolev_lib.experiments.unfinished import Unfinished
 from sobolev_lib.records import PRESETS, load_record, records_folder, save_record
 
 EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_teachers",
-               "atari-distillation": "atari_distillation", "atari-reasons": "atari_reasons",
+               "atari-distillation": "atari_distillation",
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet", "decoupled-parts": "decoupled_parts",
                "step-cost": "step_cost", "equal-time-race": "equal_time_race",
