@@ -71,7 +71,7 @@ PRESETS = {
     "gpu": Config({
         **{f"steps-{steps}": Variant(steps=steps, side_by_side=True, compile=False, **FOUR) for steps in LENGTHS[1:3]},
         f"smooth-steps-{LENGTHS[2]}": Variant(activation="silu", steps=LENGTHS[2], side_by_side=True, compile=False,
-                                                 **FOUR),
+                                               **FOUR),
     }),
 }
 
