@@ -1,10 +1,10 @@
 """Figure 2: where are the orders of magnitude? The protocol of ``figure_2`` again, with one thing changed at a time.
 
-    literal loss        the loss as printed: not normalised, both weights 1, raw coordinates; only learning rates are tuned
-    wide grids          learning rates over three decades, for both methods, with 35 trials each
-    early stopping      20 points; of each run counts the step with the lowest error on 1,000 validation points
+    literal-loss        the loss as printed: not normalised, both weights 1, raw coordinates; only learning rates are tuned
+    wide-grids          learning rates over three decades, for both methods, with 35 trials each
+    early-stopping      20 points; of each run counts the step with the lowest error on 1,000 validation points
     smooth              SiLU in place of ReLU
-    N steps             10,000 points, trained for 10,000 to 300,000 steps; four trials a method on one tuning seed
+    steps-N             10,000 points, trained for 10,000 to 300,000 steps; four trials a method on one tuning seed
 
 Each keeps to the same number of trials for both methods, and to fresh seeds for what is reported.
 """
@@ -52,26 +52,26 @@ _SMALL = {"functions": ("booth",), "sizes": (20,), "hidden": (32, 32), "steps": 
 
 PRESETS = {
     "quick": Config({
-        "literal loss": Variant(**_SMALL, **_geometric(1e-3, 1e-2), **LITERAL),
-        "early stopping": Variant(**_SMALL, **_geometric(1e-3, 1e-2), early_stopping=True),
+        "literal-loss": Variant(**_SMALL, **_geometric(1e-3, 1e-2), **LITERAL),
+        "early-stopping": Variant(**_SMALL, **_geometric(1e-3, 1e-2), early_stopping=True),
         "smooth": Variant(**_SMALL, **_geometric(1e-3, 1e-2), activation="silu"),
-        "400 steps": Variant(**{**_SMALL, "steps": 400}, **_geometric(1e-3, 1e-2)),
+        "steps-400": Variant(**{**_SMALL, "steps": 400}, **_geometric(1e-3, 1e-2)),
     }),
     "cpu": Config({
-        "literal loss": Variant(**_geometric(3e-5, *HALF_DECADES[:-1]), **LITERAL),
+        "literal-loss": Variant(**_geometric(3e-5, *HALF_DECADES[:-1]), **LITERAL),
         # where the winner of the record of seven functions sat at an end; at 10,000 points it never did
-        "wide grids": Variant(sizes=(20, 100), regular_lrs=tuple(float(f"{1e-4 * 1000 ** (k / 34):.3g}") for k in range(35)),
+        "wide-grids": Variant(sizes=(20, 100), regular_lrs=tuple(float(f"{1e-4 * 1000 ** (k / 34):.3g}") for k in range(35)),
                               sobolev_lrs=HALF_DECADES, derivative_weights=PAPER.derivative_weights),
-        "early stopping": Variant(sizes=(20,), regular_lrs=PAPER.regular_lrs, sobolev_lrs=PAPER.sobolev_lrs,
+        "early-stopping": Variant(sizes=(20,), regular_lrs=PAPER.regular_lrs, sobolev_lrs=PAPER.sobolev_lrs,
                                   derivative_weights=PAPER.derivative_weights, early_stopping=True, curve_points=60),
         "smooth": Variant(activation="silu"),
-        **{f"{steps:,} steps": Variant(functions=("ackley", "booth", "styblinski_tang"), steps=steps, **FOUR)
+        **{f"steps-{steps}": Variant(functions=("ackley", "booth", "styblinski_tang"), steps=steps, **FOUR)
            for steps in LENGTHS},
     }),
     "gpu": Config({
-        **{f"{steps:,} steps": Variant(steps=steps, side_by_side=True, compile=False, **FOUR) for steps in LENGTHS[1:3]},
-        f"smooth, {LENGTHS[2]:,} steps": Variant(activation="silu", steps=LENGTHS[2], side_by_side=True, compile=False,
-                                                 **FOUR),
+        **{f"steps-{steps}": Variant(steps=steps, side_by_side=True, compile=False, **FOUR) for steps in LENGTHS[1:3]},
+        f"smooth-steps-{LENGTHS[2]}": Variant(activation="silu", steps=LENGTHS[2], side_by_side=True, compile=False,
+                                               **FOUR),
     }),
 }
 
@@ -111,7 +111,7 @@ def probe() -> dict:
     tiny = {"functions": ("rosenbrock", "booth"), "sizes": (12,), "hidden": (8, 8), "steps": 12, "batch_size": 8,
             "tuning_seeds": (1000,), "validation_points": 20, "test_points": 20, "curve_points": 3, "compile": False,
             **_geometric(3e-3, 1e-2)}
-    config = Config({"literal loss": Variant(**tiny, **LITERAL), "early stopping": Variant(**tiny, early_stopping=True),
+    config = Config({"literal-loss": Variant(**tiny, **LITERAL), "early-stopping": Variant(**tiny, early_stopping=True),
                      "smooth": Variant(**tiny, activation="silu", side_by_side=True)})
     return {unit: run_unit(unit, config, [0, 1], "cpu") for unit in units(config)}
 
