@@ -96,8 +96,8 @@ def test_modules_import_downwards_only():
 @pytest.mark.parametrize("package, order", [
     ("atari", ["envs", "convolution", "policies", "actor_critic", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation"]),
-    ("synthetic_gradients", ["image_files", "images", "networks", "predictors", "methods", "network", "batches", "training",
-                             "processes"]),
+    ("synthetic_gradients", ["packed", "image_files", "images", "networks", "predictors", "methods", "network", "batches",
+                             "training", "processes"]),
 ])
 def test_modules_of_a_package_import_downwards_only(package, order):
     for name in order:
