@@ -22,7 +22,7 @@ play = importlib.import_module("sobolev_lib.atari.play")  # the package's functi
 PLAN = Plan("pong", steps=100, games=4, horizon=8, epochs=1, minibatch=16)
 TINY = atari_distillation.Config(
     games=("pong",), states=200, recorded_games=3, shares=(0.1, 0.3), few_seeds=2, few_seeds_shares=(0.3,), noise_shares=(0.1, 0.3),
-    jacobian_cells=(("pong", 0.1),), longer_shares=(0.1,), longer=2, steps=24, batch_size=5, warmup=4, kl_lrs=(1e-3, 5e-3),
+    jacobian_cells=(("pong", 0.1),), longer_cells=(("pong", 0.1),), longer=2, steps=24, batch_size=5, warmup=4, kl_lrs=(1e-3, 5e-3),
     lrs=(2e-3, 1e-2), alphas=(0.1,), noises=(0.02,), tuning_share=0.2, tuning_steps=3, test_states=30, gradient_states=10,
     curve_points=3, episodes=4, timing_steps=1, picture_share=0.3, pictures=2)
 MEASURES = {"action_error", "kl", "kl_teacher_first", "gradient_similarity", "train_kl", "train_action_error"}
@@ -91,7 +91,7 @@ def test_both_run_end_to_end_with_an_emulator_and_whole_networks(folder, monkeyp
     assert found["agent_steps"] == 64 and found["frames"] == 256 and len(found["curve"]["score"]) == 1
     assert load_teacher("breakout").num_actions == 4
     config = replace(TINY, games=("breakout",), jacobian_cells=(("breakout", 0.3),), shares=(0.3,), noise_shares=(0.3,), kl_lrs=(1e-3,),
-                     longer_shares=(), lrs=(1e-3,), recorded_games=2, steps=2, tuning_steps=1, episodes=1, test_states=10,
+                     longer_cells=(), lrs=(1e-3,), recorded_games=2, steps=2, tuning_steps=1, episodes=1, test_states=10,
                      batch_size=2)
     record = run(atari_distillation, config, monkeypatch, seeds=1)
     assert [run["method"] for run in record["results"]["breakout/0.3"]["runs"]] == ["kl", "sobolev", "noise", "jacobian"]
@@ -128,7 +128,7 @@ def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch, side
 
 
 def test_noise_runs_only_where_it_is_asked_for(folder):
-    config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=(), longer_shares=())
+    config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=(), longer_cells=())
     for share, methods in (("0.1", ["kl", "sobolev", "noise"]), ("0.3", ["kl", "sobolev"])):
         cell = atari_distillation.run_unit(f"pong/{share}", config, [0], "cpu", Keep())
         assert [found["method"] for found in cell["runs"]] == methods and set(cell["tuned"]) == {"kl", "sobolev", "noise"}
@@ -203,7 +203,7 @@ def test_every_tuned_method_gets_the_same_number_of_trials(preset):
     assert config.tuning_share in config.shares and config.picture_share in (None, *config.shares)
     assert config.steps >= 2_000 and 2 * config.tuning_steps >= config.steps and config.few_seeds >= 3
     assert {game for game, _ in config.jacobian_cells} <= set(config.games)
-    assert {share for _, share in config.jacobian_cells} | set(config.longer_shares) <= set(config.shares)
+    assert {share for _, share in (*config.jacobian_cells, *config.longer_cells)} <= set(config.shares)
 
 
 def test_the_papers_preset_runs_the_full_jacobian_everywhere_and_for_longer():
@@ -287,7 +287,7 @@ def test_what_was_tuned_is_kept_for_the_other_cells_of_the_game(folder, monkeypa
 def test_jacobians_are_kept_where_there_is_room(monkeypatch):
     trained = watch(monkeypatch, "distill")
     for room, kept in ((20 * 3 * 28_224 * 2, True), (20 * 3 * 28_224 * 2 - 1, False)):
-        config = replace(TINY, steps=1, kept_jacobians=room, longer_shares=())
+        config = replace(TINY, steps=1, kept_jacobians=room, longer_cells=())
         atari_distillation.run_unit("pong/0.1", config, [0], "cpu", Keep())
         final = [(run.method, asked.jacobian is not None) for (runs, answers), settings, _ in trained
                  for run, asked in zip(runs, answers.values()) if run.seed == 0]
