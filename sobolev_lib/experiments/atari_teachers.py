@@ -36,7 +36,9 @@ PRESETS = {
     "quick": Config((Plan("pong", steps=2_048),), episodes=2, ship=False),
     "cpu": Config((Plan("pong", steps=2_130_000, final_entropy=0.0), Plan("breakout", steps=1_000_000),
                    Plan("space_invaders", steps=300_000))),
-    "paper": Config(tuple(Plan(game, steps=10_000_000, **_GPU) for game in ("pong", "breakout", "space_invaders"))),
+    # 40 million frames a game; first the game whose teacher is least sure of itself, then the weakest player
+    "gpu": Config(tuple(Plan(game, steps=10_000_000, **_GPU) for game in ("space_invaders", "pong", "breakout"))),
+    "paper": Config(tuple(Plan(game, steps=20_000_000, **_GPU) for game in ("pong", "breakout", "space_invaders"))),
 }
 
 

@@ -30,6 +30,6 @@ def verdict(record: dict) -> Verdict:
         claim="ImageNet, three cuts, per cent right among the best five: noprop 38.0 < VFBN 52.9 < critic 86.9, "
               "Sobolev 87.4 (backprop 92.3).",
         measured=f"A smoke test of the code path: {len(values)} runs of {len(results)} ways to train ended, with "
-                 f"{min(values):.0f} to {max(values):.0f} per cent right. No order is read off them.",
+                 f"{min(values):.1f} to {max(values):.1f} per cent right. No order is read off them.",
         scale=f"{config['data']}, epochs: {config['epochs']}, ResNet-50 with {config['width']} channels in the stem.",
         status="open", rule="Always open: nothing at this scale can decide.")

@@ -60,7 +60,6 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
           optimizer: str = "adam", weight_decay: float = 0.0,
           test: Callable[[], Iterable[tuple[Tensor, Tensor]]] | None = None,
           report_every: int = 50, test_every: int | None = None, bfloat16: bool = False, accumulate: int = 1,
-          warmup: int = 0, synthetic_steps: int = 1, clip: float | None = None,
           checkpoint: str | Path | None = None, checkpoint_seconds: float = 60.0,
           on_checkpoint: Callable[[int, int], None] | None = None, fingerprint: str = "",
           progress: bool = True) -> TrainingHistory:
@@ -72,11 +71,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd" with
     Nesterov momentum) moves the network; the synthetic gradients always have an Adam of their own, with ``synthetic_lr``. Both
     learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches, every ``test_every`` steps.
-    ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision. Three ways to help synthetic
-    gradients along: the first ``warmup`` steps leave the network as it is; ``synthetic_steps`` updates of the synthetic
-    gradients, each on batches of its own, for one of the network; ``clip``, the largest norm of the network's whole
-    gradient. Where ``torch.distributed`` is initialised, every process works on its own batches and gradients are
-    averaged. ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it,
+    ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision. Where ``torch.distributed`` is
+    initialised, every process works on its own batches and gradients are averaged. ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it,
     to the very same result. ``on_checkpoint(step, steps)`` is called each time; what it raises ends the run, and nothing
     is lost. ``fingerprint`` says what else makes a run this run (data, seeds): a file with another one is refused with a
     ``ValueError``.
@@ -89,8 +85,7 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     if model.synthetic_parameters():
         optimizers.append(torch.optim.Adam(model.synthetic_parameters(), lr=synthetic_lr))
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(each, steps) for each in optimizers]
-    mark = (f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} "
-            f"{accumulate} {warmup} {synthetic_steps} {clip}")
+    mark = f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {accumulate}"
     history, first = TrainingHistory(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         _, saved = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark)
@@ -106,26 +101,21 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     leads = not parallel or dist.get_rank() == 0
     start, earlier = time.perf_counter(), history.seconds
     written = start
-    stream = iter(batches(first * synthetic_steps * accumulate))
+    stream = iter(batches(first * accumulate))
     model.train()
     bar = tqdm(total=steps, initial=first, disable=not progress or not leads, desc=model.method)
     for step in range(first + 1, steps + 1):
         noted = step % report_every == 0 or step == steps
-        for update in range(1, synthetic_steps + 1):
-            for each in optimizers:
-                each.zero_grad(set_to_none=True)
-            for turn in range(1, accumulate + 1):
-                x, y = next(stream)
-                with objective.no_sync() if parallel and turn < accumulate else contextlib.nullcontext(), \
-                        torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):  # gradients are averaged once an update
-                    loss, report = objective(x.to(place), y.to(place), noted and turn == accumulate)
-                (loss / accumulate).backward()
-            if clip is not None:
-                nn.utils.clip_grad_norm_(model.network_parameters(), clip)
-            if step <= warmup or update < synthetic_steps:
-                optimizers[0].zero_grad(set_to_none=True)      # nothing to step by: the network stays as it is
-            for each in optimizers:
-                each.step()
+        for each in optimizers:
+            each.zero_grad(set_to_none=True)
+        for turn in range(1, accumulate + 1):
+            x, y = next(stream)
+            with objective.no_sync() if parallel and turn < accumulate else contextlib.nullcontext(), \
+                    torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):  # gradients are averaged once a step
+                loss, report = objective(x.to(place), y.to(place), noted and turn == accumulate)
+            (loss / accumulate).backward()
+        for each in optimizers:
+            each.step()
         for schedule in schedules:
             schedule.step()
         if noted:

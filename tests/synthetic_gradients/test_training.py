@@ -44,28 +44,6 @@ def run(model, steps=8, device="cpu", augmented=False, **options):
 
 # --- the steps --------------------------------------------------------------------------------------------------
 
-def test_warming_up_several_updates_and_clipping_are_as_by_hand(device):
-    model, plain = cut(device=device), cut(device=device)
-    run(model, steps=3, device=device, warmup=1, synthetic_steps=2, clip=0.05)
-    network, synthetic = torch.optim.Adam(plain.network.parameters()), torch.optim.Adam(plain.synthetic.parameters())
-    stream, clipped = InMemory(images(), 10, seed=3, device=device)(0), []
-    for step in range(3):
-        network.param_groups[0]["lr"], synthetic.param_groups[0]["lr"] = [
-            rate * (1 + math.cos(math.pi * step / 3)) / 2 for rate in (1e-2, 2e-2)]
-        for update in range(2):
-            plain.zero_grad()
-            plain.objective(*next(stream))[0].backward()
-            synthetic.step()
-        norm = torch.cat([p.grad.flatten() for p in plain.network.parameters()]).norm()
-        for p in plain.network.parameters():
-            p.grad *= 0.05 / norm
-        clipped.append(norm > 0.05)
-        if step >= 1:
-            network.step()
-    assert all(clipped)
-    torch.testing.assert_close(vector(model), vector(plain), rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_steps_are_those_of_two_optimisers_with_falling_rates(name, device):
     model, plain = cut(device=device), cut(device=device)
