@@ -4,9 +4,9 @@
 #     scripts/gpu.sh ITEM [--minutes M] [options of the experiments' command line, such as --device cpu or --seeds 3]
 #     scripts/gpu.sh collect FOLDER       in a checkout elsewhere: puts the results in place, and the run goes on there
 #
-# ITEM is "tests" (pytest -m device) or an experiment with a preset "gpu": step-cost, seven-functions, atari-distillation,
-# synthetic-gradients-cifar10, atari-teachers. Needed: Python 3.10 or newer with PyTorch, NumPy, safetensors, tqdm,
-# scikit-learn, and pytest for the tests. What else an item needs may lie beside this checkout's files, and no network is:
+# ITEM is "tests" (pytest -m device) or an experiment with a preset "gpu": step-cost, seven-functions, figure-2-variants,
+# atari-distillation, synthetic-gradients-cifar10, atari-teachers. Needed: Python 3.10 or newer with PyTorch, NumPy,
+# safetensors, tqdm, scikit-learn, and pytest for the tests. What else an item needs may lie beside this checkout's files, and no network is:
 #
 #     gpu-wheels/    wheels (ale-py and gymnasium for Atari games), unpacked for this run only
 #     gpu-data/      recorded Atari states (GAME.states, as sobolev_lib.atari record --pack writes them), packed images

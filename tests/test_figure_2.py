@@ -338,4 +338,4 @@ def test_the_verdict_on_the_race_follows_its_rule(gains, status):
     record = {"config": json.loads(json.dumps(equal_time_race.describe(config))), "seeds": [0, 1, 2],
               "results": {unit: made_up_race(gain, 1.0) for unit, gain in zip(equal_time_race.units(config), gains)}}
     verdict = equal_time_race.verdict(record)
-    assert verdict.status == status and all(f"{gain:.2g} (" in verdict.measured for gain in gains)
+    assert verdict.status == status and all(f"{gain:.3g} (" in verdict.measured for gain in gains)
