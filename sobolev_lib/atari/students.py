@@ -1,4 +1,5 @@
 """Students that learn side by side: their weights are rows of one table, and a step is one computation."""
+import warnings
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
@@ -28,7 +29,7 @@ class Students(nn.Module):
         # in a tuple, where they are no part of this module: all of its state is the table
         self.networks = tuple(networks)
         self.lrs, self.clip, self.on_gpu = list(lrs), clip, device.type == "cuda"
-        self.drawn, self.graph, self.learned = None, None, 0
+        self.drawn, self.graph, self.side, self.learned = None, None, None, 0
         table = torch.stack([nn.utils.parameters_to_vector(network.parameters()).detach() for network in networks])
         self.register_buffer("rows", table.to(device))
         self.slopes = torch.zeros_like(self.rows)
@@ -66,11 +67,13 @@ class Students(nn.Module):
         self.learned += 1
         if self.learned <= WARM_UP:
             # on a stream of its own, as PyTorch asks of what is recorded later
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
+            self.side = self.side or torch.cuda.Stream()
+            self.side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.side), warnings.catch_warnings():
+                # Adam warns of capturable=True in a step that is not recorded; it is, three steps later
+                warnings.filterwarnings("ignore", message=".*capturable=True")
                 self._step(self.drawn, gradients)
-            torch.cuda.current_stream().wait_stream(stream)
+            torch.cuda.current_stream().wait_stream(self.side)
             return
         if self.graph is None:
             # the whole step as one CUDA graph: a GPU would wait for Python otherwise
