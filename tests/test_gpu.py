@@ -122,8 +122,10 @@ def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path
 
 def test_what_fails_says_so_and_leaves_its_log(tmp_path):
     folder = checkout(tmp_path / "copy")
-    assert script(folder, "no-such-item").returncode == 2
-    assert "no-such-item" in (folder / "gpu-results" / "log.txt").read_text()
+    for minutes in (("--minutes=0.05",), ("--minutes", "0.05")):
+        assert script(folder, "no-such-item", *minutes).returncode == 2
+        log = (folder / "gpu-results" / "log.txt").read_text()
+        assert "no-such-item" in log and "--minutes 0.05 " in log.splitlines()[0], "what the time limit is taken from"
     assert "ITEM" in script(folder).stderr and "results.zip.0" in script(folder, "collect", tmp_path).stderr
 
 
