@@ -26,10 +26,11 @@ cd "$root"
 
 minutes=6
 options=("$@")
-for ((k = 0; k + 1 < $#; k++)); do
-    case ${options[k]} in
-        --minutes) minutes=${options[k + 1]} ;;
-        --device) if [ "${options[k + 1]}" = cpu ]; then export CUDA_VISIBLE_DEVICES=; fi ;;
+for ((k = 0; k < $#; k++)); do
+    case "${options[k]} ${options[k + 1]:-}" in
+        "--minutes "*) minutes=${options[k + 1]:-$minutes} ;;
+        --minutes=*) minutes=${options[k]#*=} ;;
+        "--device cpu" | --device=cpu*) export CUDA_VISIBLE_DEVICES= ;;
     esac
 done
 processes=1

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,22 +51,33 @@ def pack(item: str, out: Path, began: dict, piece: int = PIECE) -> list[str]:
 
 
 def collect(folder: Path) -> list[str]:
-    """Put what ``pack`` wrote in place, file by file; returns their names."""
+    """Put what ``pack`` wrote in place; returns the files' names. Nothing is written or deleted unless all of it is sound.
+
+    Raises ``ValueError`` for an archive that is damaged, lacks a piece, or wants to reach other folders.
+    """
     from sobolev_lib.records import write_whole            # takes a second, which the other commands need not
 
     pieces = sorted(folder.glob("results.zip.*"), key=lambda path: int(path.suffix[1:]))
     if not pieces:
         raise FileNotFoundError(f"results: expected {folder}/results.zip.0 and so on, as scripts/gpu.sh leaves them")
-    with zipfile.ZipFile(io.BytesIO(b"".join(path.read_bytes() for path in pieces))) as zipped:
-        names = [name for name in zipped.namelist() if name != MANIFEST]
-        for name in names:
-            target = (ROOT / name).resolve()
-            if RECORDS.resolve() not in target.parents and WEIGHTS.resolve() not in target.parents:
-                raise ValueError(f"results: expected files for {RECORDS} and {WEIGHTS}, got {name}")
-            write_whole(target, zipped.read(name))
-        held = json.loads(zipped.read(MANIFEST))
+    try:
+        with zipfile.ZipFile(io.BytesIO(b"".join(path.read_bytes() for path in pieces))) as zipped:
+            contents = {name: zipped.read(name) for name in zipped.namelist()}
+        held = dict(json.loads(contents.pop(MANIFEST)))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"results: expected all pieces of an archive, as scripts/gpu.sh leaves them, got {len(pieces)} in "
+                         f"{folder}: {error}") from error
+    for name in contents:
+        target = (ROOT / name).resolve()
+        if RECORDS.resolve() not in target.parents and WEIGHTS.resolve() not in target.parents:
+            raise ValueError(f"results: expected files for {RECORDS} and {WEIGHTS}, got {name}")
+    for name in held:
+        if name != Path(name).name or name in ("", ".."):
+            raise ValueError(f"results: expected names of unfinished runs' folders, got {name!r}")
+    for name, content in contents.items():
+        write_whole((ROOT / name).resolve(), content)
     for name, files in held.items():                       # what the run had done with is done with here
-        unfinished = RECORDS / ".unfinished" / Path(name).name
+        unfinished = RECORDS / ".unfinished" / name
         for path in sorted(unfinished.rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
@@ -73,7 +85,7 @@ def collect(folder: Path) -> list[str]:
                 path.unlink()
         if unfinished.is_dir() and not any(unfinished.iterdir()):
             unfinished.rmdir()
-    return names
+    return list(contents)
 
 
 def _folders(item: str) -> list[Path]:

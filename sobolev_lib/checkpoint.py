@@ -40,8 +40,8 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
                     fingerprint: str) -> tuple[dict, dict]:
     """Put model and optimisers back as they were; returns the extra tensors and the progress."""
     with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["sobolev_lib"])
-        if header["fingerprint"] != fingerprint:
+        header = json.loads((file.metadata() or {}).get("sobolev_lib", "{}"))
+        if header.get("fingerprint") != fingerprint:
             raise ValueError(f"checkpoint: {path} belongs to another run (model, data, loss, optimiser, seed, batch size "
                              "or number of steps differ); expected the same call that made it. Choose another path or "
                              "delete the file")

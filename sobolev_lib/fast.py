@@ -48,9 +48,11 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     size = len(data[0]) if batch_size is None else min(batch_size, len(data[0]))
     mark = _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once, report)
     kept, progress = {}, {"reported": []}
+    data_sums = [] if checkpoint is None else _sums(tables)
     if checkpoint is not None and Path(checkpoint).exists():
         # the rows hold all that is to be kept of models and optimiser
         kept, progress = load_checkpoint(Path(checkpoint), model=nn.Identity(), optimizer=[], fingerprint=mark)
+        _check_same(data_sums, progress.get("data", data_sums), Path(checkpoint))
     bounds = progress.get("bounds") or _bounds(len(models), at_once or _that_fit(models[0], tables[0], size))
     gradients = side_by_side(models[0], loss, compile=compile)
     pool = torch.cuda.graph_pool_handle() if tables[0][0].is_cuda else None
@@ -66,7 +68,7 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
             while part.done < step:
                 part.run(step)
                 if checkpoint is not None and time.monotonic() - saved >= checkpoint_seconds:
-                    _save(Path(checkpoint), parts, {"reported": reported, "bounds": bounds}, mark)
+                    _save(Path(checkpoint), parts, {"reported": reported, "bounds": bounds, "data": data_sums}, mark)
                     saved = time.monotonic()
                     if on_checkpoint is not None:
                         on_checkpoint(sum(each.done for each in parts) // len(parts), steps)
@@ -89,6 +91,24 @@ def _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once,
     settings = [repr(models[0]), [tuple(t.shape) for t in tables[0]], scales, repr(loss), steps, list(map(float, lr)),
                 [list(map(float, row)) for row in weights], list(seeds), size, at_once, sorted(set(report))]
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+
+
+@torch.no_grad()
+def _sums(tables) -> list[list[float]]:
+    """Of each data set's tensors a weighted mean, in units of their size: other points or labels have another one."""
+    found = []
+    for tensors in zip(*tables):
+        whole = torch.stack(tensors).flatten(1).double().nan_to_num()
+        pattern = torch.cos(torch.arange(1, whole.shape[1] + 1, dtype=torch.float64, device=whole.device))
+        found.append(((whole @ pattern) / (whole.norm(dim=1) * pattern.norm() + 1e-300)).tolist())
+    return found
+
+
+def _check_same(expected, got, path: Path) -> None:
+    """Raises unless the sums are those of the same data, whose last bits differ between devices."""
+    if not torch.allclose(torch.tensor(expected), torch.tensor(got), rtol=0, atol=1e-5):
+        raise ValueError(f"checkpoint: {path} belongs to another run (the data differ); expected the same call that made it. "
+                         "Choose another path or delete the file")
 
 
 def _bounds(count: int, at_once: int) -> list[int]:

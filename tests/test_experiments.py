@@ -186,7 +186,8 @@ ANOTHER = json.dumps({"unit": "booth/6/sobolev", "results": {}, "date": "2026-01
     ("notes.txt", "hello", "expected files of this"),
     ("ackley~tuning/seed-0.json", "{", "broken"), ("probe.json", "[]", "expected probe, seeds, units"),
     ("booth~6~sobolev/tuning.json", "{", "broken"), ("booth~6~sobolev/progress.json", "{}", "expected at, devices"),
-    ("booth~6~sobolev/seed-0.safetensors", "\x03", "broken"),
+    ("booth~6~sobolev/seed-0.safetensors", "\x03", "broken"), ("booth~6~sobolev/seed-0.json", "[NaN]", "NaN is no number"),
+    ("booth~6~sobolev/progress.json", '{"at": "", "seconds": "", "peak_memory": 0, "devices": []}', "expected at, devices"),
 ])
 def test_broken_and_foreign_files_stop_the_run_before_any_work(folder, monkeypatch, place, content, message):
     begun = begin(monkeypatch, units=1)
@@ -196,6 +197,47 @@ def test_broken_and_foreign_files_stop_the_run_before_any_work(folder, monkeypat
     with pytest.raises(ValueError, match=message) as raised:
         run()
     assert str(begun / place) in str(raised.value) and not started
+
+
+def test_what_was_done_without_a_probe_is_not_taken_up(folder, monkeypatch):
+    with monkeypatch.context() as patched:
+        fail_at(patched, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    place, = (folder / ".unfinished").iterdir()
+    (place / "probe.json").unlink()
+    with pytest.raises(ValueError, match="probe: expected .*probe.json beside what is done, got none"):
+        run()
+    assert len(list(place.glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize("place", ["probe.json", "booth~6~regular/progress.json"])
+def test_files_that_go_while_they_are_looked_at_stop_nothing(folder, monkeypatch, place):
+    """As when another process ends its unit, or writes the record, at this very moment."""
+    with monkeypatch.context() as patched:
+        fail_at(patched, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    begun, = (folder / ".unfinished").iterdir()
+    (begun / place).parent.mkdir(exist_ok=True)
+    (begun / place).write_text((begun / "probe.json").read_text())
+    read = unfinished._read
+
+    def late(path, *wanted):
+        return read(path.with_name("gone.json") if path == begun / place else path, *wanted)
+
+    monkeypatch.setattr(unfinished, "_read", late)
+    unfinished.unfinished(folder, NAME, "quick")
+    assert "units done" in unfinished.progress(begun, 4)
+    assert run() == folder / f"{NAME}-quick.json"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", "3"])
+def test_status_names_a_broken_file(folder, capsys, content):
+    place = folder / ".unfinished" / f"{NAME}-quick-{'0' * 12}" / "probe.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(content)
+    assert command_line.main(["status"]) == 2 and str(place) in capsys.readouterr().err
 
 
 def test_what_a_kill_left_half_written_is_no_foreign_file(folder, monkeypatch):
@@ -391,7 +433,9 @@ def test_run_prints_the_record_it_wrote(folder, capsys, monkeypatch):
     (["run", NAME, "--minutes", "0"], "minutes: expected a positive number, got 0"),
     (["run", "synthetic-gradients-imagenet", "--preset", "quick"], "for synthetic-gradients-imagenet, got 'quick'"),
     (["run", NAME, "--seeds", "0"], "positive number of seeds, got 0"),
-    (["run", NAME, "--device", "gpu"], "device: expected auto, cpu, cuda or cuda:N, got 'gpu'"),
+    (["run", NAME, "--device", "gpu"], "device: expected auto, cpu, or a cuda or cuda:N that this machine has, got 'gpu'"),
+    (["run", NAME, "--device", "meta"], "got 'meta'"), (["run", NAME, "--device", "cuda:99"], "got 'cuda:99'"),
+    (["run", NAME, "--minutes", "nan"], "minutes: expected a positive number, got nan"),
 ], ids=" ".join)
 def test_wrong_arguments_exit_with_2_and_say_why(arguments, message, capsys):
     try:

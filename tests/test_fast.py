@@ -12,9 +12,10 @@ import reference
 import torch
 
 import sobolev_lib as sl
-from sobolev_lib import SobolevLoss
+from sobolev_lib import SobolevLoss, functions, label
 from sobolev_lib.fast import train_many
 from sobolev_lib.models import MLP
+from sobolev_lib.scaling import Standardized
 from sobolev_lib.together import WARM_UP
 
 DOUBLE = torch.float64
@@ -172,6 +173,24 @@ def test_a_checkpoint_of_another_call_is_refused(tmp_path):
     for other in (dict(at_once=2), dict(batch_size=4)):
         with pytest.raises(ValueError, match="belongs to another run"):
             resumable(checkpoint=path, **other)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_checkpoint_of_other_data_is_refused(order, tmp_path):
+    """Even of data that look alike: standardised, all have the same mean square."""
+    def train(function, seed, **options):
+        models, sets = [MLP(2, 4, 1, generator=seeded(k)) for k in (0, 1)], []
+        for k, model in enumerate(models):
+            raw = label(function, function.sample(30, generator=seeded(seed + k)))
+            sets.append(Standardized(model, raw).standardize(raw))
+        train_many(models, sets, loss=SobolevLoss(order), steps=3, lr=[1e-3] * 2, weights=[(1, 1)[:order + 1]] * 2,
+                   seeds=[0, 1], batch_size=5, checkpoint=tmp_path / "run.safetensors", checkpoint_seconds=0, **options)
+
+    train(functions.booth, 0)
+    for function, seed in ((functions.booth, 5), (functions.rosenbrock, 0)):
+        with pytest.raises(ValueError, match="belongs to another run"):
+            train(function, seed)
+    train(functions.booth, 0)
 
 
 def test_batches_drawn_ahead_are_those_drawn_one_by_one():

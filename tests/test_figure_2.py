@@ -339,3 +339,20 @@ def test_the_verdict_on_the_race_follows_its_rule(gains, status):
               "results": {unit: made_up_race(gain, 1.0) for unit, gain in zip(equal_time_race.units(config), gains)}}
     verdict = equal_time_race.verdict(record)
     assert verdict.status == status and all(f"{gain:.3g} (" in verdict.measured for gain in gains)
+
+
+def test_a_seed_that_diverged_leaves_the_verdicts_open():
+    """The interval then ends beyond all floating-point numbers."""
+    wild = [figure_2.DIVERGED, 1.0]
+    by_method = {"regular": {"test_mse": wild}, "sobolev": {"test_mse": [1.0, 1.0]}}
+    record = {"config": {"variants": {"smooth": {"steps": 10}}}, "seeds": [0, 1],
+              "results": {"smooth/booth/20": {"booth": by_method}}}
+    verdict = figure_2_variants.verdict(record)
+    assert verdict.status == "open" and "to inf" in verdict.measured
+
+    race = {method: {"steps": 10, "curve": {"steps": [10], "test_mse": [found["test_mse"]]}}
+            for method, found in by_method.items()}
+    record = {"config": json.loads(json.dumps(equal_time_race.describe(replace(RACE, test_points=20)))), "seeds": [0, 1],
+              "results": {"relu/booth": race}}
+    verdict = equal_time_race.verdict(record)
+    assert verdict.status == "open" and "to inf" in verdict.measured

@@ -122,8 +122,10 @@ def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path
 
 def test_what_fails_says_so_and_leaves_its_log(tmp_path):
     folder = checkout(tmp_path / "copy")
-    assert script(folder, "no-such-item").returncode == 2
-    assert "no-such-item" in (folder / "gpu-results" / "log.txt").read_text()
+    for minutes in (("--minutes=0.05",), ("--minutes", "0.05")):
+        assert script(folder, "no-such-item", *minutes).returncode == 2
+        log = (folder / "gpu-results" / "log.txt").read_text()
+        assert "no-such-item" in log and "--minutes 0.05 " in log.splitlines()[0], "what the time limit is taken from"
     assert "ITEM" in script(folder).stderr and "results.zip.0" in script(folder, "collect", tmp_path).stderr
 
 
@@ -185,3 +187,29 @@ def test_an_archive_writes_nowhere_else(place, tmp_path):
     assert not (tmp_path / "elsewhere.json").exists()
     with pytest.raises(FileNotFoundError, match="results.zip.0"):
         gpu_results.collect(place)
+
+
+@pytest.mark.parametrize("manifest", ['{"..": []}', '{".": []}', '{"": []}', '{"item-gpu-abc/..": []}', "[1]", "half", None])
+def test_an_archive_that_is_not_sound_changes_nothing(place, tmp_path, manifest):
+    kept = put(place / "record-cpu.json", b"{}"), put(place / ".unfinished" / "other-gpu-abc" / "unit.json", b"{}")
+    with zipfile.ZipFile(tmp_path / "results.zip.0", "w") as zipped:
+        zipped.writestr("book/records/new-gpu.json", "{}")
+        if manifest is not None:
+            zipped.writestr(gpu_results.MANIFEST, manifest)
+    with pytest.raises(ValueError, match="results: expected"):
+        gpu_results.collect(tmp_path)
+    assert all(path.read_bytes() == b"{}" for path in kept) and not (place / "new-gpu.json").exists()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_piece_that_is_lost_is_missed_before_anything_is_written(place, tmp_path, lost):
+    out = tmp_path / "out"
+    out.mkdir()
+    for k in range(3):
+        put(place / f"record-{k}.json", os.urandom(20_000))
+    gpu_results.pack("item", out, {"time": 0, "folders": []}, piece=25_000)
+    shutil.rmtree(place)
+    (out / f"results.zip.{lost}").unlink()
+    with pytest.raises(ValueError, match="results: expected all pieces"):
+        gpu_results.collect(out)
+    assert not place.exists()

@@ -30,3 +30,9 @@ def test_it_says_on_which_side_of_zero_it_lies(values, side):
 def test_values_that_are_none_are_refused(values):
     with pytest.raises(ValueError, match="values: expected a list of finite numbers"):
         interval(values)
+
+
+@pytest.mark.parametrize("level", [95, 1, 0, float("nan")])
+def test_a_level_that_is_no_share_is_refused(level):
+    with pytest.raises(ValueError, match="level: expected a share between 0 and 1"):
+        interval([1.0, 2.0], level)

@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             scores = play(teacher, options.game, episodes=options.episodes, seed=options.seed, progress=True)
             print(f"mean score {statistics.mean(scores):.1f} over {len(scores)} episodes "
                   f"(lowest {min(scores):.0f}, highest {max(scores):.0f})")
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

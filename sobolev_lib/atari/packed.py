@@ -2,6 +2,7 @@
 import hashlib
 import json
 import lzma
+import math
 import os
 from pathlib import Path
 
@@ -41,17 +42,25 @@ def unpack_states(path: str | Path, folder: str | Path | None = None) -> Recorde
         head, _, packed = Path(path).read_bytes().partition(b"\n")
         head = json.loads(head)
         shape, about, expected = tuple(head["shape"]), head["about"], head["sha256"]
-        changes = lzma.decompress(packed)
+        changes, starts = lzma.decompress(packed), list(about["starts"])
+        place = recording_folder(about, Path(folder) if folder is not None else cache_folder())
+        # the head has no sum of its own: each of its parts must fit the others
+        fits = (head["kind"] == _KIND and hashlib.sha256(changes).hexdigest() == expected
+                and shape == (about["count"], HEIGHT, WIDTH) and len(changes) == math.prod(shape)
+                and [0, *sorted({*starts} - {0})] == starts and starts[-1] < shape[0] and len(starts) == len(about["scores"])
+                and place.name.startswith(f"{about['game']}-{about['count']}-"))
     except (ValueError, KeyError, TypeError, lzma.LZMAError) as error:
         raise ValueError(f"path: expected states that pack_states wrote, got {path}: {error}") from None
-    if head.get("kind") != _KIND or shape[1:] != (HEIGHT, WIDTH) or hashlib.sha256(changes).hexdigest() != expected:
+    if not fits:
         raise ValueError(f"path: expected states that pack_states wrote, got {path}, which is something else or damaged")
-    place = recording_folder(about, Path(folder) if folder is not None else cache_folder())
     if not (place / "about.json").exists():
         place.mkdir(parents=True, exist_ok=True)
         unfinished = place / f"screens.{os.getpid()}.npy"
         screens = np.frombuffer(changes, np.uint8).reshape(shape)
-        np.save(unfinished, np.bitwise_xor.accumulate(screens, axis=0))
-        os.replace(unfinished, place / "screens.npy")
+        try:
+            np.save(unfinished, np.bitwise_xor.accumulate(screens, axis=0))
+            os.replace(unfinished, place / "screens.npy")
+        finally:
+            unfinished.unlink(missing_ok=True)
         write_whole(place / "about.json", json.dumps(about) + "\n")         # last: a recording without it is not there
     return RecordedStates(place)

@@ -13,7 +13,7 @@ import torch
 
 from sobolev_lib import functions
 from sobolev_lib.experiments import figure_2, step_cost
-from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, scales
+from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power, scales
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -148,8 +148,8 @@ def verdict(record: dict) -> Verdict:
         status = "confirmed in direction"
     else:
         status = "contradicted" if 2 * below > len(gains) else "open"
-    told = ", ".join(f"{getattr(functions, unit.split('/')[1]).title} {unit.split('/')[0]} {10 ** found.mean:.3g} "
-                     f"({10 ** found.low:.3g} to {10 ** found.high:.3g})" for unit, found in gains.items())
+    told = ", ".join(f"{getattr(functions, unit.split('/')[1]).title} {unit.split('/')[0]} {power(found.mean):.3g} "
+                     f"({power(found.low):.3g} to {power(found.high):.3g})" for unit, found in gains.items())
     return Verdict(
         claim="Sobolev trained networks have the smaller test error (section 4.1; the paper reports no times).",
         measured=f"At equal time Sobolev training is ahead in {above} of {len(gains)} races and behind in {below}; error of "

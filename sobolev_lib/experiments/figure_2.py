@@ -201,6 +201,11 @@ def scales(config: Config) -> dict[str, dict[str, float]]:
     return found
 
 
+def power(log10: float) -> float:
+    """10 to a logarithm's power; infinite where no number is as large, as interval ends are that take in a ``DIVERGED``."""
+    return 10 ** log10 if log10 < 308 else math.inf
+
+
 def log_ratio(regular: list[float], sobolev: list[float]) -> Interval:
     """log10 of R, the test MSE of regular over that of Sobolev training, paired by seeds, with its 95 % interval.
 

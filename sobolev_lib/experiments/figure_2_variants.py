@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sobolev_lib import functions
 from sobolev_lib.experiments import figure_2, seven_functions
-from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure
+from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -166,12 +166,12 @@ def verdict(record: dict) -> Verdict:
         status = "contradicted" if min(below.values()) > 0.5 else "open"
     nearest = max(means, key=means.get)
     top = max(groups[nearest], key=lambda cell: cell.ratio.mean)
-    others = ", ".join(f"{variant} {10 ** mean:.1f}" for variant, mean in means.items() if variant != nearest)
+    others = ", ".join(f"{variant} {power(mean):.1f}" for variant, mean in means.items() if variant != nearest)
     steps = {variant["steps"] for variant in record["config"]["variants"].values()}
     return Verdict(
         claim="Sobolev Training's test errors are orders of magnitude smaller on six of seven functions (section 4.1).",
-        measured=f"Nearest comes '{nearest}': mean ratio {10 ** means[nearest]:.1f}, at most {10 ** top.ratio.mean:.1f} "
-                 f"({10 ** top.ratio.low:.1f} to {10 ** top.ratio.high:.1f}; {getattr(functions, top.function).title}, "
+        measured=f"Nearest comes '{nearest}': mean ratio {power(means[nearest]):.1f}, at most {power(top.ratio.mean):.1f} "
+                 f"({power(top.ratio.low):.1f} to {power(top.ratio.high):.1f}; {getattr(functions, top.function).title}, "
                  f"{top.size:,} points); R reaches 10 in {100 * large[nearest]:.0f} % of its cells"
                  + (f"; mean ratios of the others: {others}." if others else "."),
         scale=f"{len(means)} variants, {min(steps):,} to {max(steps):,} steps, both methods tuned with as many trials, "

@@ -24,13 +24,16 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     (2.0, -0.48, 4.48)
 
     For two methods that share their seeds take the differences, or the logarithms of ratios, seed by seed: what the seeds
-    have in common cancels. Raises ``ValueError`` where there is no value, or one that is not finite.
+    have in common cancels. Raises ``ValueError`` where there is no value, or one that is not finite,
+    and for a ``level`` that is no share.
     """
     from scipy.stats import t                              # here: a run needs no interval, only who reads its record
 
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"values: expected a list of finite numbers, one a seed, got {values.tolist()}")
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a share between 0 and 1, got {level!r}")
     mean = float(values.mean())
     if len(values) == 1:
         return Interval(mean, -np.inf, np.inf)

@@ -119,9 +119,10 @@ def device_name(device: str) -> str:
 def _device(device: str) -> str:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
+        if torch.empty(0, device=device).device.type not in ("cpu", "cuda"):
+            raise RuntimeError
+    except (RuntimeError, AssertionError, NotImplementedError):             # the second where PyTorch was built without CUDA
+        raise ValueError(f"device: expected auto, cpu, or a cuda or cuda:N that this machine has, got {device!r}") from None
     return device
 
 

@@ -6,6 +6,7 @@ for the probe to say.
 """
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from sobolev_lib.records import write_whole
 
 PROBE = "probe.json"
 _RESULT = {"unit", "results", "date", "seconds", "peak_memory", "devices"}
+_HELD = {PROBE: {"probe", "seeds", "units"}, PROGRESS: {"at", "seconds", "peak_memory", "devices"}}
 
 
 class Unfinished:
@@ -62,7 +64,12 @@ class Unfinished:
 
     def probed(self, seeds: list[int], probe: Callable[[], dict]) -> None:
         """Leave the probe here, or compare it with the one that is; raises ``ValueError`` if they differ."""
-        path, got = self.folder / PROBE, probe()
+        # each process leaves its probe before it does anything else: what is done was done beside one
+        path, begun = self.folder / PROBE, any(not each.name.startswith(".") for each in self.folder.iterdir())
+        if begun and not path.exists():
+            raise ValueError(f"probe: expected {path} beside what is done, got none, so that nothing says which code did it. "
+                             "Delete or rename that folder to begin anew")
+        got = probe()
         if not path.exists():
             write_whole(path, json.dumps({"seeds": len(seeds), "units": len(self.units), "probe": got}))
         lines = differences(json.loads(path.read_text())["probe"], got)
@@ -88,18 +95,15 @@ class Unfinished:
     def _check(self) -> None:
         """All files here can be read, and belong here."""
         names = {self.path(unit).name: unit for unit in self.units}
-        for path in sorted(self.folder.rglob("*")):
+        # unlike rglob, walk passes over folders that another process removes meanwhile
+        for path in sorted(Path(place) / file for place, _, files in os.walk(self.folder) for file in files):
             own, top = path.parent == self.folder, path.relative_to(self.folder).parts[0]
-            if path.is_dir() or top.startswith(".") or path.name.startswith("."):
+            if top.startswith(".") or path.name.startswith("."):
                 continue                                   # hidden: what a kill left of a file half written
             if own and top not in (PROBE, *names):
                 raise ValueError(f"unfinished: expected files of this run's {len(names)} units, got {path}; move it away")
-            content = _read(path)
-            wanted = {PROBE: {"probe", "seeds", "units"}, PROGRESS: {"at", "seconds", "peak_memory", "devices"}}.get(
-                path.name, _RESULT if own else set())
-            if wanted and not (isinstance(content, dict) and wanted <= content.keys()):
-                raise ValueError(f"unfinished: expected {', '.join(sorted(wanted))} in {path}, got others; delete it")
-            if own and top != PROBE and content["unit"] != names[top]:
+            content = _read(path, _RESULT if own else set())
+            if own and top != PROBE and content is not None and content["unit"] != names[top]:
                 raise ValueError(f"unfinished: expected unit {names[top]!r} in {path}, got {content['unit']!r}; delete it")
 
 
@@ -108,6 +112,8 @@ def progress(folder: Path, units: int) -> str:
     found = [f"{sum(path.name != PROBE for path in folder.glob('*.json'))} of {units} units done"]
     for path in sorted(folder.glob(f"*/{PROGRESS}")):
         noted = _read(path)
+        if noted is None:
+            continue                                       # the unit has ended meanwhile
         step = f", step {noted['step']:,} of {noted['steps']:,}" if "step" in noted else ""
         found.append(f"at {path.parent.name.replace('~', '/')}: {noted['at']}{step}")
     return "; ".join(found)
@@ -118,19 +124,30 @@ def unfinished(records: Path, name: str, preset: str) -> list[str]:
     lines = []
     for path in sorted((records / ".unfinished").glob(f"{name}-{preset}-{'?' * 12}/{PROBE}")):
         begun = _read(path)
+        if begun is None:
+            continue                                       # its record has been written meanwhile
         seeds = f"{begun['seeds']} seed{'s' if begun['seeds'] > 1 else ''}"
         lines.append(f"{progress(path.parent, begun['units'])} ({seeds}, {path.parent.name})")
     return lines
 
 
-def _read(path: Path):
-    """A file's JSON, or a tensor file's header; None if it has gone meanwhile."""
+def _read(path: Path, wanted: set[str] = frozenset()):
+    """A file's JSON, which holds what is ``wanted``, or a tensor file's header; None if it has gone meanwhile."""
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return file.metadata()
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text(), parse_constant=_refuse)
     except FileNotFoundError:
         return None                                        # its process has finished with it
     except (ValueError, SafetensorError) as error:
         raise ValueError(f"unfinished: expected a whole file, got a broken one in {path}: {error}; delete it") from error
+    wanted = _HELD.get(path.name, wanted)
+    if wanted and not (isinstance(content, dict) and wanted <= content.keys()
+                       and isinstance(content.get("seconds", 0), (int, float))):
+        raise ValueError(f"unfinished: expected {', '.join(sorted(wanted))} in {path}, got others; delete it")
+    return content
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no number")           # Python would read NaN, which nothing here writes

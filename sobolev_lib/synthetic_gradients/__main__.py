@@ -58,7 +58,7 @@ def _pack(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         size = pack(options.to, {split: open_split(options.name, split, data_folder(None)) for split in ("train", "test")})
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{options.to}: {size / 1e6:.1f} MB")
@@ -93,7 +93,7 @@ def _run(options, device: torch.device, rank: int, world: int) -> None:
                     accumulate=options.accumulate, checkpoint=options.checkpoint,
                     checkpoint_seconds=options.checkpoint_seconds, progress=rank == 0,
                     fingerprint=f"{options.data} {options.network} {options.size} {options.width} {options.batch_size} "
-                                f"{world} {options.seed}")
+                                f"{world} {options.seed} {options.stream}")
     if rank == 0:
         print(json.dumps({"test_accuracy": history.test_accuracy[-1], "test_top5": history.test_top5[-1],
                           "test_loss": history.test_loss[-1], "steps": history.steps[-1],

@@ -1,6 +1,8 @@
 """A whole set of images in one small file: its JPEG or PNG files and their labels, for machines without a hub."""
 import io
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from sobolev_lib.records import write_whole
 LIMIT = 30_000_000                                         # bytes; above it images are encoded anew
 QUALITY = 80                                               # of those JPEGs
 SPLITS = ("train", "test")
+# what reading a damaged file can end in, wherever the damage lies
+_DAMAGES = (OSError, EOFError, KeyError, TypeError, ValueError, IndexError, NotImplementedError, zipfile.BadZipFile,
+            zlib.error, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,11 @@ def read_packed(path: Path, split: str) -> PackedSplit:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             contents, ends, labels, num_classes = [file[name] for name in (
                 f"{split}_contents", f"{split}_ends", f"{split}_labels", "num_classes")]
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        sizes = np.diff(ends, prepend=0)
+        if not (len(ends) == len(labels) > 0 and ends[-1] == len(contents) and (sizes > 0).all()
+                and np.issubdtype(labels.dtype, np.integer) and num_classes.ndim == 0):
+            raise ValueError(f"{len(labels)} labels and {len(ends)} files that do not fit each other")
+    except _DAMAGES as error:
         raise ValueError(f"{path}: expected a file made by `python -m sobolev_lib.synthetic_gradients pack`, got one that "
                          f"gives: {error}") from error
     return PackedSplit(contents, ends, labels.astype(np.int64), int(num_classes))
@@ -81,5 +90,7 @@ def _as_jpeg(file: dict) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(_as_it_is(file))).convert("RGB").save(buffer, "jpeg", quality=QUALITY)
+    image = Image.open(io.BytesIO(_as_it_is(file)))
+    # grey images stay grey: who reads them tells the two apart
+    image.convert("L" if image.mode in ("1", "L", "LA") else "RGB").save(buffer, "jpeg", quality=QUALITY)
     return buffer.getvalue()

@@ -85,7 +85,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     if model.synthetic_parameters():
         optimizers.append(torch.optim.Adam(model.synthetic_parameters(), lr=synthetic_lr))
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(each, steps) for each in optimizers]
-    mark = f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {accumulate}"
+    mark = (f"{fingerprint} {model.method} {model.cuts} {model.targets} {steps} {lr} {synthetic_lr} {optimizer} {weight_decay} "
+            f"{bfloat16} {accumulate}")
     history, first = TrainingHistory(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         _, saved = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark)

@@ -42,3 +42,30 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path, harm):
     with pytest.raises(ValueError, match="path: expected states that pack_states wrote, got .*made.states"):
         unpack_states(path, tmp_path / "there")
     assert not list((tmp_path / "there").rglob("*"))
+
+
+@pytest.mark.parametrize("old, new", [(b'"starts": [0, 2]', b'"starts": [2, 0]'), (b'"starts": [0, 2]', b'"starts": [1, 2]'),
+                                      (b'"starts": [0, 2]', b'"starts": [0, 9]'), (b'"starts": [0, 2]', b'"starts": [0]'),
+                                      (b'"count": 5', b'"count": 4'), (b'"shape": [5', b'"shape": [4'),
+                                      (b'"game": "', b'"game": "../../')])
+def test_a_head_that_does_not_fit_is_refused_and_writes_nowhere(tmp_path, old, new):
+    path = pack_states(recording(tmp_path / "made", [2, 3]), tmp_path / "made.states")
+    before, data = set(tmp_path.rglob("*")), path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    with pytest.raises(ValueError, match="path: expected states that pack_states wrote, got .*made.states"):
+        unpack_states(path, tmp_path / "made" / "there")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    path = pack_states(recording(tmp_path / "made", [5]), tmp_path / "made.states")
+
+    def full(file, screens):
+        file.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        unpack_states(path, tmp_path / "there")
+    assert not [each for each in (tmp_path / "there").rglob("*") if each.is_file()]

@@ -82,3 +82,46 @@ def test_labels_out_of_range_are_named(root, tmp_path):
     pack(tmp_path / "flowers.npz", {"train": Wrong(), "test": Wrong()})
     with pytest.raises(ValueError, match="expected 0 to 7, got 3 to 8"):
         load_images("flowers", folder=tmp_path)
+
+
+def test_grey_images_stay_grey_as_jpegs(tmp_path):
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)).save(buffer, "bmp")
+
+    class Grey:
+        labels, num_classes = np.array([0, 1]), 2
+
+        def files(self, rows):
+            return [{"bytes": buffer.getvalue(), "path": None}] * 2
+
+    whole = pack(tmp_path / "whole.npz", {"train": Grey(), "test": Grey()})
+    assert pack(tmp_path / "small.npz", {"train": Grey(), "test": Grey()}, limit=whole - 1) < whole
+    shapes = {load_images(name, folder=tmp_path).train[0].shape for name in ("whole", "small")}
+    assert shapes == {(2, 1, 64, 64)}
+
+
+def test_a_damaged_file_is_refused_wherever_the_damage_lies(root, tmp_path):
+    path = tmp_path / "flowers.npz"
+    pack(path, {split: image_files.open_split("flowers", split, root) for split in ("train", "test")})
+    whole, sound, refused = path.read_bytes(), read_packed(path, "train"), 0
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1:])
+        try:
+            found = read_packed(path, "train")             # the damage lies where nothing is read
+            assert np.array_equal(found.contents, sound.contents) and np.array_equal(found.labels, sound.labels)
+        except ValueError as error:
+            assert "expected a file made by" in str(error)
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("wrong", ["labels", "ends", "contents"])
+def test_parts_that_do_not_fit_are_refused(root, tmp_path, wrong):
+    path = tmp_path / "flowers.npz"
+    pack(path, {split: image_files.open_split("flowers", split, root) for split in ("train", "test")})
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[f"train_{wrong}"] = np.append(arrays[f"train_{wrong}"], arrays[f"train_{wrong}"][-1:])
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="do not fit each other"):
+        read_packed(path, "train")

@@ -182,7 +182,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     run(cut(), checkpoint=path, fingerprint="stripes")
     kept = path.read_bytes()
-    for other in (dict(steps=9), dict(lr=1e-3), dict(synthetic_lr=1e-3), dict(optimizer="sgd"), dict(fingerprint="dots")):
+    for other in (dict(steps=9), dict(lr=1e-3), dict(synthetic_lr=1e-3), dict(optimizer="sgd"), dict(weight_decay=0.1),
+                  dict(bfloat16=True), dict(fingerprint="dots")):
         with pytest.raises(ValueError, match="belongs to another run"):
             run(cut(), checkpoint=path, **{"fingerprint": "stripes", **other})
     with pytest.raises(ValueError, match="belongs to another run"):
