@@ -112,7 +112,8 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
 def device_name(device: str) -> str:
     """What a record calls a device."""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
+        # parts of a record can come from several machines, whose PyTorch may differ
+        return f"{torch.cuda.get_device_name(device)} with torch {torch.__version__}"
     return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''} a process"
 
 
