@@ -67,7 +67,7 @@ class Unfinished:
         # each process leaves its probe before it does anything else: what is done was done beside one
         path, begun = self.folder / PROBE, any(not each.name.startswith(".") for each in self.folder.iterdir())
         if begun and not path.exists():
-            raise ValueError(f"probe: expected {path} beside what is done, got none, so that nothing says which code did it. "
+            raise ValueError(f"probe: expected {path} beside what is done, got none: nothing says which code did it. "
                              "Delete or rename that folder to begin anew")
         got = probe()
         if not path.exists():
