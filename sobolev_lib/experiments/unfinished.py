@@ -65,7 +65,7 @@ class Unfinished:
     def probed(self, seeds: list[int], probe: Callable[[], dict]) -> None:
         """Leave the probe here, or compare it with the one that is; raises ``ValueError`` if they differ."""
         # each process leaves its probe before it does anything else: what is done was done beside one
-        path, begun = self.folder / PROBE, any(not each.name.startswith(".") for each in self.folder.iterdir())
+        path, begun = self.folder / PROBE, any(self.folder.glob("[!.]*"))
         if begun and not path.exists():
             raise ValueError(f"probe: expected {path} beside what is done, got none: nothing says which code did it. "
                              "Delete or rename that folder to begin anew")
