@@ -336,6 +336,8 @@ def test_a_comparison_is_over_seeds_one_by_one():
     assert cell["ratio"][0] == pytest.approx((1.4 * 1.5 * 1.6) ** (1 / 3)) and cell["answer"] == "better" and cell["seeds"] == 3
     assert cell["ratio"][1] < cell["ratio"][0] < cell["ratio"][2] and cell["error"][0] == pytest.approx(0.051)
     assert atari_distillation.comparisons(record, against="noise") == []
+    runs[1]["kl"] = -1e-12                                 # rounding
+    assert atari_distillation.comparisons(record)[0]["ratio"][0] > 100
 
 
 def test_a_record_says_which_teachers_were_distilled(folder, monkeypatch):

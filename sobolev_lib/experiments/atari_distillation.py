@@ -259,7 +259,9 @@ def comparisons(record: dict, against: str = "kl") -> list[dict]:
         if not seeds:
             continue
         pairs = [(by_method[against][seed], by_method["sobolev"][seed]) for seed in seeds]
-        logs = interval([math.log(other["kl"] / sobolev["kl"]) for other, sobolev in pairs])
+        # rounding can leave a divergence of zero, or one just below
+        kls = [[max(run["kl"], 1e-9) for run in pair] for pair in pairs]
+        logs = interval([math.log(other / sobolev) for other, sobolev in kls])
         errors = interval([other["action_error"] - sobolev["action_error"] for other, sobolev in pairs])
         answer = {"above": "better", "around": "equal", "below": "worse"}
         game, share = cell.split("/")
