@@ -320,7 +320,7 @@ def test_the_verdict_follows_its_rule(ratios, errors, status):
     found = atari_distillation.verdict(record)
     assert found.status == status
     cells = atari_distillation.comparisons(record)
-    assert [cell["answer"] for cell in cells] == [{UP: "better", DOWN: "worse", AROUND: "equal"}[row] for row in ratios]
+    assert [cell["answer"] for cell in cells] == [{UP: "better", DOWN: "worse", AROUND: "undecided"}[row] for row in ratios]
     assert {cell["error_answer"] for cell in cells} == {"better" if errors > 0 else "worse"}
     better = sum(row == UP for row in ratios)
     assert f"lower with Sobolev in {better} of 3 cells" in found.measured and "3 games, 5% of 100,000 states" in found.scale

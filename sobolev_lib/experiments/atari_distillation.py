@@ -248,7 +248,7 @@ def comparisons(record: dict, against: str = "kl") -> list[dict]:
     """How KL + Sobolev compares with another method in each cell that has both; intervals over seeds, at 95 %.
 
     ``ratio``: the other's test KL over Sobolev's, the exponential of the mean of logarithms; ``error``: the difference of
-    their action errors. ``better``, ``equal`` or ``worse`` says of KL, and ``error_answer`` of the action error, on which
+    their action errors. ``better``, ``undecided`` or ``worse`` says of KL, and ``error_answer`` of the action error, on which
     side of no difference the interval lies. Both methods saw the same batches: seeds are compared one by one.
     """
     found = []
@@ -263,7 +263,7 @@ def comparisons(record: dict, against: str = "kl") -> list[dict]:
         kls = [[max(run["kl"], 1e-9) for run in pair] for pair in pairs]
         logs = interval([math.log(other / sobolev) for other, sobolev in kls])
         errors = interval([other["action_error"] - sobolev["action_error"] for other, sobolev in pairs])
-        answer = {"above": "better", "around": "equal", "below": "worse"}
+        answer = {"above": "better", "around": "undecided", "below": "worse"}
         game, share = cell.split("/")
         found.append({"game": game, "share": float(share), "seeds": len(seeds), "ratio": [math.exp(end) for end in logs],
                       "answer": answer[logs.side()], "error": list(errors), "error_answer": answer[errors.side()]})
@@ -286,7 +286,7 @@ def verdict(record: dict) -> Verdict:
     return Verdict(
         claim="In all scenarios the Sobolev distilled networks are significantly more similar to the target policy, in "
               "D_KL and in action error, most of all where there are few states.",
-        measured=f"Test KL is lower with Sobolev in {len(better)} of {len(cells)} cells (game and share), equal in "
+        measured=f"Test KL is lower with Sobolev in {len(better)} of {len(cells)} cells (game and share), undecided in "
                  f"{len(cells) - len(better) - len(worse)} and higher in {len(worse)}; KL alone has {min(ratios):.2f} to "
                  f"{max(ratios):.2f} times as much. The action error is lower in {len(errors)}.",
         scale=f"{len(config['games'])} games, {', '.join(f'{share:.0%}' for share in config['shares'])} of "
