@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -106,6 +107,22 @@ def test_what_units_share_lies_beside_them_and_counts_for_the_one_that_computes_
     clock.now = 2000
     with pytest.raises(TimeIsUp):
         keep.beside("tuning").reached(1, 2)
+
+
+def test_what_several_want_is_computed_by_one_while_the_others_wait(tmp_path):
+    computed = []
+
+    def compute():
+        computed.append(1)
+        time.sleep(0.3)
+        return len(computed)
+
+    def work(_):
+        with Keep(tmp_path / "shared").alone():
+            return Keep(tmp_path / "shared").once("tuning", compute)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(work, range(3))) == [1, 1, 1] and len(computed) == 1
 
 
 def test_without_a_folder_things_are_kept_as_long_as_the_keep():

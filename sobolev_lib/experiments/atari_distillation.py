@@ -18,7 +18,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from sobolev_lib.atari.answers import Answers
 from sobolev_lib.atari.distillation import METHODS, Run, distill
@@ -199,8 +198,7 @@ def _tuned(game, teacher, states: RecordedStates, config: Config, device, keep: 
         trials += [Run("noise", lr, noise, config.tuning_seed) for lr in config.lrs for noise in config.noises]
     train, validation, _ = states.split(config.tuning_share, seed=config.tuning_seed)
     shared = keep.beside(f"{game}~tuning")
-    shared.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(shared.folder / ".lock"):                # another process may be at another share of this game
+    with shared.alone():                                   # another process may be at another share of this game
         found = trained(trials, teacher, states, {config.tuning_seed: train}, evenly(validation, config.test_states), config,
                         device, shared, steps=config.tuning_steps, points=1)
     tuned = {}

@@ -4,8 +4,11 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from sobolev_lib.records import peak_memory_bytes, write_whole
 
@@ -66,6 +69,13 @@ class Keep:
         shared = Keep(self.folder.parent / name, self.until, self.device)
         shared._outer = self
         return shared
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it no other process works in this folder: one that wants to waits, and finds the results there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):              # goes with the process that holds it, however that ends
+            yield
 
     def reached(self, step: int, steps: int) -> None:
         """Called after each checkpoint: notes how far the present step has come, and stops if the time is up."""

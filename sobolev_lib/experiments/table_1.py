@@ -152,9 +152,10 @@ def tune(config: Config, data: Data, case: Case, device: str, keep: Keep) -> dic
     if len(pairs) == 1:
         return {"lr": lrs[0], "synthetic_lr": synthetic_lrs[0], "trials": []}
     trials = []
-    for lr, synthetic_lr in pairs:
-        name = f"trial-{lr}-{synthetic_lr}"
-        trials.append(keep.once(name, partial(trial, config, data, case, lr, synthetic_lr, device, keep, name)))
+    with keep.alone():                                     # all units want backprop's, and several processes may be at it
+        for lr, synthetic_lr in pairs:
+            name = f"trial-{lr}-{synthetic_lr}"
+            trials.append(keep.once(name, partial(trial, config, data, case, lr, synthetic_lr, device, keep, name)))
     best = max(trials, key=lambda trial: (trial["validation_accuracy"], -trial["validation_loss"]))
     return {"lr": best["lr"], "synthetic_lr": best["synthetic_lr"], "trials": trials}
 
