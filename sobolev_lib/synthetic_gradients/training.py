@@ -68,13 +68,14 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     >>> images = load_images("digits")                                                         # doctest: +SKIP
     >>> history = train(model, InMemory(images, batch_size=50), steps=300)                     # doctest: +SKIP
 
-    ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd" with
-    Nesterov momentum) moves the network; the synthetic gradients always have an Adam of their own, with ``synthetic_lr``. Both
-    learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches, every ``test_every`` steps.
-    ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision. Where ``torch.distributed`` is
-    initialised, every process works on its own batches and gradients are averaged. ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it,
-    to the very same result. ``on_checkpoint(step, steps)`` is called each time; what it raises ends the run, and nothing
-    is lost. ``fingerprint`` says what else makes a run this run (data, seeds): a file with another one is refused with a
+    ``batches(first)`` yields inputs (N, ...) and labels (N,) from step ``first`` on. ``optimizer`` ("adam", or "sgd"
+    with Nesterov momentum) moves the network; the synthetic gradients always have an Adam of their own, with
+    ``synthetic_lr``. Both learning rates fall to zero along half a cosine. ``test()`` gives the test set's batches,
+    every ``test_every`` steps. ``accumulate`` batches make a step. ``bfloat16`` runs both passes in that precision.
+    Where ``torch.distributed`` is initialised, every process works on its own batches and gradients are averaged.
+    ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it, to
+    the very same result. ``on_checkpoint(step, steps)`` is called each time; what it raises ends the run, and nothing is
+    lost. ``fingerprint`` says what else makes a run this run (data, seeds): a file with another one is refused with a
     ``ValueError``.
     """
     if optimizer not in OPTIMIZERS:
