@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
@@ -101,18 +102,20 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
                   for name, generator in lesson.generators.items()}
     mark = _mark(runs, answers, steps, batch_size, projections, divergence, derivative_loss, decay, warmup, clip)
     first, report, saved = students.restore(checkpoint, generators, mark), set(report), time.monotonic()
-    for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, disable=not progress, desc="distilling"):
-        students.set_rates(_rate(step, steps, decay, warmup))
-        students.learn({seed: lesson.draw() for seed, lesson in lessons.items()},
-                       lambda drawn: gradients(_answers(lessons, sorted_runs, drawn)))
-        reported = step in report and on_report is not None
-        if reported:
-            on_report(step, in_order)
-        if checkpoint is not None and (reported or step == steps or time.monotonic() - saved > checkpoint_seconds):
-            students.save(checkpoint, generators, mark, step)
-            saved = time.monotonic()
-            if on_checkpoint is not None:
-                on_checkpoint(step, steps)
+    # noise is much to draw, and drawing leaves Python alone: the seeds draw at the same time
+    with ThreadPoolExecutor(len(lessons)) as pool:
+        for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, disable=not progress, desc="distilling"):
+            students.set_rates(_rate(step, steps, decay, warmup))
+            students.learn(dict(zip(lessons, pool.map(_Lessons.draw, lessons.values()))),
+                           lambda drawn: gradients(_answers(lessons, sorted_runs, drawn)))
+            reported = step in report and on_report is not None
+            if reported:
+                on_report(step, in_order)
+            if checkpoint is not None and (reported or step == steps or time.monotonic() - saved > checkpoint_seconds):
+                students.save(checkpoint, generators, mark, step)
+                saved = time.monotonic()
+                if on_checkpoint is not None:
+                    on_checkpoint(step, steps)
     students.part()
     return in_order
 

@@ -62,8 +62,7 @@ class Config:
     tuning_seed: int = 1000
     tuning_share: float = 0.05
     tuning_steps: int = 1_000
-    kept_jacobians: int = 2 * 10**9                        # bytes a seed; where more are needed the teacher is asked each time
-    side_by_side: bool = False                             # all students at once, as a GPU likes it; else one after another
+    kept_jacobians: int = 6 * 10**9                        # bytes for all runs at once; beyond, the teacher is asked each time
     test_states: int = 2_000                               # drawn evenly from all held-out states
     gradient_states: int = 200                             # of those, for the cosine of input gradients
     curve_points: int = 12
@@ -84,10 +83,10 @@ PRESETS = {
     # of these strengths, which moved the grids above
     "gpu": Config(shares=(0.01, 0.05), noise_shares=(), jacobian_cells=(), longer_cells=(("pong", 0.05), ("breakout", 0.05)),
                   kl_lrs=tuple(float(f"{lr:.2g}") for lr in np.geomspace(1e-4, 1e-2, 16)), lrs=(3e-4, 1e-3, 2.5e-3, 6e-3),
-                  alphas=(0.01, 0.03, 0.1, 0.3), steps=4_000, tuning_steps=2_000, side_by_side=True, timing_steps=50,
+                  alphas=(0.01, 0.03, 0.1, 0.3), steps=4_000, tuning_steps=2_000, timing_steps=50,
                   picture_share=None),
     "paper": Config(few_seeds_shares=(), noise_shares=Config.shares, jacobian_cells=_EVERY_CELL, longer_cells=_EVERY_CELL,
-                    steps=20_000, warmup=500, tuning_steps=10_000, side_by_side=True, timing_steps=50, test_states=20_000,
+                    steps=20_000, warmup=500, tuning_steps=10_000, timing_steps=50, test_states=20_000,
                     gradient_states=2_000, curve_points=25),
 }
 
@@ -158,19 +157,20 @@ def trained(runs: list[Run], teacher, states: RecordedStates, train: dict[int, n
     measures = Measures(teacher, states, held_out, train, config.test_states, config.gradient_states, device)
     report = _reports(steps, points)
 
-    def answers_of(runs: list[Run]) -> dict[int, Answers]:
+    label = f"{steps}-steps"
+
+    def answers() -> dict[int, Answers]:
         wanted = {run.seed: any(r.method in ("sobolev", "jacobian") for r in runs if r.seed == run.seed) for run in runs}
-        fits = {seed: Answers.bytes_of_jacobian(len(train[seed]), measures.num_actions) <= config.kept_jacobians
-                for seed in wanted}
-        return {seed: Answers(teacher, states, train[seed], jacobian=slopes and fits[seed], device=device)
+        size = sum(Answers.bytes_of_jacobian(len(train[seed]), measures.num_actions) for seed in wanted if wanted[seed])
+        return {seed: Answers(teacher, states, train[seed], jacobian=slopes and size <= config.kept_jacobians, device=device)
                 for seed, slopes in wanted.items()}
 
-    def group(label: str, runs: list[Run]) -> list[dict]:
-        def measured(step, students=()):
-            return keep.once(f"{label}-at-{step}", lambda: [measures.of(student, run.seed)
-                                                            for run, student in zip(runs, students, strict=True)])
+    def measured(step, students=()) -> list[dict]:
+        return keep.once(f"{label}-at-{step}", lambda: [measures.of(student, run.seed)
+                                                        for run, student in zip(runs, students, strict=True)])
 
-        students = distill(runs, answers_of(runs), steps=steps, batch_size=config.batch_size, warmup=config.warmup,
+    def together() -> list[dict]:
+        students = distill(runs, answers(), steps=steps, batch_size=config.batch_size, warmup=config.warmup,
                            clip=config.clip, report=report, on_report=measured, checkpoint=keep.checkpoint(label),
                            on_checkpoint=keep.reached, progress=False)
         curves = [measured(step) for step in report]
@@ -180,9 +180,7 @@ def trained(runs: list[Run], teacher, states: RecordedStates, train: dict[int, n
         return [{**asdict(run), **curves[-1][k], "curve": {key: [point[k][key] for point in curves] for key in curves[-1][k]},
                  **finished[k]} for k, run in enumerate(runs)]
 
-    groups = {f"{steps}-together": runs} if config.side_by_side else \
-        {f"{steps}-{run.method}-{run.lr:g}-{run.strength:g}-{run.seed}": [run] for run in runs}
-    return [result for label, own in groups.items() for result in keep.once(label, lambda: group(label, own))]
+    return keep.once(label, together)
 
 
 def _reports(steps: int, points: int) -> list[int]:
