@@ -2,6 +2,8 @@
 
 Nothing changed: nothing is done. Text changed: the pages are written anew from cached outputs.
 The library or a record changed: every chapter is executed again.
+
+While a page is written, `python scripts/build_book.py welcome cost` builds these pages alone. Links to others lead nowhere.
 """
 
 import hashlib
@@ -27,6 +29,7 @@ CODE = ("sobolev_lib", "book/records", "requirements.txt")
 SITE = CODE + ("book", "scripts", "_config.yml", "_toc.yml", "pyproject.toml")
 # Seconds for one cell, as in _config.yml.
 TIMEOUT = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
+PAGES = [path.stem for path in sorted((ROOT / "book").glob("*")) if path.suffix in (".ipynb", ".md")]
 IGNORED = {"__pycache__", ".ipynb_checkpoints", ".unfinished", "assets-generated"}
 
 
@@ -77,8 +80,8 @@ def run(name, *arguments):
     return subprocess.run([Path(sys.executable).with_name(name), *arguments], cwd=ROOT, env=build_environment()).returncode
 
 
-def execute_chapters():
-    """Execute new and changed chapters, one a core, into the cache from which Jupyter Book takes them.
+def execute_chapters(pages):
+    """Execute new and changed chapters among ``pages``, one a core, into the cache from which Jupyter Book takes them.
 
     Alone, Jupyter Book executes one after another. A chapter that fails here it executes again, and says why.
     """
@@ -87,13 +90,20 @@ def execute_chapters():
     CACHE.mkdir(exist_ok=True)  # else jcache asks whether it may
     cache = ("-p", CACHE)
     # Large chapters first: on the whole they take longest, and none is to be left to one core at the end.
-    chapters = sorted((ROOT / "book").glob("*.ipynb"), key=lambda path: -path.stat().st_size)
-    run("jcache", "notebook", *cache, "add", *chapters)
+    chapters = [ROOT / "book" / f"{page}.ipynb" for page in pages if (ROOT / "book" / f"{page}.ipynb").exists()]
+    run("jcache", "notebook", *cache, "add", *sorted(chapters, key=lambda path: -path.stat().st_size))
     run("jcache", "project", *cache, "execute", "--executor", "local-parallel", "--timeout", str(TIMEOUT))
 
 
-def run_jupyter_book():
-    return run("jupyter-book", "build", ".", "-W", "-n", "--keep-going")
+def run_jupyter_book(pages):
+    if pages == PAGES:
+        return run("jupyter-book", "build", ".", "-W", "-n", "--keep-going")
+    toc = BUILD / "toc.yml"
+    contents = {"format": "jb-book", "root": f"book/{pages[0]}"}
+    if len(pages) > 1:
+        contents["chapters"] = [{"file": f"book/{page}"} for page in pages[1:]]
+    toc.write_text(yaml.safe_dump(contents))
+    return run("jupyter-book", "build", ".", "--toc", toc, "--keep-going")
 
 
 def allow_opening_from_disk():
@@ -112,10 +122,13 @@ def let_front_page_ask_for_no_icon():
     page.write_text('<link rel="icon" href="data:,">\n' + page.read_text())
 
 
-def main():
+def main(pages=PAGES):
+    unknown = sorted({*pages} - {*PAGES})
+    if unknown:
+        sys.exit(f"pages: expected some of {', '.join(PAGES)}, got {', '.join(unknown)}")
     code, site = fingerprint(CODE), fingerprint(SITE)
     code_stamp, site_stamp = BUILD / "code.sha256", BUILD / "site.sha256"
-    if read(site_stamp) == site and (HTML / "index.html").exists():
+    if pages == PAGES and read(site_stamp) == site and (HTML / "index.html").exists():
         print("Nothing has changed since the last build.")
     else:
         site_stamp.unlink(missing_ok=True)
@@ -128,14 +141,15 @@ def main():
         generate_assets()
         BUILD.mkdir(exist_ok=True)
         code_stamp.write_text(code)
-        execute_chapters()
-        if run_jupyter_book() != 0:
+        execute_chapters(pages)
+        if run_jupyter_book(pages) != 0:
             sys.exit("The book was not built: see the messages above.")
         allow_opening_from_disk()
         let_front_page_ask_for_no_icon()
-        site_stamp.write_text(site)
+        if pages == PAGES:
+            site_stamp.write_text(site)
     print(f"The book: {HTML / 'index.html'}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or PAGES)
