@@ -84,7 +84,7 @@ PRESETS = {
     "gpu": Config(shares=(0.01, 0.05), noise_shares=(), jacobian_cells=(), longer_cells=(("pong", 0.05), ("breakout", 0.05)),
                   kl_lrs=tuple(float(f"{lr:.2g}") for lr in np.geomspace(1e-4, 1e-2, 16)), lrs=(3e-4, 1e-3, 2.5e-3, 6e-3),
                   alphas=(0.01, 0.03, 0.1, 0.3), steps=4_000, tuning_steps=2_000, timing_steps=50,
-                  picture_share=None),
+                  picture_share=None, kept_jacobians=10**10),
     "paper": Config(few_seeds_shares=(), noise_shares=Config.shares, jacobian_cells=_EVERY_CELL, longer_cells=_EVERY_CELL,
                     steps=20_000, warmup=500, tuning_steps=10_000, timing_steps=50, test_states=20_000,
                     gradient_states=2_000, curve_points=25),
