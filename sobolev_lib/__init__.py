@@ -2,6 +2,8 @@
 from sobolev_lib import atari, functions, models, plotting, synthetic_gradients, theory, widgets
 from sobolev_lib.data import SobolevData, label
 from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
+from sobolev_lib.errors import errors
+from sobolev_lib.labels import LabelCheck, check_labels
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.scaling import Standardized
 from sobolev_lib.training import History, fit, linear_weights

@@ -1,21 +1,17 @@
 """One file that holds all of a training run: weights, optimiser, random states, history. No pickle."""
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sobolev_lib.data import SobolevData
-from sobolev_lib.records import write_whole
+from sobolev_lib.tensor_files import read_tensors, write_tensors
 
 
 def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequence[Optimizer],
-                    tensors: dict[str, Tensor], progress: dict, fingerprint: str) -> None:
+                    tensors: dict[str, Tensor], progress: dict, fingerprint: str | dict[str, str]) -> None:
     """Write the run's state, whole or not at all. ``tensors`` are extra ones, ``progress`` is anything JSON holds."""
     contents = {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | tensors
     rest = []                                              # of each optimiser: all that is no tensor
@@ -27,27 +23,33 @@ def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
                     contents[f"{_prefix(number)}.{index}.{key}"] = entry
                 else:
                     numbers.setdefault(str(index), {})[key] = entry
-        groups = [{key: value for key, value in group.items() if not isinstance(value, Tensor)}
+        # a learning rate can be a tensor
+        groups = [{key: {"tensor": value.tolist()} if isinstance(value, Tensor) else value for key, value in group.items()}
                   for group in state["param_groups"]]
         rest.append({"groups": groups, "numbers": numbers})
     header = {"progress": progress, "fingerprint": fingerprint, "optimizers": rest}
-    # safetensors refuses tensors that share memory, as tied weights do: a copy each
-    contents = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in contents.items()}
-    write_whole(path, save(contents, metadata={"sobolev_lib": json.dumps(header)}))
+    write_tensors(path, contents, {"sobolev_lib": json.dumps(header)})
 
 
 def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequence[Optimizer],
-                    fingerprint: str) -> tuple[dict, dict]:
-    """Put model and optimisers back as they were; returns the extra tensors and the progress."""
-    with safe_open(path, framework="pt") as file:
-        header = json.loads((file.metadata() or {}).get("sobolev_lib", "{}"))
-        if header.get("fingerprint") != fingerprint:
-            raise ValueError(f"checkpoint: {path} belongs to another run (model, data, loss, optimiser, seed, batch size "
-                             "or number of steps differ); expected the same call that made it. Choose another path or "
-                             "delete the file")
-        contents = {name: file.get_tensor(name) for name in file.keys()}
+                    fingerprint: str | dict[str, str]) -> tuple[dict, dict]:
+    """Put model and optimisers back as they were; returns the extra tensors and the progress.
+
+    ``fingerprint`` says what makes the run this one: a text, or a hash for each part (see ``identity.digest``). Raises
+    ``ValueError`` naming the file, and the parts that differ, for a checkpoint of another run; and for what is no
+    checkpoint, or a damaged one.
+    """
+    contents, about = read_tensors(path, "checkpoint")
+    try:
+        header = json.loads(about["sobolev_lib"])
+        progress, rests, found = header["progress"], header["optimizers"], header["fingerprint"]
+    except (KeyError, ValueError, TypeError):
+        raise ValueError(f"checkpoint: expected a file that a training wrote, got another one in {path}") from None
+    if found != fingerprint:
+        raise ValueError(f"checkpoint: {path} belongs to another run ({_differing(found, fingerprint)}); expected the same "
+                         "call that made it. Choose another path or delete the file")
     optimizers, extra, weights = _several(optimizer), {}, {}
-    states = [{int(index): dict(entries) for index, entries in rest["numbers"].items()} for rest in header["optimizers"]]
+    states = [{int(index): dict(entries) for index, entries in rest["numbers"].items()} for rest in rests]
     numbers = {_prefix(number): number for number in range(len(optimizers))}
     for name, tensor in contents.items():
         kind, _, rest = name.partition(".")
@@ -59,22 +61,26 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
         else:
             extra[name] = tensor
     model.load_state_dict(weights)
-    for each, state, rest in zip(optimizers, states, header["optimizers"]):
-        groups = [{key: tuple(value) if isinstance(value, list) and key != "params" else value
-                   for key, value in group.items()} for group in rest["groups"]]
+    for each, state, rest in zip(optimizers, states, rests):
+        groups = [{key: _restored(value, now.get(key)) for key, value in group.items()}
+                  for group, now in zip(rest["groups"], each.param_groups)]
         each.load_state_dict({"state": state, "param_groups": groups})
-    return extra, header["progress"]
+    return extra, progress
 
 
-def fingerprint(model: nn.Module, data: SobolevData, optimizer: Optimizer, *settings) -> str:
-    """A hash that two calls of ``fit`` share exactly if they describe the same run."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
-    for tensor in data.tensors:
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    digest.update(f"{type(optimizer).__name__} {sorted(map(str, optimizer.defaults.items()))} {settings}".encode())
-    return digest.hexdigest()[:16]
+def _restored(value, now):
+    """An entry of an optimiser's group as it was, before JSON made lists of tuples."""
+    if isinstance(value, dict) and "tensor" in value:
+        return torch.tensor(value["tensor"], dtype=now.dtype, device=now.device)
+    return tuple(value) if isinstance(value, list) and isinstance(now, tuple) else value
+
+
+def _differing(found, expected) -> str:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return ", ".join(name for name in expected if expected[name] != found.get(name)) + " differ"
+    if isinstance(expected, dict):
+        return "an earlier version wrote it, which noted too little to tell"
+    return "model, data, loss, optimiser, seed, batch size or number of steps differ"
 
 
 def _several(optimizer: Optimizer | Sequence[Optimizer]) -> list[Optimizer]:

@@ -17,6 +17,7 @@ from typing import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from sobolev_lib.arguments import integer
 from sobolev_lib.closed_form import Layers, values_and_derivatives
 
 Model = Callable[[Tensor], Tensor]
@@ -38,10 +39,9 @@ def value_and_derivatives(model: Model, x: Tensor, order: int = 1) -> tuple[Tens
     floating point. Source: the operator D_x^j of equation 1.
     """
     _check_input(model, x)
-    if not isinstance(order, int) or order < 0:
-        raise ValueError(f"order: expected an integer >= 0, got {order!r}")
+    order = integer(order, "order", "an integer >= 0", least=0)
     if order == 0:
-        return (check_output(model(x), x),)
+        return (check_output(model(x.clone()), x),)        # a copy: the model may work in place
     layers, _ = _closed_form(model, x, order)
     if layers is not None:
         return values_and_derivatives(layers, x)

@@ -1,7 +1,7 @@
 """Steps that take less time: one network's in closed form or compiled, and many networks' as one batched computation."""
-import hashlib
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from sobolev_lib.arguments import integer, number, several, several_numbers
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
 from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
+from sobolev_lib.identity import describe, digest
 from sobolev_lib.losses import SobolevLoss, weighted_sum
+from sobolev_lib.records import check_writable
 from sobolev_lib.together import Together
 
 
@@ -38,21 +41,34 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     ``on_step(step, models)`` is called after the steps in ``report``, with the weights written back; what it returned is
     returned, in a list. ``checkpoint`` names a file written every ``checkpoint_seconds``, after which
     ``on_checkpoint(step, steps)`` is called: the same call goes on from it, on any device, and ends on the same one bit for
-    bit where an uninterrupted run ends. What ``on_step`` returned before is kept there, as JSON.
+    bit where an uninterrupted run ends. What ``on_step`` returned before is kept there, as JSON. What makes two calls the
+    same is what ``fit`` says, but initial weights and data are compared up to rounding, since devices differ in that.
 
     Raises ``ValueError`` if the lists differ in length, the models in architecture, the data in shape, a model has buffers
-    or frozen parameters, or the checkpoint belongs to another call.
+    or frozen parameters, a number is out of range, or the checkpoint belongs to another call. Warns of networks whose
+    weights are no longer finite at the end.
     """
-    _check(models, data, loss, lr, weights, seeds, at_once)
+    steps, lr, weights, seeds = _check(models, data, loss, steps, lr, weights, seeds)
+    batch_size, at_once = [None if value is None else integer(value, name)
+                           for name, value in (("batch_size", batch_size), ("at_once", at_once))]
+    number(checkpoint_seconds, "checkpoint_seconds", "a number >= 0", zero=True)
+    for name, value, needed, other in (("report", len(report), on_step, "on_step"),
+                                       ("on_checkpoint", on_checkpoint, checkpoint, "checkpoint")):
+        if value and needed is None:
+            raise ValueError(f"{name}: expected {other} beside it, got none; it would have no effect")
+    if checkpoint is not None:
+        check_writable(checkpoint)
     tables = [d.tensors[:loss.order + 2] for d in data]
     size = len(data[0]) if batch_size is None else min(batch_size, len(data[0]))
-    mark = _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once, report)
     kept, progress = {}, {"reported": []}
-    data_sums = [] if checkpoint is None else _sums(tables)
+    mark, sums = {}, {}
+    if checkpoint is not None:
+        mark = _fingerprint(models[0], tables, loss, steps, lr, weights, seeds, size, at_once, report)
+        sums = {"data": _sums(tables), "initial weights": _sums([list(model.parameters()) for model in models])}
     if checkpoint is not None and Path(checkpoint).exists():
         # the rows hold all that is to be kept of models and optimiser
         kept, progress = load_checkpoint(Path(checkpoint), model=nn.Identity(), optimizer=[], fingerprint=mark)
-        _check_same(data_sums, progress.get("data", data_sums), Path(checkpoint))
+        _check_same(sums, progress["sums"], Path(checkpoint))
     bounds = progress.get("bounds") or _bounds(len(models), at_once or _that_fit(models[0], tables[0], size))
     gradients = side_by_side(models[0], loss, compile=compile)
     pool = torch.cuda.graph_pool_handle() if tables[0][0].is_cuda else None
@@ -68,13 +84,17 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
             while part.done < step:
                 part.run(step)
                 if checkpoint is not None and time.monotonic() - saved >= checkpoint_seconds:
-                    _save(Path(checkpoint), parts, {"reported": reported, "bounds": bounds, "data": data_sums}, mark)
+                    _save(Path(checkpoint), parts, {"reported": reported, "bounds": bounds, "sums": sums}, mark)
                     saved = time.monotonic()
                     if on_checkpoint is not None:
                         on_checkpoint(sum(each.done for each in parts) // len(parts), steps)
             part.write_back()
         if step in reports[len(reported):]:
             reported.append(on_step(step, list(models)))
+    lost = [k for k, model in enumerate(models) if not all(bool(p.isfinite().all()) for p in model.parameters())]
+    if lost:
+        warnings.warn(f"train_many: the weights of networks {lost} are no longer finite; a lower learning rate or smaller "
+                      "derivative weight may help", stacklevel=2)
     return reported
 
 
@@ -85,12 +105,12 @@ def _save(path: Path, parts: Sequence[Together], progress: dict, mark: str) -> N
                     progress=progress | {"parts": [numbers for _, numbers in states]})
 
 
-def _fingerprint(models, tables, loss, steps, lr, weights, seeds, size, at_once, report) -> str:
-    """Shared by two calls that describe the same run, whatever the device: it decides nothing by the last bits of data."""
+def _fingerprint(model, tables, loss, steps, lr, weights, seeds, size, at_once, report) -> dict[str, str]:
+    """Shared by two calls that describe the same run, whatever the device: nothing is decided by the last bits of numbers."""
     scales = [[f"{float(tensor.double().nan_to_num().square().mean()):.1e}" for tensor in table] for table in tables]
-    settings = [repr(models[0]), [tuple(t.shape) for t in tables[0]], scales, repr(loss), steps, list(map(float, lr)),
-                [list(map(float, row)) for row in weights], list(seeds), size, at_once, sorted(set(report))]
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+    return digest(**{"model": model, "loss": loss, "data": [[tuple(t.shape) for t in tables[0]], scales],
+                     "lr, weights or seeds": [lr, weights, seeds],
+                     "settings": [steps, size, at_once, sorted(set(report))]})
 
 
 @torch.no_grad()
@@ -98,17 +118,19 @@ def _sums(tables) -> list[list[float]]:
     """Of each data set's tensors a weighted mean, in units of their size: other points or labels have another one."""
     found = []
     for tensors in zip(*tables):
-        whole = torch.stack(tensors).flatten(1).double().nan_to_num()
+        whole = torch.stack(tensors).flatten(1).double().nan_to_num() if tensors[0].ndim else torch.stack(tensors)[:, None]
         pattern = torch.cos(torch.arange(1, whole.shape[1] + 1, dtype=torch.float64, device=whole.device))
         found.append(((whole @ pattern) / (whole.norm(dim=1) * pattern.norm() + 1e-300)).tolist())
     return found
 
 
-def _check_same(expected, got, path: Path) -> None:
-    """Raises unless the sums are those of the same data, whose last bits differ between devices."""
-    if not torch.allclose(torch.tensor(expected), torch.tensor(got), rtol=0, atol=1e-5):
-        raise ValueError(f"checkpoint: {path} belongs to another run (the data differ); expected the same call that made it. "
-                         "Choose another path or delete the file")
+def _check_same(expected: dict, got: dict, path: Path) -> None:
+    """Raises unless the sums are those of the same numbers, whose last bits differ between devices."""
+    differing = [name for name in expected if not torch.allclose(torch.tensor(expected[name]), torch.tensor(got[name]),
+                                                                 rtol=0, atol=1e-5)]
+    if differing:
+        raise ValueError(f"checkpoint: {path} belongs to another run ({', '.join(differing)} differ); expected the same call "
+                         "that made it. Choose another path or delete the file")
 
 
 def _bounds(count: int, at_once: int) -> list[int]:
@@ -267,14 +289,21 @@ def _free_memory(device: torch.device) -> float:
         return 2 ** 31
 
 
-def _check(models, data, loss, lr, weights, seeds, at_once) -> None:
-    count = len(models)
+def _check(models, data, loss, steps, lr, weights, seeds) -> tuple[int, list[float], list[tuple[float, ...]], list[int]]:
+    """Steps, rates, weights and seeds as plain numbers; raises ``ValueError`` for what doesn't fit together."""
+    if not isinstance(loss, SobolevLoss):
+        raise TypeError(f"loss: expected a SobolevLoss, got {type(loss).__name__}")
+    steps, count = integer(steps, "steps"), len(models)
+    if not count:
+        raise ValueError("models: expected at least one, got none")
+    data, lr, weights, seeds = [several(items, name, f"a list of one per model, {count}") for name, items in (
+        ("data", data), ("lr", lr), ("weights", weights), ("seeds", seeds))]
     for name, items in (("data", data), ("lr", lr), ("weights", weights), ("seeds", seeds)):
         if len(items) != count:
             raise ValueError(f"{name}: expected one per model, {count}, got {len(items)}")
-    for row in weights:
-        if len(row) != loss.order + 1:
-            raise ValueError(f"weights: expected {loss.order + 1} numbers for a loss of order {loss.order}, got {row!r}")
+    lr, seeds = [number(rate, "lr") for rate in lr], [integer(seed, "seeds", "integers", least=-2**63) for seed in seeds]
+    weights = [several_numbers(row, "weights", loss.order + 1, f"{loss.order + 1} numbers for a loss of order {loss.order}",
+                               "finite numbers >= 0", zero=True) for row in weights]
     for model in models:
         # one module computes for all: buffers and frozen parameters of the others would be lost without a word
         held = [name for name, _ in model.named_buffers()]
@@ -282,10 +311,14 @@ def _check(models, data, loss, lr, weights, seeds, at_once) -> None:
         if held:
             raise ValueError(f"models: expected trainable parameters only, got {held}; of a Standardized model pass "
                              "the inner .model and standardized data")
-    if len({repr(model) for model in models}) != 1:
-        raise ValueError(f"models: expected one architecture, got {sorted({repr(model) for model in models})}")
+    # what a model prints need not be all that it does
+    kinds = [[describe(model, "models", named=False), [(name, tuple(p.shape)) for name, p in model.named_parameters()]]
+             for model in models]
+    other = next((k for k, kind in enumerate(kinds) if kind != kinds[0]), 0)
+    if other:
+        raise ValueError(f"models: expected one architecture with the same constants, got {models[0]!r} and, as number {other}, "
+                         f"{models[other]!r}")
     shapes = {tuple(t.shape for t in d.tensors[:loss.order + 2]) for d in data}
     if len(shapes) != 1:
         raise ValueError(f"data: expected data sets of equal shapes, got {sorted(map(str, shapes))}")
-    if at_once is not None and at_once < 1:
-        raise ValueError(f"at_once: expected at least 1, got {at_once}")
+    return steps, lr, weights, seeds

@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sobolev_lib.arguments import integer, several_numbers
 from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.derivatives import Model, check_output, is_concrete, value_and_derivatives, value_and_projections
 
@@ -15,14 +17,33 @@ DISTRIBUTIONS = ("sphere", "gaussian", "rademacher")
 PointLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def _per_point(elementwise: PointLoss) -> PointLoss:
-    return lambda prediction, target: elementwise(prediction, target).reshape(len(target), -1).sum(1)
+def _summed(errors: Tensor) -> Tensor:
+    return errors.reshape(len(errors), -1).sum(1)
+
+
+def _mse(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed((prediction - target).square())
+
+
+def _l1(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed((prediction - target).abs())
+
+
+def _huber(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed(F.huber_loss(prediction, target, reduction="none"))
 
 
 def _kl(prediction: Tensor, target: Tensor) -> Tensor:
+    if prediction[0].numel() < 2:
+        raise ValueError("kl: expected logits of at least two choices a point, got one number, whose distribution is certain "
+                         "whatever it is; use 'mse'")
     # section 4.2 writes the student first: sum_a pi(a) (log pi(a) - log pi*(a))
     student, teacher = prediction.flatten(1).log_softmax(1), target.flatten(1).log_softmax(1)
     return (student.exp() * (student - teacher)).sum(1)
+
+
+def _kl_teacher_first(prediction: Tensor, target: Tensor) -> Tensor:
+    return _kl(target, prediction)
 
 
 def _norm(prediction: Tensor, target: Tensor) -> Tensor:
@@ -34,23 +55,16 @@ def _norm(prediction: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.vector_norm(difference, dim=tuple(range(1, difference.ndim)))
 
 
-LOSSES: dict[str, PointLoss] = {
-    "mse": _per_point(lambda p, t: (p - t).square()),
-    "l1": _per_point(lambda p, t: (p - t).abs()),
-    "huber": _per_point(lambda p, t: F.huber_loss(p, t, reduction="none")),
-    "norm": _norm,
-    "kl": _kl,
-    "kl_teacher_first": lambda p, t: _kl(t, p),
-}
+LOSSES: dict[str, PointLoss] = {"mse": _mse, "l1": _l1, "huber": _huber, "norm": _norm, "kl": _kl,
+                                "kl_teacher_first": _kl_teacher_first}
+_OURS = frozenset(LOSSES.values())
 
 
 class _Terms:
     """What both losses share: a loss and a weight for each order, and how a term becomes one number."""
 
     def __init__(self, order, weights, value_loss, derivative_loss, normalize):
-        if not isinstance(order, int) or order < 0:
-            raise ValueError(f"order: expected an integer >= 0, got {order!r}")
-        self.order = order
+        self.order = order = integer(order, "order", "an integer >= 0", least=0)
         self.weights = _check_weights((1.0,) * (order + 1) if weights is None else weights, order)
         # one derivative loss for all orders, or one each
         per_order = list(derivative_loss) if isinstance(derivative_loss, (tuple, list)) else [derivative_loss] * order
@@ -159,11 +173,9 @@ class StochasticSobolevLoss(_Terms):
         super().__init__(order, weights, value_loss, derivative_loss, normalize)
         if order < 1:
             raise ValueError(f"order: expected at least 1 (there is nothing to project at order 0), got {order}")
-        if not isinstance(projections, int) or projections < 1:
-            raise ValueError(f"projections: expected an integer >= 1, got {projections!r}")
         if distribution not in DISTRIBUTIONS:
             raise ValueError(f"distribution: expected one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
-        self.projections = projections
+        self.projections = integer(projections, "projections", "an integer >= 1")
         self.distribution = distribution
 
     def __call__(self, model: Model, x: Tensor, teacher: "Model | SobolevData | ProjectedTargets", *,
@@ -199,7 +211,7 @@ class StochasticSobolevLoss(_Terms):
             raise TypeError(f"teacher: expected a callable, SobolevData or ProjectedTargets, got {type(teacher).__name__}")
         else:
             with torch.no_grad():
-                out_shape = check_output(teacher(x[:1]), x[:1]).shape[1:]
+                out_shape = check_output(teacher(x[:1].clone()), x[:1]).shape[1:]
                 vectors = self.draw(x, out_shape, generator)
                 labels = value_and_projections(teacher, x, vectors)
         return ProjectedTargets(vectors, [label.detach() for label in labels])
@@ -267,10 +279,13 @@ def _point_mean(loss: PointLoss, prediction: Tensor, label: Tensor) -> Tensor:
     # the loss, so a CPU looks first; a GPU would have to stop for the answer
     if label.device.type != "cpu" or not is_concrete(label) or label.isnan().any():
         present = ~label.isnan()
+        if loss in (_kl, _kl_teacher_first) and is_concrete(label) and \
+                (present.flatten(1).any(1) & ~present.flatten(1).all(1)).any():
+            raise ValueError("kl: expected all logits of a point or none (NaN), got some; a distribution needs all of them")
         prediction, label = torch.where(present, prediction, 0.0), torch.where(present, label, 0.0)
     if loss is LOSSES["mse"]:                              # the same number by fewer operations
         return F.mse_loss(prediction, label, reduction="sum") / len(label)
-    result = loss(prediction, label)
+    result = loss(prediction, label if loss in _OURS else label.clone())   # one of the user's may work in place
     if not isinstance(result, Tensor):
         raise TypeError(f"loss: expected a callable that returns a tensor, got {type(result).__name__}")
     if result.shape not in ((), (len(label),)):
@@ -306,20 +321,15 @@ def _find_loss(loss: str | PointLoss, name: str) -> PointLoss:
 
 
 def _check_weights(weights: Sequence[float], order: int) -> tuple[float, ...]:
-    if isinstance(weights, (int, float)) or len(weights) != order + 1:
-        raise ValueError(f"weights: expected {order + 1} numbers (value, then each derivative order), got {weights!r}")
-    if not all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in weights):
-        raise ValueError(f"weights: expected finite numbers >= 0, got {tuple(weights)!r}")
-    return tuple(weights)
+    return several_numbers(weights, "weights", order + 1, f"{order + 1} numbers (value, then each derivative order)",
+                           "finite numbers >= 0", zero=True)
 
 
 def _check_normalize(normalize: bool | Sequence[float], order: int) -> bool | tuple[float, ...]:
-    if isinstance(normalize, bool):
-        return normalize
-    positive = isinstance(normalize, (tuple, list)) and all(isinstance(s, (int, float)) and s > 0 for s in normalize)
-    if not positive or len(normalize) != order + 1:
-        raise ValueError(f"normalize: expected True, False or {order + 1} positive divisors, got {normalize!r}")
-    return tuple(normalize)
+    if isinstance(normalize, (bool, np.bool_)):
+        return bool(normalize)
+    rule = f"True, False or {order + 1} positive divisors"
+    return several_numbers(normalize, "normalize", order + 1, rule, rule)
 
 
 def _check_data(data: SobolevData, order: int) -> None:

@@ -1,16 +1,22 @@
 """Recorded runs: where they lie, what they hold, and writing them whole or not at all."""
+import contextlib
 import datetime
+import fcntl
+import glob
 import json
 import math
 import os
 import platform
 import resource
+import secrets
 import sys
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
 PRESETS = ("quick", "cpu", "gpu", "paper")
+ABANDONED = 2                                              # seconds until a file that nobody holds is taken as left behind
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
@@ -35,8 +41,17 @@ def load_record(experiment: str, preset: str | None = None) -> dict:
         path = records_folder() / f"{experiment}-{candidate}.json"
         if path.exists():
             return _checked(path, experiment, candidate)
-    raise FileNotFoundError(f"no record of {experiment!r}; make one with: python -m sobolev_lib.experiments run "
-                            f"{experiment} --preset {preset or 'cpu'}")
+    raise FileNotFoundError(f"no record of {experiment!r}; make one with: {command(experiment, preset or 'cpu')}")
+
+
+def command(experiment: str, preset: str, seeds: int | None = None) -> str:
+    """The command that makes a record.
+
+    >>> command("step-cost", "cpu", 3)
+    'python -m sobolev_lib.experiments run step-cost --preset cpu --seeds 3'
+    """
+    return (f"python -m sobolev_lib.experiments run {experiment} --preset {preset}"
+            + (f" --seeds {seeds}" if seeds is not None else ""))
 
 
 def _checked(path: Path, experiment: str, preset: str) -> dict:
@@ -83,20 +98,58 @@ def _versions() -> dict[str, str]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees half of it."""
+    """Write a file so that a reader, or a crash, never sees half of it.
+
+    Where ``path`` is a symbolic link, the file that it points to is written. New files get the permissions that the
+    process gives to its files. What killed processes have left beside the file goes.
+    """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    remove_abandoned(path.parent, f".{glob.escape(path.name)}-*")
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
+            hold(file)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            if path.exists():
+                os.chmod(temporary, path.stat().st_mode & 0o7777)
+            os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def hold(file) -> None:
+    """Mark an open file as one that this process still writes, until it is closed or the process ends."""
+    with contextlib.suppress(OSError):                     # some network drives know no locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Delete files that were being written by processes which have ended since; those of ``hold``."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):                 # held, or gone already
+            if time.time() - path.stat().st_mtime < ABANDONED:
+                continue                                   # perhaps made just now, and not held yet
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def check_writable(path: str | Path) -> None:
+    """Raises ``ValueError`` unless a file can be written at ``path``: before hours of work, not after."""
+    path = Path(os.path.realpath(path))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"checkpoint: expected a file that can be written, got {path}: {error}") from None
 
 
 def peak_memory_bytes() -> int:

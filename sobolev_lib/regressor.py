@@ -32,6 +32,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     rule, and each term of the loss is divided by its labels' mean square, so ``derivative_weight=1`` gives values and
     gradients an equal say. Adam with a one-cycle learning rate that peaks at ``lr``. ``batch_size`` points a step.
 
+    Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1.
     """
 

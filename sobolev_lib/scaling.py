@@ -28,11 +28,9 @@ class Standardized(nn.Module):
             raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
         self.model = model
         for name, tensor in (("input", data.inputs), ("output", data.values)):
-            self.register_buffer(f"{name}_mean", tensor.mean(dim=0))
-            std = tensor.std(dim=0, correction=0)
-            # a constant column has a std of rounding noise, which would blow it up
-            noise = torch.finfo(tensor.dtype).eps * tensor.abs().amax(dim=0)
-            self.register_buffer(f"{name}_std", torch.where(std > 10 * noise, std, 1.0))
+            mean, std = _mean_and_std(tensor, name)
+            self.register_buffer(f"{name}_mean", mean)
+            self.register_buffer(f"{name}_std", std)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.model((x - self.input_mean) / self.input_std)
@@ -57,4 +55,29 @@ class Standardized(nn.Module):
             for axis in range(order):
                 table = table * self.input_std.reshape(d, *[1] * axis)
             scaled.append(table.reshape(tensor.shape))
-        return SobolevData((data.inputs - self.input_mean) / self.input_std, *scaled)
+        return SobolevData.owning((data.inputs - self.input_mean) / self.input_std, *scaled)
+
+
+def _mean_and_std(tensor: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Mean and scale of each entry over the points that have it; scale 1 where it doesn't vary."""
+    dtype, missing = tensor.dtype, tensor.isnan()
+    if missing.all(dim=0).any():
+        raise ValueError(f"data: expected a value of each {name} at some point, got {int(missing.all(dim=0).sum())} without any")
+    if dtype in (torch.float16, torch.bfloat16):
+        tensor = tensor.float()                            # a tenth of their range would count as rounding
+    largest = tensor.nan_to_num().abs().amax(dim=0)
+    mean, std = tensor.mean(dim=0), tensor.std(dim=0, correction=0)
+    if missing.any():
+        count = (~missing).sum(dim=0)
+        mean = tensor.nansum(dim=0) / count
+        std = ((tensor - mean).square().nansum(dim=0) / count).sqrt()
+    # squares of very large or small numbers leave the range: there, in units of the largest
+    unit = torch.where(largest > 0, largest, 1.0)
+    scaled = tensor / unit
+    safe_mean = scaled.nanmean(dim=0)
+    safe_std = (scaled - safe_mean).square().nanmean(dim=0).sqrt() * unit
+    lost = ~(mean.isfinite() & std.isfinite()) | (std == 0)
+    mean, std = torch.where(mean.isfinite(), mean, safe_mean * unit), torch.where(lost, safe_std, std)
+    # a constant column has a std of rounding noise, which would blow it up
+    noise = torch.finfo(tensor.dtype).eps * largest
+    return mean.to(dtype), torch.where(std > 10 * noise, std, 1.0).to(dtype)

@@ -306,3 +306,148 @@ def test_vmap_takes_stacked_data_and_gives_data_back(device):
     torch.testing.assert_close(sums, torch.stack([once, 2 * once]))
     halves = torch.vmap(lambda d: d[:2])(stacked)
     assert isinstance(halves, SobolevData) and halves.inputs.shape == (2, 2, 3)
+
+
+# --- what is the caller's stays the caller's ------------------------------------------------------------------------
+
+def doubles_in_place(z):
+    z.mul_(2)
+    return z.sin()[:, 0]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("method", ["autodiff", "finite-difference"])
+def test_a_function_that_works_in_place_changes_neither_points_nor_labels(order, method):
+    x = torch.tensor([[1.2], [0.3]], dtype=torch.float64)
+    data = label(doubles_in_place, x, order=order, method=method)
+    assert x.tolist() == data.inputs.tolist() == [[1.2], [0.3]]
+    torch.testing.assert_close(data.values, torch.sin(2 * x[:, 0]))
+    if order:
+        torch.testing.assert_close(data.jacobian, 2 * torch.cos(2 * x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("convert", [torch.as_tensor, np.asarray], ids=["tensors", "arrays"])
+def test_data_are_copies(convert):
+    x, y, dy = [convert(np.ones(shape)) for shape in ((3, 2), (3,), (3, 2))]
+    data = SobolevData(x, y, dy)
+    for given in (x, y, dy):
+        given[:] = 7.0
+    assert all((tensor == 1).all() for tensor in data.tensors)
+
+
+def test_a_model_or_loss_that_works_in_place_trains_on_the_data_as_they_are():
+    class InPlace(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = sl.models.MLP(2, 8, 1, generator=torch.Generator().manual_seed(0))
+
+        def forward(self, x):
+            return self.inner(x.mul_(1.5))
+
+    class OutOfPlace(InPlace):
+        def forward(self, x):
+            return self.inner(1.5 * x)
+
+    def own(prediction, target):
+        return (prediction - target).square()
+
+    def changes_labels(prediction, target):
+        return target.sub_(prediction.detach()).add_(prediction.detach()).mul_(0.5).mul_(2).sub(prediction).square()
+
+    weights = []
+    for model, loss in ((InPlace(), own), (OutOfPlace(), own)):
+        data = SobolevData(torch.ones(5, 2), torch.arange(5.0))
+        sl.fit(model, data, loss=sl.SobolevLoss(0, value_loss=loss), steps=5, progress=False)
+        assert (data.inputs == 1).all()
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(*weights)
+    data = SobolevData(torch.ones(5, 2), torch.arange(5.0))
+    sl.fit(OutOfPlace(), data, loss=sl.SobolevLoss(0, value_loss=changes_labels), steps=5, progress=False)
+    assert data.values.tolist() == [0, 1, 2, 3, 4]
+
+
+# --- what must not pass silently ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("f, x", [
+    (lambda z: z[0] * z[1], [[1., 2.], [3., 5.]]),         # as many points as inputs
+    (lambda z: torch.stack([z[0], z[1]]), [[1., 2., 4.], [3., 5., 4.]]),                       # as many as outputs
+    (lambda z: z[0], [[1.]]), (lambda z: z @ z.T, [[1., 2.], [3., 5.], [0., 1.]]),
+    (lambda z: z.sum(0), [[1., 2.], [3., 5.]]),
+])
+def test_a_function_of_one_point_is_refused(f, x):
+    with pytest.raises(ValueError, match="f: expected a function of a batch of points"):
+        label(f, x, order=0)
+
+
+def test_a_black_box_of_one_point_is_refused_in_its_one_call():
+    box = BlackBox(lambda z: z[0] * z[1])
+    with pytest.raises(ValueError, match="expected one output row per input row.*one point"):
+        label(box, [[1., 2.], [3., 5.]], order=0, method="finite-difference")
+    assert box.calls == 1
+    assert label(lambda z: z[:, 0] * z[:, 1], [[1., 2.], [3., 5.]], order=0, method="finite-difference").values.tolist() == [2, 15]
+
+
+def test_a_function_whose_rows_depend_on_each_other_is_told_and_one_that_draws_is_not():
+    x = points(6, 2)
+    with pytest.warns(UserWarning, match="its value at a point changes with the points beside it"):
+        label(lambda z: (z - z.mean(0)).square().sum(1), x)
+    generator = torch.Generator().manual_seed(0)
+    label(lambda z: z.sum(1) + torch.randn(len(z), generator=generator, dtype=z.dtype), x)
+
+
+@pytest.mark.parametrize("slot", ["jacobian", "values"])
+def test_a_mask_means_missing(slot):
+    x, y, dy = np.ones((3, 2)), np.ones(3), np.ones((3, 2))
+    if slot == "jacobian":
+        data = SobolevData(x, y, np.ma.array(dy, mask=[[0, 1], [0, 0], [1, 1]]))
+        assert data.jacobian.isnan().tolist() == [[False, True], [False, False], [True, True]]
+    else:
+        assert SobolevData(x, np.ma.array(y, mask=[0, 1, 0]), dy).values.isnan().tolist() == [False, True, False]
+        with pytest.raises(ValueError, match="values: expected finite numbers, got 1"):
+            SobolevData(x, np.ma.array(y, mask=[0, 1, 0]))
+    with pytest.raises(ValueError, match="inputs: expected finite"):
+        SobolevData(np.ma.array(x, mask=[[0, 1], [0, 0], [0, 0]]), y, dy)
+
+
+def test_tables_whose_columns_or_rows_are_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas", reason="not installed")
+    x = pandas.DataFrame({"a": [1., 2., 4.], "b": [3., 5., 6.]}, index=["p", "q", "r"])
+    dy, y = x[["a", "b"]] * 2, x["a"] * x["b"]
+    assert SobolevData(x, y, dy).order == 1
+    assert SobolevData(x, y, dy.rename(columns={"a": "delta", "b": "vega"})).order == 1        # other names say nothing
+    assert SobolevData(x, y.reset_index(drop=True), dy).order == 1                             # nor does a plain numbering
+    with pytest.raises(ValueError, match=r"jacobian: expected columns in the order of the inputs', \['a', 'b'\], got \['b', 'a'\]"):
+        SobolevData(x, y, dy[["b", "a"]])
+    for name, wrong in (("values", (y[::-1], dy)), ("jacobian", (y, dy[::-1]))):
+        with pytest.raises(ValueError, match=f"{name}: expected rows in the order of the inputs'"):
+            SobolevData(x, *wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32])
+def test_indices_of_any_integer_dtype_are_indices(dtype):
+    data = SobolevData(torch.arange(3.0)[:, None], torch.arange(3.0))
+    assert data[torch.tensor([1, 0, 1], dtype=dtype)].values.tolist() == [1, 0, 1]
+    assert data[np.array([1, 0, 1], dtype=np.uint8)].values.tolist() == [1, 0, 1] and len(data[[]]) == 0
+
+
+def test_a_value_may_be_missing_where_its_slope_is_known():
+    nan = float("nan")
+    x, y, dy = torch.rand(3, 2), torch.tensor([1.0, nan, 2.0]), torch.tensor([[1.0, nan], [nan, 2.0], [nan, nan]])
+    data = SobolevData(x, y, dy)
+    one, reference = [sl.models.MLP(2, 8, 1, generator=torch.Generator().manual_seed(0)) for _ in range(2)]
+    sl.SobolevLoss(1)(one, data).backward()
+    point = x.clone().requires_grad_()
+    prediction = reference(point)[:, 0]
+    slopes, = torch.autograd.grad(prediction.sum(), point, create_graph=True)
+    errors = [prediction[0] - 1, prediction[2] - 2, slopes[0, 0] - 1, slopes[1, 1] - 2]
+    (sum(error.square() for error in errors) / 3).backward()
+    for a, b in zip(one.parameters(), reference.parameters()):
+        torch.testing.assert_close(a.grad, torch.zeros_like(a) if b.grad is None else b.grad)
+    with pytest.raises(ValueError, match="values: expected finite numbers, got 1 .*missing only where a derivative is known"):
+        SobolevData(x, torch.tensor([1.0, 1.0, nan]), dy)
+    scaled = sl.Standardized(one, data)
+    assert float(scaled.output_mean) == 1.5 and float(scaled.output_std) == 0.5
+    assert scaled.standardize(data).values.isnan().tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="kl: expected all logits of a point or none"):
+        sl.SobolevLoss(0, value_loss="kl")(sl.models.MLP(2, 8, 2), SobolevData(
+            x, torch.tensor([[1.0, nan]] * 3), torch.ones(3, 2, 2)))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -175,6 +176,61 @@ def test_a_checkpoint_of_another_call_is_refused(tmp_path):
             resumable(checkpoint=path, **other)
 
 
+def test_a_checkpoint_of_other_networks_or_losses_is_refused(tmp_path):
+    """Even of networks that print alike: train_many knows a model by all that is in it."""
+    def train(seed=0, loss=SobolevLoss(1), function=torch.tanh, **options):
+        models = [MLP(2, 4, 4, 1, generator=seeded(seed + k)) for k in (0, 1)]
+        for model in models:
+            model[1] = Applied(function)
+        found = [label(functions.booth, functions.booth.sample(30, generator=seeded(k))) for k in (0, 1)]
+        options = dict(lr=[1e-3] * 2, weights=[(1, 1)] * 2, seeds=[0, 1], checkpoint=path, checkpoint_seconds=0) | options
+        train_many(models, found, loss=loss, steps=3, batch_size=5, **options)
+        return torch.cat([p.detach().flatten() for model in models for p in model.parameters()])
+
+    path = tmp_path / "run.safetensors"
+    whole = train()
+    for other, what in ((dict(seed=5), "initial weights"), (dict(function=torch.sin), "model"),
+                        (dict(loss=SobolevLoss(1, derivative_loss="norm")), "loss"),
+                        (dict(loss=SobolevLoss(1, derivative_loss=absolute)), "loss"),
+                        (dict(lr=[1e-3, 2e-3]), "lr, weights or seeds")):
+        with pytest.raises(ValueError, match=rf"belongs to another run \({what} differ\)"):
+            train(**other)
+    for unnamed in (dict(loss=SobolevLoss(1, value_loss=lambda p, t: (p - t).square())), dict(function=lambda z: z.tanh())):
+        with pytest.raises(ValueError, match="got a lambda; write it with def"):
+            train(**unnamed)
+    assert torch.equal(train(), whole)
+
+
+class Applied(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, z):
+        return self.function(z)
+
+
+def absolute(prediction, target):
+    return (prediction - target).abs().flatten(1).sum(1)
+
+
+def test_networks_that_print_alike_but_compute_differently_are_refused():
+    for functions_ in ((torch.tanh, torch.sin), (lambda z: z.tanh(), lambda z: z.sin()), (scaled_by(1.0), scaled_by(2.0))):
+        models = networks(2)
+        for model, function in zip(models, functions_):
+            model[1] = Applied(function)
+        assert repr(models[0]) == repr(models[1])
+        options = dict(loss=SobolevLoss(1), steps=2, lr=[1e-2] * 2, weights=[(1, 1)] * 2, seeds=[0, 1])
+        with pytest.raises(ValueError, match="expected one architecture with the same constants"):
+            train_many(models, sets(2), **options)
+        models[1][1] = Applied(functions_[0])
+        train_many(models, sets(2), **options)
+
+
+def scaled_by(factor):
+    return lambda z: (factor * z).tanh()
+
+
 @pytest.mark.parametrize("order", [0, 1])
 def test_a_checkpoint_of_other_data_is_refused(order, tmp_path):
     """Even of data that look alike: standardised, all have the same mean square."""
@@ -229,11 +285,42 @@ def test_it_learns(device):
     (dict(weights=[(1, 1), (1,), (1, 1)]), r"weights: expected 2 numbers for a loss of order 1, got \(1,\)"),
     (dict(data=sets(2)), r"data: expected one per model, 3, got 2"),
     (dict(data=sets(2) + sets(1, n=7)), r"data: expected data sets of equal shapes, got"),
+    (dict(lr=[1e-2, math.nan, 1e-2]), r"lr: expected a positive number, got nan"),
+    (dict(lr=[1e-2, -1e-2, 1e-2]), r"lr: expected a positive number, got -0.01"),
+    (dict(lr={1e-2, 1e-3, 1e-4}), r"lr: expected a list of one per model, 3, got {"),
+    (dict(weights=[(1, 1), (1, math.nan), (1, 1)]), r"weights: expected finite numbers >= 0, got \(1, nan\)"),
+    (dict(weights=[(1, 1), (1, -1), (1, 1)]), r"weights: expected finite numbers >= 0, got \(1, -1\)"),
+    (dict(weights=[(1, 1), {1, 0.5}, (1, 1)]), r"weights: expected 2 numbers for a loss of order 1, got {"),
+    (dict(steps=-3), r"steps: expected a positive integer, got -3"),
+    (dict(steps=math.nan), r"steps: expected a positive integer, got nan"),
+    (dict(batch_size=0), r"batch_size: expected a positive integer, got 0"),
+    (dict(at_once=0), r"at_once: expected a positive integer, got 0"),
+    (dict(seeds=[0, 1.5, 2]), r"seeds: expected integers, got 1.5"),
+    (dict(report=[1]), r"report: expected on_step beside it, got none"),
+    (dict(on_checkpoint=print), r"on_checkpoint: expected checkpoint beside it, got none"),
+    (dict(checkpoint_seconds=-1), r"checkpoint_seconds: expected a number >= 0, got -1"),
+    (dict(checkpoint=Path(__file__).parent), r"checkpoint: expected a file that can be written"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_lists_that_do_not_fit(wrong, message):
     options = dict(data=sets(), loss=SobolevLoss(), steps=2, lr=[1e-2] * 3, weights=[(1, 1)] * 3, seeds=[0] * 3) | wrong
     with pytest.raises(ValueError, match=message):
         train_many(networks(), **options)
+
+
+def test_numpy_numbers_train_the_same():
+    one, other = networks(), networks()
+    options = dict(loss=SobolevLoss(), batch_size=5)
+    train_many(one, sets(), steps=4, lr=[1e-2] * 3, weights=[(1, 0.5)] * 3, seeds=[0, 1, 2], **options)
+    train_many(other, sets(), steps=np.int64(4), lr=np.full(3, 1e-2), weights=np.array([[1, 0.5]] * 3), seeds=np.arange(3),
+               **options)
+    assert all(torch.equal(a, b) for pair in zip(one, other) for a, b in zip(*[model.parameters() for model in pair]))
+
+
+def test_a_network_that_diverges_is_told_and_its_neighbours_go_on():
+    models = networks(2)
+    with pytest.warns(UserWarning, match=r"networks \[1\] are no longer finite"):
+        train_many(models, sets(2), loss=SobolevLoss(), steps=50, lr=[1e-3, 1e300], weights=[(1, 1)] * 2, seeds=[0, 1])
+    assert all(p.isfinite().all() for p in models[0].parameters())
 
 
 def test_models_whose_state_would_be_lost_are_refused():

@@ -166,3 +166,22 @@ def test_the_scales_belong_to_the_training_data_and_travel_with_the_model(device
     assert torch.equal(again(data.inputs), model(data.inputs))
     assert model.float()(data.inputs.float()).dtype == torch.float32
     assert len(list(model.parameters())) == 4, "scales must not be trained"
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300, 1e-170, 1e-300])
+def test_numbers_whose_squares_leave_the_range_are_scaled_all_the_same(size):
+    x = torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
+    data = sl.SobolevData(x * size, x[:, 0] * size)
+    scaled = sl.Standardized(torch.nn.Identity(), data).standardize(data)
+    for tensor in (scaled.inputs[:, 0], scaled.values):
+        torch.testing.assert_close(tensor, (x / x.std(correction=0))[:, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_short_numbers_that_vary_are_no_constants(dtype):
+    x = (10 + 0.05 * torch.arange(-4, 5))[:, None].to(dtype)
+    assert x.float().std() > 0
+    model = sl.Standardized(torch.nn.Identity(), sl.SobolevData(x, x[:, 0]))
+    torch.testing.assert_close(model.input_std.float(), x.float().std(0, correction=0), rtol=1e-2, atol=0)
+    flat = sl.Standardized(torch.nn.Identity(), sl.SobolevData(torch.full((5, 1), 10.1, dtype=dtype), x[:5, 0]))
+    assert float(flat.input_std) == 1

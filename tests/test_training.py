@@ -1,13 +1,24 @@
 """fit(): what it minimises, resume, early stopping, schedules, z-scores, seeds, errors."""
+import contextlib
 import copy
+import functools
+import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
+from tqdm import tqdm
 
 import sobolev_lib as sl
+from sobolev_lib import training
 
 F = sl.functions.styblinski_tang
 
@@ -63,33 +74,44 @@ class Killed(Exception):
     pass
 
 
-def killed_at(step, make):
-    """A schedule that ends the process, so to speak, in the middle of training."""
-    def scheduler(optimizer):
-        schedule, original, calls = make(optimizer), None, [0]
-        original = schedule.step
-
-        def counted(*args):
-            calls[0] += 1
-            if calls[0] == step:
+@contextlib.contextmanager
+def killed_at(step):
+    """Ends the process, so to speak, in the middle of training: the progress bar is what is called in each step."""
+    class Bar(tqdm):
+        def update(self, n=1):
+            super().update(n)
+            if self.n == step:
                 raise Killed
-            original(*args)
 
-        schedule.step = counted
-        return schedule
-    return scheduler
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training, "tqdm", functools.partial(Bar, file=io.StringIO()))
+        patch.setattr(Bar, "__init__", lambda self, *args, disable, **kwargs: tqdm.__init__(self, *args, **kwargs))
+        yield
+
+
+def hyperbola(t):
+    return 1 / (1 + t)
 
 
 SCHEDULES = {
     "one-cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1e-2, total_steps=61),
     "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60),
     "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 25, gamma=0.3),
-    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)),
+    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, hyperbola),
+    "warm-up, then cosine": lambda o: torch.optim.lr_scheduler.SequentialLR(o, [
+        torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=10), torch.optim.lr_scheduler.CosineAnnealingLR(o, 50)], [10]),
+    "two at once": lambda o: torch.optim.lr_scheduler.ChainedScheduler([
+        torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=45), torch.optim.lr_scheduler.ExponentialLR(o, 0.97)], o),
+    "nested": lambda o: torch.optim.lr_scheduler.ChainedScheduler([
+        torch.optim.lr_scheduler.SequentialLR(o, [torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=5),
+                                                  torch.optim.lr_scheduler.ExponentialLR(o, 0.9)], [15]),
+        torch.optim.lr_scheduler.StepLR(o, 8)], o),
 }
 OPTIMIZERS = {
     "adam": None,
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
     "adamw-amsgrad": lambda p: torch.optim.AdamW(p, lr=1e-3, amsgrad=True),
+    "adam with a tensor as rate": lambda p: torch.optim.Adam(p, lr=torch.tensor(1e-3)),
 }
 
 
@@ -110,8 +132,8 @@ def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path,
     whole = make()
     expected = sl.fit(whole, data, scheduler=SCHEDULES[schedule], **settings)
     path = tmp_path / "run.safetensors"
-    with pytest.raises(Killed):
-        sl.fit(make(), data, scheduler=killed_at(40, SCHEDULES[schedule]), checkpoint=path, **settings)
+    with killed_at(40):
+        sl.fit(make(), data, scheduler=SCHEDULES[schedule], checkpoint=path, **settings)
     resumed = make()
     history = sl.fit(resumed, data, scheduler=SCHEDULES[schedule], checkpoint=path, **settings)
     assert same_weights(whole, resumed)
@@ -126,13 +148,17 @@ def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path,
 def test_resume_is_not_the_same_as_starting_over(tmp_path):
     # guards the test above: a checkpoint that was ignored would pass it too
     path, calls = tmp_path / "run.safetensors", []
-    count = lambda progress: calls.append(progress) or (1.0, 1.0)
-    with pytest.raises(Killed):
-        sl.fit(network(), labelled(20), steps=40, evaluate_every=10, checkpoint=path, progress=False,
-               weight_schedule=count, scheduler=killed_at(25, SCHEDULES["step"]))
+
+    def count(progress):
+        calls.append(progress)
+        return 1.0, 1.0
+
+    settings = dict(steps=40, evaluate_every=10, checkpoint=path, progress=False, weight_schedule=count,
+                    scheduler=SCHEDULES["step"])
+    with killed_at(25):
+        sl.fit(network(), labelled(20), **settings)
     calls.clear()
-    sl.fit(network(), labelled(20), steps=40, evaluate_every=10, checkpoint=path, progress=False, weight_schedule=count,
-           scheduler=SCHEDULES["step"])
+    sl.fit(network(), labelled(20), **settings)
     assert len(calls) == 20
 
 
@@ -150,16 +176,168 @@ def test_checkpoint_is_plain_and_whole(tmp_path, monkeypatch):
     assert path.read_bytes() == before and sorted(tmp_path.iterdir()) == [path]
 
 
-def test_checkpoint_of_another_run_is_refused(tmp_path):
-    path = tmp_path / "run.safetensors"
-    settings = dict(steps=20, checkpoint=path, progress=False)
-    sl.fit(network(), labelled(20), **settings)
-    for changed in (dict(seed=1), dict(batch_size=5), dict(lr=2e-3), dict(steps=30), dict(loss=sl.SobolevLoss(0))):
-        with pytest.raises(ValueError, match="belongs to another run"):
-            sl.fit(network(), labelled(20), **settings | changed)
-    with pytest.raises(ValueError, match="belongs to another run"):
-        sl.fit(network(), labelled(20, seed=5), **settings)
+# --- which run a checkpoint belongs to: sobolev_lib.identity has the kinds of things, this the arguments of fit ---
 
+def steep(prediction, target):
+    return STEEPNESS * (prediction - target).square().flatten(1).sum(1) if prediction.ndim > 1 else (prediction - target).square()
+
+
+STEEPNESS = 2.0
+
+
+def gentle(prediction, target):
+    return (prediction - target).abs().reshape(len(target), -1).sum(1)
+
+
+class Sine(nn.Module):
+    def __init__(self, frequency=1.0, function=torch.sin):
+        super().__init__()
+        self.frequency, self.function = frequency, function
+        self.inner, self.outer = nn.Linear(2, 8), nn.Linear(8, 1)
+        generator = torch.Generator().manual_seed(0)
+        for parameter in self.parameters():
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator))
+
+    def forward(self, x):
+        return self.outer(self.function(self.frequency * self.inner(x)))
+
+
+def seeded(module, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return module
+
+
+def dropped(share):
+    return seeded(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Dropout(share), nn.Linear(8, 1)))
+
+
+def by_group(rate):
+    def make(model):
+        return torch.optim.SGD([{"params": list(model.parameters())[:2]}, {"params": list(model.parameters())[2:], "lr": rate}],
+                               lr=1e-3)
+    return make
+
+
+LR = torch.optim.lr_scheduler
+STOCHASTIC = functools.partial(sl.StochasticSobolevLoss, 1)
+CHANGES = {                                                # what fit was given first, and what a call of another run has
+    "another initial seed": (dict(model=lambda: network(0)), dict(model=lambda: network(1))),
+    "another activation": (dict(model=lambda: network(0)), dict(model=lambda: network(0, activation="softplus"))),
+    "another activation's constant": [dict(model=lambda slope=slope: seeded(nn.Sequential(
+        nn.Linear(2, 8), nn.LeakyReLU(slope), nn.Linear(8, 1)))) for slope in (0.1, 0.2)],
+    "another dropout rate": [dict(model=lambda share=share: dropped(share)) for share in (0.1, 0.2)],
+    "another constant in the model": [dict(model=lambda k=k: Sine(k)) for k in (1.0, 2.0)],
+    "another function in the model": [dict(model=lambda f=f: Sine(function=f)) for f in (torch.sin, torch.tanh)],
+    "a part in evaluation mode": (dict(model=lambda: dropped(0.1)), dict(model=lambda: dropped(0.1).eval())),
+    "a frozen layer": (dict(model=network), dict(model=lambda: network().requires_grad_(True).append(nn.Identity())[:-1])),
+    "other scales": [dict(model=lambda n=n: sl.Standardized(network(), labelled(n, seed=3))) for n in (20, 21)],
+    "another buffer": [dict(model=lambda p=p: seeded(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=p),
+                                                                   nn.Linear(8, 1))).eval()) for p in (0.1, 0.2)],
+    "other weights": [dict(loss=sl.SobolevLoss(1, weights=(1, w))) for w in (1.0, 0.5)],
+    "another value loss": [dict(loss=sl.SobolevLoss(1, value_loss=name)) for name in ("mse", "huber")],
+    "another derivative loss": [dict(loss=sl.SobolevLoss(1, derivative_loss=name)) for name in ("mse", "norm")],
+    "another loss of one's own": [dict(loss=sl.SobolevLoss(1, derivative_loss=own)) for own in (steep, gentle)],
+    "other divisors": [dict(loss=sl.SobolevLoss(1, normalize=(1.0, d))) for d in (1.0, 2.0)],
+    "more projections": [dict(loss=STOCHASTIC(projections=p)) for p in (1, 2)],
+    "another distribution": [dict(loss=STOCHASTIC(distribution=name)) for name in ("sphere", "rademacher")],
+    "another kind of loss": (dict(loss=sl.SobolevLoss(1)), dict(loss=STOCHASTIC())),
+    "another schedule": [dict(scheduler=make) for make in (lambda o: LR.StepLR(o, 5), lambda o: LR.CosineAnnealingLR(o, 20))],
+    "a schedule's constant": [dict(scheduler=lambda o, k=k: LR.StepLR(o, k)) for k in (5, 6)],
+    "a schedule within one": [dict(scheduler=lambda o, k=k: LR.SequentialLR(o, [LR.LinearLR(o, total_iters=5), LR.StepLR(o, k)],
+                                                                           [5])) for k in (5, 6)],
+    "a schedule more": (dict(), dict(scheduler=lambda o: LR.StepLR(o, 30))),
+    "another weight schedule": [dict(weight_schedule=sl.linear_weights((1, w), (1, 0))) for w in (1.0, 0.5)],
+    "a weight schedule more": (dict(), dict(weight_schedule=sl.linear_weights((1, 1), (1, 0)))),
+    "a group's rate": [dict(optimizer=by_group(rate)) for rate in (1e-3, 1e-2)],
+    "another optimizer": [dict(optimizer=lambda m, make=make: make(m.parameters(), lr=1e-3))
+                          for make in (torch.optim.SGD, torch.optim.Adam)],
+    "an optimizer's constant": [dict(optimizer=lambda m, b=b: torch.optim.SGD(m.parameters(), lr=1e-3, momentum=b))
+                                for b in (0.8, 0.9)],
+    "other validation data": [dict(validation=labelled(9, seed=seed)) for seed in (1, 2)],
+    "other data": [dict(data=labelled(20, seed=seed)) for seed in (0, 5)],
+    "data of another order": [dict(data=labelled(20, order=order), loss=sl.SobolevLoss(1)) for order in (1, 2)],
+    "another seed": [dict(seed=seed) for seed in (0, 1)], "another batch": [dict(batch_size=n) for n in (4, 5)],
+    "another rate": [dict(lr=lr) for lr in (1e-3, 2e-3)], "more steps": [dict(steps=n) for n in (20, 30)],
+}
+
+
+def trained(path, model=network, optimizer=None, **changed):
+    model = model()
+    settings = dict(data=labelled(20), steps=20, checkpoint=path, progress=False) | changed
+    return sl.fit(model, settings.pop("data"), optimizer=optimizer and optimizer(model), **settings)
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_checkpoint_of_another_run_is_refused(what, tmp_path):
+    path, (first, other) = tmp_path / "run.safetensors", CHANGES[what]
+    if what == "a frozen layer":
+        def frozen():
+            model = network()
+            model[0].requires_grad_(False)
+            return model
+        other = dict(model=frozen)
+    steps = trained(path, **first).steps
+    with pytest.raises(ValueError, match="belongs to another run"):
+        trained(path, **other)
+    assert trained(path, **first).steps == steps           # and the run's own call goes on, with all made anew
+
+
+def test_the_message_says_what_differs(tmp_path):
+    path = tmp_path / "run.safetensors"
+    trained(path)
+    with pytest.raises(ValueError, match=r"run.safetensors belongs to another run \(initial weights, loss differ\).*delete"):
+        trained(path, model=lambda: network(1), loss=sl.SobolevLoss(0))
+
+
+@pytest.mark.parametrize("settings, where", [
+    (dict(loss=sl.SobolevLoss(1, value_loss=lambda p, t: (p - t).square())), r"loss\.\w+"),
+    (dict(scheduler=lambda o: LR.LambdaLR(o, lambda t: 1.0)), r"scheduler\.lr_lambdas\[0\]"),
+    (dict(weight_schedule=lambda progress: (1.0, 1.0)), "weight_schedule"),
+    (dict(model=lambda: Sine(function=lambda z: z.sin())), r"model\.function"),
+])
+def test_what_has_no_name_is_refused_and_the_message_says_how_to_name_it(settings, where, tmp_path):
+    with pytest.raises(ValueError, match=rf"expected a function with a name at {where}.*got a lambda; write it with def"):
+        trained(tmp_path / "run.safetensors", **settings)
+    trained(None, **settings)                              # without a checkpoint nothing needs a name
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_earlier_versions_checkpoint_is_refused_with_the_reason(tmp_path):
+    path = tmp_path / "run.safetensors"
+    trained(path)
+    with safe_open(path, framework="pt") as file:
+        about, tensors = json.loads(file.metadata()["sobolev_lib"]), {name: file.get_tensor(name) for name in file.keys()}
+    about["fingerprint"] = "0123456789abcdef"
+    save_file(tensors, path, metadata={"sobolev_lib": json.dumps(about)})
+    with pytest.raises(ValueError, match="an earlier version wrote it, which noted too little"):
+        trained(path)
+
+
+RUN = """
+import sys
+import test_training as t
+t.STEEPNESS = float(sys.argv[2])
+t.trained(sys.argv[1], model=lambda: t.Sine(2.0), loss=t.sl.SobolevLoss(1, value_loss="huber", derivative_loss=t.steep),
+          scheduler=t.SCHEDULES["nested"], weight_schedule=t.sl.linear_weights((1, 1), (1, 0)))
+"""
+
+
+def test_another_process_takes_up_its_own_run_and_no_other(tmp_path):
+    """Names, sets and addresses differ between processes; a number that a function reads from its file counts."""
+    here = Path(__file__)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)])}
+
+    def run(steepness, seed):
+        return subprocess.run([sys.executable, "-c", RUN, tmp_path / "run.safetensors", steepness], text=True,
+                              capture_output=True, env={**environment, "PYTHONHASHSEED": seed})
+
+    assert run("2", "1").returncode == 0 and run("2", "2").returncode == 0
+    assert "belongs to another run (loss differ)" in run("3", "1").stderr
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------
 
 def test_early_stopping_returns_the_best_weights(device):
     data, validation = labelled(8).to(device), labelled(200, seed=1).to(device)
@@ -264,6 +442,21 @@ def test_history_plots_itself():
     (dict(batch_size=0), ValueError, "batch_size: expected a positive integer"),
     (dict(lr=-1.0), ValueError, "lr: expected a positive number"),
     (dict(patience=3), ValueError, "patience: expected validation data"),
+    (dict(metric="nonsense"), ValueError, "metric: expected one of loss, value_mse, jacobian_mse, got 'nonsense'"),
+    (dict(metric="value_mse"), ValueError, "metric: expected validation data to measure 'value_mse' on"),
+    (dict(validation=labelled(5, order=0)), ValueError, "validation: expected .* up to the jacobian"),
+    (dict(validation=labelled(5)[:0]), ValueError, "validation: expected points"),
+    (dict(validation=labelled(5, dtype=torch.float64)), TypeError, "validation: expected torch.float32"),
+    (dict(validation=sl.SobolevData(torch.rand(4, 3), torch.rand(4), torch.rand(4, 3))), ValueError,
+     r"validation: expected inputs of shape \(2,\) .* got \(3,\)"),
+    (dict(steps=True), ValueError, "steps: expected a positive integer, got True"),
+    (dict(seed=0.5), ValueError, "seed: expected an integer, got 0.5"),
+    (dict(lr=float("nan")), ValueError, "lr: expected a positive number"),
+    (dict(optimizer=lambda p: torch.optim.SGD(p, lr=1.0), lr=0.1), ValueError, "lr: expected none beside an optimizer"),
+    (dict(scheduler=LR.StepLR(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 5)), ValueError,
+     "scheduler: expected one of the optimizer that is given here"),
+    (dict(checkpoint="/proc/no/such/folder/run.safetensors"), ValueError, "checkpoint: expected a file that can be written"),
+    (dict(checkpoint=Path(__file__).parent), ValueError, "checkpoint: expected a file that can be written.*it is a folder"),
     (dict(validation=labelled(5), metric="accuracy", patience=3), ValueError, "metric: expected one of .* got 'accuracy'"),
     (dict(validation=labelled(5).inputs), TypeError, "validation: expected SobolevData"),
     (dict(loss=nn.MSELoss()), TypeError, "loss: expected a SobolevLoss"),
@@ -304,3 +497,57 @@ def test_a_whole_fit_within_autocast_learns(model, loss, device):
         history = sl.fit(model, data, loss=loss, steps=300, lr=1e-2, device=device, progress=False)
     assert history.train["loss"][-1] < 0.1 * history.train["loss"][0]
     assert (model(data.inputs)[:, 0] - data.values).square().mean() < 0.1 * data.values.var()
+
+
+# --- arguments that must have an effect, and modes that must have none ----------------------------------------------
+
+def test_the_rate_reaches_the_class_of_an_optimizer():
+    expected, model = network(), network()
+    sl.fit(expected, labelled(20), optimizer=lambda p: torch.optim.SGD(p, lr=0.01), steps=5, progress=False)
+    sl.fit(model, labelled(20), optimizer=torch.optim.SGD, lr=0.01, steps=5, progress=False)
+    assert same_weights(model, expected)
+    own, model = network(), network()
+    sl.fit(own, labelled(20), optimizer=lambda p: torch.optim.SGD(p), steps=5, progress=False)
+    sl.fit(model, labelled(20), optimizer=torch.optim.SGD, steps=5, progress=False)
+    assert same_weights(model, own)
+    with pytest.raises(ValueError, match="lr: expected none beside an optimizer that brings its own, got 0.1"):
+        sl.fit(model, labelled(20), optimizer=torch.optim.SGD(model.parameters()), lr=0.1, steps=5, progress=False)
+
+
+@pytest.mark.parametrize("steps", [np.int64(12), np.uint8(12)])
+def test_numpy_numbers_are_numbers(steps):
+    one, other = network(), network()
+    sl.fit(one, labelled(20), steps=12, lr=0.5, batch_size=5, seed=3, loss=sl.SobolevLoss(1, weights=(1, 0.5)), progress=False)
+    sl.fit(other, labelled(20), steps=steps, lr=np.float64(0.5), batch_size=np.int32(5), seed=np.int64(3),
+           loss=sl.SobolevLoss(np.int64(1), weights=np.array([1, 0.5])), progress=False)
+    assert same_weights(one, other)
+
+
+def batch_normalised():
+    return seeded(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 1)))
+
+
+@pytest.mark.parametrize("part", [1, 3])
+def test_validation_leaves_each_module_in_its_mode(part):
+    """A batch normalisation that was frozen by eval() stays so: validating changes nothing in the training."""
+    weights = []
+    for validation in (None, labelled(9, seed=1)):
+        model = batch_normalised()
+        model[part].eval()
+        sl.fit(model, labelled(20), loss=sl.SobolevLoss(0), steps=10, evaluate_every=2, validation=validation, progress=False)
+        assert [module.training for module in model] == [k != part for k in range(5)]
+        weights.append(model)
+    assert same_weights(*weights)
+
+
+def test_modes_come_back_after_an_exception():
+    model = seeded(nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 1)))
+
+    def fails(prediction, target):
+        if not model.training:
+            raise KeyboardInterrupt
+        return (prediction - target).square()
+
+    with pytest.raises(KeyboardInterrupt):
+        sl.fit(model, labelled(20), loss=sl.SobolevLoss(0, value_loss=fails), steps=2, validation=labelled(5), progress=False)
+    assert all(module.training for module in model.modules())

@@ -3,9 +3,12 @@ import html
 import itertools
 from typing import Mapping, Sequence
 
+from sobolev_lib.plotting.palette import PALETTE
 from sobolev_lib.synthetic_gradients.methods import METHODS
 
-COLOURS = {"forward": "#0072b2", "backward": "#c46a00", "synthetic gradient": "#009e73"}
+# Values go forward and gradients, which are slopes, go back; each takes the page's colour for it.
+COLOURS = {what: f"var(--sl-{name},{PALETTE[name]['light']})"
+           for what, name in (("forward", "points"), ("backward", "slopes"), ("synthetic gradient", "other2"))}
 LETTERS = {"forward": "F", "backward": "B", "synthetic gradient": "S"}
 WIDTH, LEFT, ROW = 640, 64, 26                             # of the drawing, of the names' column, of a row
 _numbers = itertools.count()
@@ -68,7 +71,7 @@ class Timeline:
                 bars.append(f'<rect x="{left:.1f}" y="{top}" width="{max(wide - 0.5, 0.3):.1f}" height="{ROW - 4}" '
                             f'fill="{COLOURS[what]}"/>')
                 if wide > 20:
-                    bars.append(f'<text x="{left + wide / 2:.1f}" y="{top + 15}" fill="#ffffff" '
+                    bars.append(f'<text x="{left + wide / 2:.1f}" y="{top + 15}" fill="var(--sl-ground,#ffffff)" '
                                 f'text-anchor="middle">{LETTERS[what]}{step}</text>')
             texts += [f'<text x="0" y="{y + ROW * k + 15}">part {part}</text>' for k, part in enumerate(parts)]
             y += ROW * len(parts) + 8
