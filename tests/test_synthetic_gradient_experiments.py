@@ -277,7 +277,7 @@ def test_differences_are_paired_and_the_verdict_tells_the_records_numbers():
     middle, low, high = difference(record, "sobolev", "critic")
     assert middle == pytest.approx(0.02) and high - low < 1e-9, "what the seeds share cancels"
     found = verdict(record)
-    assert "sobolev 82.0 ± 10.0" in found.measured and "critic +2.0 points" in found.measured and "1,000" in found.scale
+    assert "Sobolev 82.0 ± 10.0" in found.measured and "critic +2.0 points" in found.measured and "1,000" in found.scale
 
 
 def test_imagenet_decides_nothing():

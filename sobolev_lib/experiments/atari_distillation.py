@@ -266,8 +266,13 @@ def comparisons(record: dict, against: str = "kl") -> list[dict]:
     return found
 
 
+RULE = ("A cell is better where the 95 % interval over seeds of log(KL alone / KL + Sobolev) lies above 0, worse where it "
+        "lies below. Confirmed: every cell is better, in KL and in action error. In direction: more than half are better "
+        "in KL, and none is worse. Contradicted: more than half are worse. Open otherwise.")
+
+
 def verdict(record: dict) -> Verdict:
-    """Whether Sobolev students are more like their teachers, by the rule that the verdict states."""
+    """Whether Sobolev students are more like their teachers, by ``RULE``."""
     cells = comparisons(record)
     better, worse = [[cell for cell in cells if cell["answer"] == answer] for answer in ("better", "worse")]
     errors = [cell for cell in cells if cell["error_answer"] == "better"]
@@ -288,10 +293,7 @@ def verdict(record: dict) -> Verdict:
         scale=f"{len(config['games'])} games, {', '.join(f'{share:.0%}' for share in config['shares'])} of "
               f"{config['states']:,} states, {config['steps']:,} steps of {config['batch_size']}, "
               f"{' to '.join(map(str, seeds))} seeds a cell.",
-        status=status,
-        rule="A cell is better where the 95 % interval over seeds of log(KL alone / KL + Sobolev) lies above 0, worse where "
-             "it lies below. Confirmed: every cell is better, in KL and in action error. In direction: more than half are "
-             "better in KL, and none is worse. Contradicted: more than half are worse.")
+        status=status, rule=RULE)
 
 
 def probe() -> dict:

@@ -7,6 +7,7 @@ gradient. Speeds are taken in turns, round after round, so that all see the same
 import datetime
 import json
 import socket
+import statistics
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from sobolev_lib.experiments import table_1
 from sobolev_lib.experiments.keeping import Keep
+from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.synthetic_gradients import InMemory, evaluate, train
 from sobolev_lib.synthetic_gradients.processes import train_part
 
@@ -85,6 +87,36 @@ def probe() -> dict:
     """The test loss after a few steps. A part that waits for each answer gives the same numbers every time."""
     config = replace(PRESETS["quick"], staleness=1, microbatches=2)
     return {way: _run(way, config, 4, 0)["test_loss"] for way in ("backprop, one thread", "sobolev, two processes")}
+
+
+RULE = ("Speed is in images a second over that of backprop with one thread, round by round. Confirmed if decoupled Sobolev "
+        "parts are faster in every round, and at most one point less accurate after as many steps, in the mean over the "
+        "seeds. Confirmed in direction if they are faster in every round, at a loss of accuracy. Contradicted if they are "
+        "slower in every round. Open otherwise.")
+
+
+def verdict(record: dict) -> Verdict:
+    """By ``RULE``."""
+    alone, decoupled, rival = "backprop, one thread", "sobolev, two processes", "backprop, two threads"
+    results, config = record["results"], record["config"]
+    rates = {way: found["images_per_second"] for way, found in results["speed"].items()}
+    speed = {way: [a / b for a, b in zip(rates[way], rates[alone])] for way in (decoupled, rival)}
+    accuracy = {way: 100 * statistics.mean(results[f"accuracy/{way}"]["test_accuracy"]) for way in (alone, decoupled)}
+    lost, faster = accuracy[alone] - accuracy[decoupled], [ratio > 1 for ratio in speed[decoupled]]
+    if all(faster):
+        status = "confirmed" if lost <= 1 else "confirmed in direction"
+    else:
+        status = "open" if any(faster) else "contradicted"
+    return Verdict(
+        claim="Synthetic gradients train a network \"in a decoupled, asynchronous fashion\" (section 4.3; the paper "
+              "reports no speeds).",
+        measured=f"Two decoupled processes are {statistics.median(speed[decoupled]):.2f} times as fast as backprop with one "
+                 f"thread ({min(speed[decoupled]):.2f} to {max(speed[decoupled]):.2f}); backprop with two threads is "
+                 f"{statistics.median(speed[rival]):.2f} times as fast. After as many steps they have "
+                 f"{accuracy[decoupled]:.1f} per cent of the test images right, backprop {accuracy[alone]:.1f}.",
+        scale=f"{config['table']['data']}, one cut, bootstrapped targets, {config['steps']:,} steps, {len(record['seeds'])} "
+              "seeds.",
+        status=status, rule=RULE)
 
 
 def _case(config: Config, method: str) -> table_1.Case:

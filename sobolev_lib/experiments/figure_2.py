@@ -8,6 +8,7 @@ to zero along a cosine. Errors are reported in the function's own units.
 """
 import math
 import statistics
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from torch import nn
 
 from sobolev_lib import functions
 from sobolev_lib.data import SobolevData, label
-from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.errors import errors as measured_errors
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import train_many
@@ -152,15 +153,18 @@ def _train(runs, size, method, config, device, keep, step, curve=False):
     if config.early_stopping:
         watched["validation_mse"] = [_validation(run.function, run.seed, config, device) for run in runs]
     reports = config.reports() if curve else []
-    found = train_many(
-        [model.model if config.standardized else model for model in models],
-        [model.standardize(data) if config.standardized else data for model, data in zip(models, sets)],
-        loss=SobolevLoss(order, normalize=config.normalized), steps=config.steps, lr=[run.lr for run in runs],
-        weights=[(1.0, run.derivative_weight)[:order + 1] for run in runs], seeds=[run.seed for run in runs],
-        batch_size=config.batch_size, compile=config.compile, report=reports,
-        on_step=lambda *_: {what: [_value_mse(model, data) for model, data in zip(models, sets_)]
-                            for what, sets_ in watched.items()},
-        checkpoint=keep.checkpoint(step), on_checkpoint=keep.reached)
+    with warnings.catch_warnings():
+        # a trial that diverges says so by its error, and loses
+        warnings.filterwarnings("ignore", message="train_many: the weights")
+        found = train_many(
+            [model.model if config.standardized else model for model in models],
+            [model.standardize(data) if config.standardized else data for model, data in zip(models, sets)],
+            loss=SobolevLoss(order, normalize=config.normalized), steps=config.steps, lr=[run.lr for run in runs],
+            weights=[(1.0, run.derivative_weight)[:order + 1] for run in runs], seeds=[run.seed for run in runs],
+            batch_size=config.batch_size, compile=config.compile, report=reports,
+            on_step=lambda *_: {what: [_value_mse(model, data) for model, data in zip(models, sets_)]
+                                for what, sets_ in watched.items()},
+            checkpoint=keep.checkpoint(step), on_checkpoint=keep.reached)
     return models, sets, {"steps": reports} | {what: [report[what] for report in found] for what in watched}
 
 
@@ -175,20 +179,19 @@ def _validation(name, seed, config, device) -> SobolevData:
     return points(getattr(functions, name), config.validation_points, 100 + seed, device)
 
 
-@torch.no_grad()
 def _value_mse(model, data) -> float:
-    return _finite((model(data.inputs)[:, 0] - data.values).square().mean())
+    return _finite(measured_errors(model, SobolevData(data.inputs, data.values))["value_mse"])
 
 
 def errors(model, data: SobolevData) -> dict[str, float]:
     """Mean squared errors of values and of gradients, in the data's units."""
-    values, gradient = [tensor.detach() for tensor in value_and_derivatives(model, data.inputs)]
-    return {"value_mse": _finite((values[:, 0] - data.values).square().mean()),
-            "gradient_mse": _finite((gradient[:, 0] - data.jacobian).square().sum(1).mean())}
+    found = measured_errors(model, data)
+    return {"value_mse": _finite(found["value_mse"]), "gradient_mse": _finite(found["jacobian_mse"])}
 
 
-def _finite(error: torch.Tensor) -> float:
-    return float(error) if math.isfinite(float(error)) else DIVERGED
+def _finite(error: float) -> float:
+    # a network whose error no float32 holds has diverged
+    return error if error <= torch.finfo(torch.float32).max else DIVERGED
 
 
 def scales(config: Config) -> dict[str, dict[str, float]]:

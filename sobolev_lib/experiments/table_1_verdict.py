@@ -4,6 +4,8 @@ from statistics import mean, stdev
 from sobolev_lib.experiments.verdicts import Verdict
 
 ORDER = ("noprop", "direct", "vfbn", "critic", "sobolev")  # the paper's, from worst to best
+NAMES = {"backprop": "backprop", "noprop": "noprop", "direct": "direct", "vfbn": "VFBN", "critic": "critic",
+         "sobolev": "Sobolev"}
 GAP = 0.15                                                 # between backprop and noprop, without which little is to be won
 
 
@@ -51,7 +53,7 @@ def verdict(record: dict) -> Verdict:
     'confirmed in direction'
     """
     found = {method: accuracies(record, method) for method in ("backprop", *ORDER)}
-    told = ", ".join(f"{method} {100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
+    told = ", ".join(f"{NAMES[method]} {100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
                      for method, values in found.items())
     ahead = difference(record, "sobolev", "critic")
     sizes, config = record["results"]["3/sobolev/true"]["parameters"], record["config"]

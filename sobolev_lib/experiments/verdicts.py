@@ -15,7 +15,7 @@ class Verdict:
 
     ``claim``: what the paper says. ``measured``: one sentence with numbers from the record. ``scale``: how much was run.
     ``status``: "confirmed", "confirmed in direction", "open" or "contradicted". ``rule``: how the status follows from the
-    numbers. All but the status may hold Markdown of one paragraph. As a notebook cell's value it shows as a quoted block.
+    numbers. All but the status may hold ``**bold**``, ``*italic*`` and `` `code` ``. ``notebook.verdict`` shows one.
     Raises ``TypeError`` for what is no text, ``ValueError`` for an empty one and for another status.
     """
 
@@ -34,9 +34,3 @@ class Verdict:
                 raise ValueError(f"{field.name}: expected text, got {value!r}")
         if self.status not in STATUSES:
             raise ValueError(f"status: expected one of {', '.join(STATUSES)}, got {self.status!r}")
-
-    def _repr_markdown_(self) -> str:
-        claim, measured, scale, rule = [" ".join(getattr(self, name).split()) for name in ("claim", "measured", "scale", "rule")]
-        return "\n>\n".join([
-            f"> **{self.status.capitalize()}.** {measured}", f"> *The paper:* {claim}", f"> *Scale:* {scale}",
-            f"> <small>*Rule:* {rule}</small>"]) + "\n"

@@ -1,0 +1,158 @@
+"""Section 4.2: figure 4 and what the text says of it, from the record of the Atari students.
+
+Ratios are test KL of KL alone over that of KL + Sobolev, seed by seed; their logarithms are averaged over cells (a game
+and a share of the states) for each seed, and intervals, at 95 %, taken over the seeds.
+"""
+import math
+from statistics import median
+
+import numpy as np
+
+from sobolev_lib.experiments import atari_distillation
+from sobolev_lib.experiments.intervals import Interval, interval
+from sobolev_lib.experiments.reproduction.claim import Claim, Found, NotRun
+from sobolev_lib.formats import percent, ratio
+
+SCALE = "3 games, 100,000 states; steps, tuning and seeds are not given"
+SIDES = {"above": "confirmed", "around": "open", "below": "contradicted"}
+METHODS = ("kl", "sobolev")
+LITTLE = 0.1                                               # how much a test error may end above its lowest
+
+Cell = tuple[str, float]                                   # a game, and a share of the states
+
+
+def _students(record: dict) -> dict[Cell, dict[str, dict[int, dict]]]:
+    """Runs by cell, then by method and seed; cells that have both methods."""
+    found = {}
+    for cell, result in record["results"].items():
+        runs = {method: {} for method in METHODS}
+        for run in result.get("runs", ()):
+            if run["method"] in METHODS:
+                runs[run["method"]][run["seed"]] = run
+        if all(runs.values()):
+            game, share = cell.split("/")
+            found[game, float(share)] = runs
+    if not found:
+        raise NotRun("The record has no students of both kinds.")
+    return found
+
+
+def _logs(record: dict) -> dict[Cell, dict[int, float]]:
+    """Log ratios by cell and seed."""
+    def log(run):
+        return math.log(max(run["kl"], 1e-9))              # rounding can leave a divergence of zero, or one just below
+
+    return {cell: {seed: log(runs["kl"][seed]) - log(runs["sobolev"][seed])
+                   for seed in sorted(set(runs["kl"]) & set(runs["sobolev"]))} for cell, runs in _students(record).items()}
+
+
+def _mean(logs: list[dict[int, float]]) -> dict[int, float]:
+    """Over cells, for the seeds that all of them have."""
+    seeds = sorted(set.intersection(*(set(one) for one in logs)))
+    return {seed: float(np.mean([one[seed] for one in logs])) for seed in seeds}
+
+
+def _difference(a: dict[int, float], b: dict[int, float]) -> Interval:
+    return interval([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
+
+
+def _times(logs: dict[int, float]) -> str:
+    return ratio(math.exp(np.mean(list(logs.values()))))
+
+
+def _ends(found: Interval) -> str:
+    return " to ".join(ratio(math.exp(min(end, 700))) for end in (found.low, found.high))
+
+
+def _scale(record: dict) -> str:
+    config, cells = record["config"], _students(record)
+    shares = ", ".join(percent(share) for share in sorted({share for _, share in cells}))
+    return (f"{len({game for game, _ in cells})} games, {shares} of {config['states']:,} states, {config['steps']:,} steps, "
+            f"at most {len(record['seeds'])} seeds")
+
+
+def figure_4(record: dict) -> Found:
+    logs, cells = _mean(list(_logs(record).values())), atari_distillation.comparisons(record)
+    better, errors = (sum(cell[what] == "better" for cell in cells) for what in ("answer", "error_answer"))
+    return Found.of(atari_distillation.verdict(record),
+                    f"{_times(logs)} times the test KL without Sobolev, a mean of all cells; Sobolev is clearly better in "
+                    f"{better} of {len(cells)} cells in KL, in {errors} in action error",
+                    _ends(interval(list(logs.values()))))
+
+
+def few_states(record: dict) -> Found:
+    logs = _logs(record)
+    shares = sorted({share for _, share in logs})
+    if len(shares) < 2:
+        raise NotRun("The record has one share of the states only.")
+    few, many = (_mean([one for (_, share), one in logs.items() if share == end]) for end in (shares[0], shares[-1]))
+    found = _difference(few, many)
+    return Found(f"ratio of test KL {_times(few)} at {percent(shares[0])}, {_times(many)} at {percent(shares[-1])}; "
+                 f"quotient {ratio(math.exp(found.mean))}", SIDES[found.side()], _scale(record), _ends(found))
+
+
+def pong(record: dict) -> Found:
+    logs = _logs(record)
+    mine, others = ([one for (game, _), one in logs.items() if (game == "pong") == wanted] for wanted in (True, False))
+    if not mine or not others:
+        raise NotRun("The record lacks Pong, or has nothing else.")
+    mine, others = _mean(mine), _mean(others)
+    found = _difference(others, mine)
+    return Found(f"ratio of test KL {_times(mine)} on Pong, {_times(others)} on the other games; quotient "
+                 f"{ratio(math.exp(found.mean))}",
+                 SIDES[found.side()], _scale(record), _ends(found))
+
+
+def _rise(runs: dict[int, dict]) -> float:
+    """The last test KL over the lowest on the way, of medians over the seeds."""
+    curve = np.median([run["curve"]["kl"] for run in runs.values()], axis=0)
+    return float(curve[-1] / curve.min())
+
+
+def _gap(runs: dict[int, dict]) -> float:
+    """Test over training KL, of medians over the seeds."""
+    test, train = (median(run[what] for run in runs.values()) for what in ("kl", "train_kl"))
+    return test / max(train, 1e-9)
+
+
+def overfitting(record: dict) -> Found:
+    students = _students(record).values()
+    alone, sobolev = ([_rise(runs[method]) for runs in students] for method in METHODS)
+    gaps = [_gap(runs["sobolev"]) for runs in students]
+    smaller, count = sum(_gap(runs["sobolev"]) < _gap(runs["kl"]) for runs in students), len(gaps)
+    flat = max(sobolev) <= 1 + LITTLE
+    if flat and max(gaps) <= 2:
+        status = "confirmed"
+    elif flat or 2 * smaller > count:
+        status = "confirmed in direction"
+    else:
+        status = "contradicted" if 2 * smaller < count else "open"
+    return Found(f"last over lowest test KL at most {ratio(max(sobolev))} (KL alone {ratio(max(alone))}); test over "
+                 f"training KL {ratio(min(gaps))} to {ratio(max(gaps))}, smaller than with KL alone in {smaller} of {count} "
+                 "cells",
+                 status, _scale(record))
+
+
+def _claim(place: str, says: str, paper: str, look, rule: str) -> Claim:
+    return Claim(place, says, paper, look, "atari-distillation", rule, SCALE)
+
+
+FIGURES = (
+    _claim("Figure 4", "In all scenarios the Sobolev distilled networks are significantly more similar to the target "
+                       "policy, in action error and in KL.", "curves", figure_4, atari_distillation.RULE),
+)
+TEXT = (
+    _claim("Section 4.2, few states", "The network generalises more effectively, especially with few states.", "stronger",
+           few_states,
+           "The quotient of the ratios of test KL at the smallest and at the largest share. Confirmed if its interval lies "
+           "above 1, contradicted if below, else open."),
+    _claim("Section 4.2, Pong", "The performance gap on Pong is small, since its optimal policy is degenerate.", "small",
+           pong,
+           "The quotient of the other games' ratio of test KL and Pong's. Confirmed if its interval lies above 1, "
+           "contradicted if below, else open."),
+    _claim("Section 4.2, overfitting", "There is minor to no overfitting.", "minor to none", overfitting,
+           f"Confirmed if in every cell Sobolev students end within {percent(LITTLE)} of their lowest test KL, and at twice "
+           "their training KL at most. In direction if the first holds, or if test over training KL is smaller than with "
+           "KL alone in more than half of the cells. Contradicted if neither, and it is larger in more than half. Open "
+           "otherwise."),
+)

@@ -1,0 +1,45 @@
+"""Text with the few marks of Markdown that tables and verdicts hold, and the colours of the page around them."""
+import html
+import re
+from numbers import Integral, Real
+
+from sobolev_lib.formats import number, typeset
+
+# of the book, else of JupyterLab, else of Colab, else whatever text around has
+INK = "var(--sl-ink, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)))"
+SOFT = "var(--sl-soft, var(--jp-content-font-color2, color-mix(in srgb, currentColor 75%, transparent)))"
+LINE = "var(--sl-line, var(--jp-border-color1, color-mix(in srgb, currentColor 40%, transparent)))"
+GROUND = "var(--sl-ground, var(--jp-layout-color0, var(--colab-primary-surface-color, transparent)))"
+# the book's theme puts a pale box under every HTML output in the dark; these bring their own colours
+BARE = ".text_html:has(> .sl-output) { background: none !important; color: inherit !important; padding: 0 !important; }"
+_MARKS = ((r"`([^`]+)`", r"<code>\1</code>"), (r"\*\*(?=\S)(.+?)\*\*", r"<strong>\1</strong>"),
+          (r"(?<![*\w])\*(?=[^\s*])([^*]+?)\*", r"<em>\1</em>"))
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and runs of spaces; spaces that hold words together stay."""
+    return re.sub(r"[ \t\n]+", " ", text).strip()
+
+
+def as_text(cell) -> str:
+    """A cell as text; numbers as ``number`` writes them, all else as Python does, with the numbers in it typeset."""
+    if isinstance(cell, bool) or not isinstance(cell, Real):
+        parts = one_line(str(cell)).split("`")
+        return "`".join(part if k % 2 else typeset(part) for k, part in enumerate(parts))      # code stays as it is
+    return number(cell, ",d" if isinstance(cell, Integral) else ",.3g")
+
+
+def as_html(cell) -> str:
+    """Text with the few marks of Markdown that cells may hold, as HTML."""
+    text = html.escape(as_text(cell))
+    for mark, tag in _MARKS:
+        text = re.sub(mark, tag, text)
+    return text
+
+
+def as_plain(cell) -> str:
+    """Text without those marks."""
+    text = as_text(cell)
+    for mark, _ in _MARKS:
+        text = re.sub(mark, r"\1", text)
+    return text
