@@ -19,7 +19,7 @@ import numpy as np
 SOURCES = Path(__file__).parent / "widgets" / "static"
 STATIC = "../_static"     # seen from a page; every page lies one folder deep
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
-_TEXT = re.compile(r'^import (\w+) from "\./([\w-]+)\.js" with \{ type: "text" \};\n', re.MULTILINE)
+_TEXT = re.compile(r'^import (\w+) from "\./([\w-]+)\.(js|css)" with \{ type: "text" \};\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
@@ -45,16 +45,17 @@ def module_script(name: str) -> str:
     """
     if not (SOURCES / f"{name}.js").is_file() or not _DEFAULT.search(_source(name)):
         raise ValueError(f"name: expected one of {', '.join(widget_names())}, got {name!r}")
-    return bundle(name)
+    return _DEFAULT.sub("const front = ", bundle("host", name)) + "\nexport default hosted(front);\n"
 
 
-def bundle(name: str) -> str:
-    """A source file with all that it imports in front of it, and without a single import left.
+def bundle(*names: str) -> str:
+    """Source files with all that they import in front of them, and without a single import left.
 
     >>> "class Experiment" in bundle("trainer")
     True
 
-    A file imported ``with { type: "text" }`` becomes a string that holds its own bundle: the code of a worker.
+    A file imported ``with { type: "text" }`` becomes a string: of a script its own bundle, the code of a worker; of a style
+    sheet its text.
     """
     order: list[str] = []
 
@@ -64,12 +65,16 @@ def bundle(name: str) -> str:
         if part not in order:
             order.append(part)
 
-    visit(name)
+    for name in names:
+        visit(name)
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _with_texts(_source(part)))) for part in order)
 
 
 def _with_texts(source: str) -> str:
-    return _TEXT.sub(lambda found: f"const {found[1]} = {json.dumps(bundle(found[2]))};\n", source)
+    def text(found):
+        return bundle(found[2]) if found[3] == "js" else _source(found[2], "css")
+
+    return _TEXT.sub(lambda found: f"const {found[1]} = {json.dumps(text(found))};\n", source)
 
 
 def classic_script(name: str) -> str:
@@ -93,21 +98,22 @@ def widget_names() -> list[str]:
 
 
 def write_scripts(folder: str | os.PathLike) -> list[Path]:
-    """Write the shim and the classic script of each widget into ``folder``; returns the files.
+    """Write the shim, the classic script of each widget and the style sheets into ``folder``; returns the files.
 
-    >>> [path.name for path in write_scripts(tempfile.mkdtemp())]
-    ['shim.js', 'explorer.js', 'hypotheses.js', 'playground.js', 'plotly.js']
+    >>> "shim.js" in [path.name for path in write_scripts(tempfile.mkdtemp())]
+    True
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scripts = {"shim.js": _source("shim"), **{f"{name}.js": classic_script(name) for name in widget_names()}}
+    scripts = {"shim.js": _source("shim"), **{f"{name}.js": classic_script(name) for name in widget_names()},
+               **{path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.css"))}}
     for file, text in scripts.items():
         (folder / file).write_text(text, encoding="utf-8")
     return [folder / file for file in scripts]
 
 
-def _source(name: str) -> str:
-    return (SOURCES / f"{name}.js").read_text(encoding="utf-8")
+def _source(name: str, kind: str = "js") -> str:
+    return (SOURCES / f"{name}.{kind}").read_text(encoding="utf-8")
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------
@@ -129,15 +135,17 @@ def widget_html(name: str, state: dict, label: str, *, role: str = "group", plac
     >>> widget_html("explorer", {"spec": {}}, "A figure")[:27]
     '<div class="sobolev-widget"'
 
-    ``label`` is what a screen reader says; ``placeholder`` is HTML that keeps the space until then.
+    ``label`` is what a screen reader says; ``placeholder`` is HTML that keeps the space until then, with the widget's own
+    style sheet in force if it has one.
     """
     if not label.strip():
         raise ValueError("label: expected a description of the figure, got an empty text")
+    look = f'<link rel="stylesheet" href="{STATIC}/widgets/{name}.css">' if (SOURCES / f"{name}.css").is_file() else ""
     data = json.dumps(state, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     return (f'<div class="sobolev-widget" data-widget="{name}" role="{role}" '
             f'aria-label="{html.escape(label, quote=True)}"'
             + (f' style="{style}"' if style else "") + ">"
-            f'<script type="application/json">{data}</script>{placeholder}'
+            f'<script type="application/json">{data}</script>{look}{placeholder}'
             f"<noscript>This figure needs JavaScript. {html.escape(label)}</noscript></div>"
             f'<script defer src="{STATIC}/widgets/shim.js"></script>')
 

@@ -1,7 +1,11 @@
 """Figures hold what they should: right heights, arrows along the true gradient, one scale for all panels."""
+import base64
 import doctest
 import importlib
+import itertools
+import re
 import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import matplotlib.pyplot
@@ -14,6 +18,7 @@ matplotlib.use("agg")
 import sobolev_lib as sl
 from sobolev_lib import book_output, plotting
 from sobolev_lib.plotting import field as field_module
+from sobolev_lib.plotting.palette import FILES, PALETTE, STATIC
 from sobolev_lib.plotting.style import METHODS, OTHERS, styles_of
 
 DOMAIN = ((-1.0, 3.0), (0.0, 2.0))
@@ -209,6 +214,133 @@ def test_error_bars_stand_at_the_median_with_a_dot_for_each_seed():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["regular", "sobolev"]
 
 
+# --- figures with a caption, in the page's colours -----------------------------------------------------------------
+
+def drawing(label="error"):
+    with plotting.style.context():
+        figure, axes = matplotlib.pyplot.subplots()
+        for name in ("true", "regular", "sobolev"):
+            axes.plot([1, 10, 1000], [1, 0.3, 0.002 * len(name)], label=name, **plotting.style_of(name).line(marker=True))
+        axes.fill_between([1, 1000], [0.01, 0.01], [0.1, 0.1], color=METHODS["sobolev"].colour, alpha=0.2)
+        axes.axhline(0.5, color=plotting.style.INK)
+        axes.set(xscale="log", yscale="log", xlabel="points $N$", ylabel=label)
+        axes.legend()
+    return figure
+
+
+def shown(figure=None, caption="The error falls.", alt="Three falling lines"):
+    return plotting.show(figure or drawing(), caption=caption, alt=alt)
+
+
+def tree(picture):
+    return ElementTree.fromstring(picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+
+
+def test_a_shown_figure_has_a_caption_and_a_text_for_those_who_cannot_see_it():
+    markup = shown(caption="Error < 5 % & falling.", alt='Lines "a" and b')._repr_html_()
+    assert "<figcaption>Error &lt; 5 % &amp; falling.</figcaption>" in markup
+    assert 'role="img" aria-label="Lines &quot;a&quot; and b"' in markup
+    assert not matplotlib.pyplot.get_fignums()   # a notebook would show it again
+
+
+@pytest.mark.parametrize("wrong, error, message", [
+    ({"caption": " "}, ValueError, "caption: expected a sentence"), ({"alt": ""}, ValueError, "alt: expected a description"),
+    ({"alt": None}, ValueError, "alt: expected"),
+    ({"figure": [1]}, TypeError, "figure: expected a matplotlib figure, got list")])
+def test_show_asks_for_figure_caption_and_alt(wrong, error, message):
+    with pytest.raises(error, match=message):
+        shown(**wrong)
+
+
+def test_a_shown_figure_takes_the_colours_of_the_page():
+    picture = shown().picture
+    for name in ("ink", "soft", "line", "truth", "regular", "sobolev"):
+        assert f"var(--sl-{name},#" in picture
+    fixed = re.findall(r"[:\"]#[0-9a-f]{6}\b", picture)   # after a comma it is a variable's fallback
+    assert fixed == [] and "DejaVu" not in picture and "<style" not in picture
+
+
+def test_things_of_one_light_colour_have_one_dark_colour():
+    # the picture knows a thing by its colour only
+    dark = {}
+    for look in PALETTE.values():
+        assert dark.setdefault(look["light"], look["dark"]) == look["dark"]
+
+
+def test_ids_of_shown_figures_are_their_own_and_all_lead_somewhere():
+    pictures = [shown().picture, shown(drawing("other")).picture]
+    ids = [re.findall(r' id="([^"]+)"', picture) for picture in pictures]
+    assert all(ids) and not set(ids[0]) & set(ids[1])
+    for picture, own in zip(pictures, ids):
+        assert len(set(own)) == len(own)
+        named = {one or other for one, other in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', picture)}
+        assert named and named <= set(own)
+        tree(picture)   # well-formed
+
+
+def test_a_shown_figure_is_the_same_each_time():
+    assert shown()._repr_html_() == shown()._repr_html_()
+
+
+def test_text_stays_text_and_logarithmic_axes_show_plain_numbers():
+    texts = ["".join(text.itertext()) for text in tree(shown().picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"1", "10", "100", "1,000", "0.1", "0.01", "error", "Sobolev".lower()} <= set(texts)
+    with plotting.style.context():
+        figure, axes = matplotlib.pyplot.subplots()
+        axes.plot([1, 2], [1, 30])
+        axes.set(yscale="log")
+    plotting.style.finish(figure)
+    figure.canvas.draw()
+    assert {"1", "2", "5", "10", "20"} <= {label.get_text() for label in axes.get_yticklabels()}
+
+
+def test_labels_set_by_hand_stay():
+    figure = drawing()
+    figure.axes[0].set_xticks([1, 1000], ["few", "many"])
+    assert ">few<" in shown(figure).picture
+
+
+def test_strokes_of_one_look_become_one_path_and_lose_nothing():
+    figure = plotting.surface_with_field(f, DOMAIN, resolution=5, arrows=6, title="f")
+    fields = [path for path in re.findall(r'<path d="([^"]*)"', shown(figure).picture) if path.count("M") >= 3 * 36]
+    assert len(fields) == 1
+    assert "<image" in shown(plotting.surface_with_field(f, DOMAIN, resolution=5, arrows=3)).picture   # the surface: pixels
+
+
+def test_a_figure_of_very_many_shapes_becomes_pixels_at_twice_the_density():
+    figure, axes = matplotlib.pyplot.subplots(figsize=(4, 3))
+    axes.scatter(*np.random.default_rng(0).random((2, 9000)))
+    result = shown(figure)
+    assert result.picture.startswith('<img class="sl-card" alt="Three falling lines" src="data:image/png;base64,')
+    header = base64.b64decode(result.picture.split("base64,")[1][:64])
+    assert int.from_bytes(header[16:20], "big") > 1.8 * result.width
+
+
+def test_wide_figures_are_swiped_on_a_phone_and_reached_by_the_keyboard():
+    figure, _ = matplotlib.pyplot.subplots(1, 2, figsize=(9, 3))
+    wide = shown(figure)._repr_html_()
+    assert "Swipe" in wide and 'tabindex="0"' in wide
+    assert "Swipe" not in shown()._repr_html_() and "tabindex" not in shown()._repr_html_()   # one panel fits
+
+
+def test_style_sheets_come_with_the_figure_except_on_the_site(monkeypatch):
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD", raising=False)
+    assert "--sl-sobolev:" in shown()._repr_html_() and "--jp-content-font-color1" in shown()._repr_html_()
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    assert "<style" not in shown()._repr_html_()
+
+
+def test_the_look_is_used_only_where_it_is_asked_for():
+    before = dict(matplotlib.rcParams)
+    shown()
+    plotting.error_bars({"Booth": {20: {"regular": [0.9]}}})
+    plotting.compare({"True": f}, DOMAIN, resolution=5, arrows=3)
+    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context():
+        plotting.style.use()
+        assert matplotlib.rcParams["axes.grid"] and matplotlib.rcParams != before
+
+
 # --- style ------------------------------------------------------------------------------------------------------
 
 def luminance(colour):
@@ -217,11 +349,47 @@ def luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
-def test_method_colours_have_contrast_in_both_themes(ground):
-    for style in (METHODS["regular"], METHODS["sobolev"], *OTHERS):
-        a, b = sorted((luminance(style.colour), luminance(ground)))
-        assert (b + 0.05) / (a + 0.05) >= 3, style
+@pytest.mark.parametrize("theme, ground", [("light", "#ffffff"), ("dark", "#14181d")])
+def test_colours_have_contrast_in_both_themes(theme, ground):
+    for name, look in PALETTE.items():
+        a, b = sorted((luminance(look[theme]), luminance(ground)))
+        assert (b + 0.05) / (a + 0.05) >= 3, name
+
+
+# What a red-blind, a green-blind and a blue-blind eye makes of linear RGB (Machado, Oliveira and Fernandes 2009).
+EYES = {"all": np.eye(3),
+        "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]}
+
+
+def lab(colour, eye):
+    channels = np.array([int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)])
+    seen = np.clip(EYES[eye] @ np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    xyz /= (0.9505, 1, 1.089)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize("together, least", [(("truth", "points", "slopes", "regular", "sobolev"), 24),
+                                             (("backprop", "noprop", "direct", "vfbn", "critic", "sobolev"), 12),
+                                             (("kl", "sobolev", "noise", "jacobian"), 12)])
+def test_things_drawn_together_are_told_apart_by_every_eye(theme, eye, together, least):
+    for a, b in itertools.combinations(together, 2):
+        assert np.linalg.norm(lab(PALETTE[a][theme], eye) - lab(PALETTE[b][theme], eye)) > least, (a, b)
+
+
+def test_points_have_the_colour_of_no_method():
+    for name in ("points", "slopes"):
+        assert PALETTE[name]["light"] not in {look["light"] for other, look in PALETTE.items() if other != name}
+
+
+def test_what_scripts_palette_writes_is_current():
+    for name, text in FILES.items():
+        assert (STATIC / name).read_text(encoding="utf-8") == text(), "run python scripts/palette.py"
 
 
 def test_methods_differ_in_more_than_colour_and_are_found_by_name():
@@ -230,6 +398,9 @@ def test_methods_differ_in_more_than_colour_and_are_found_by_name():
         assert len(set(values)) == len(values), part
     assert plotting.style_of("Sobolev, N = 20") == METHODS["sobolev"]
     assert plotting.style_of("Regular training") == METHODS["regular"]
+    names = {"KL only": "kl", "KL + Sobolev": "sobolev", "KL with noise": "noise", "KL + full Jacobian": "jacobian",
+             "critic": "critic", "critical": "other1", "VFBN": "vfbn", "points": "points", "truth": "truth"}
+    assert {name: plotting.style_of(name).name for name in names} == names
     assert len(set(styles_of(["a", "b", "sobolev", "c"]).values())) == 4
 
 
@@ -276,11 +447,11 @@ def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module)
         plotting.surface_with_field(f, DOMAIN, backend=backend)
 
 
-@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.style", "plotting.surfaces",
-                                  "plotting.curves"])
+@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.palette", "plotting.shown",
+                                  "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves"])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"sobolev_lib.{name}")
     extra = {"sl": sl, "torch": torch, "f": sl.functions.booth, "model": sl.models.MLP(2, 4, 1),
-             "x": sl.functions.booth.sample(3), **vars(plotting)}
+             "x": sl.functions.booth.sample(3), "matplotlib": matplotlib, **vars(plotting)}
     result = doctest.testmod(module, extraglobs=extra, optionflags=doctest.ELLIPSIS)
-    assert result.failed == 0 and (result.attempted or name == "plotting.style")
+    assert result.failed == 0 and result.attempted

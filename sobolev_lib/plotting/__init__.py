@@ -1,18 +1,22 @@
 """Figures: a function's surface above its gradient field, comparisons of models, learning curves, error bars.
 
 >>> figure = sl.plotting.compare({"True": f, "Sobolev": model}, f.domain, points=x)
+>>> shown = sl.plotting.show(figure, caption="The two surfaces are not alike.", alt="Two surfaces")
 
-Each method has one colour, marker and dash in all figures. All figures are white cards, readable in a light and a
-dark theme. Every function returns its figure; in a notebook it is shown when it is the cell's last value.
+Each thing has one colour, marker and dash in all figures, from ``palette.json``. Every function returns its figure;
+in a notebook it is shown when it is the cell's last value, and ``show`` gives it a caption and the colours of the page.
 Needs matplotlib, and plotly for ``backend="plotly"``: the extra "plot".
 """
 from sobolev_lib import book_output
+from sobolev_lib.plotting import style
 from sobolev_lib.plotting.curves import error_bars, learning_curves
 from sobolev_lib.plotting.field import SurfaceField, surface_field
-from sobolev_lib.plotting.style import METHODS, Style, style_of
+from sobolev_lib.plotting.palette import PALETTE
+from sobolev_lib.plotting.shown import show
+from sobolev_lib.plotting.style import METHODS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["METHODS", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "style_of",
-           "surface_field", "surface_with_field"]
+__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "number", "show",
+           "style", "style_of", "surface_field", "surface_with_field"]
 
 book_output.install()   # the book's pages show Plotly figures through HTML of our own

@@ -3,7 +3,7 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
-from sobolev_lib.plotting.style import INK, PAPER, need, styles_of
+from sobolev_lib.plotting.style import INK, PAPER, context, finish, need, number, styles_of
 from sobolev_lib.plotting.surfaces_matplotlib import new_figure, shown_once
 
 
@@ -22,8 +22,17 @@ def learning_curves(histories: Mapping[str, object], metric: str | None = None, 
         raise ValueError(f"histories: expected a dict of label to history, one at least, got {histories!r}")
     runs = {label: _run(label, history) for label, history in histories.items()}
     metric = _metric(runs, metric)
-    axes = ax if ax is not None else new_figure((6.4, 4)).add_subplot()
     styles = styles_of(runs)
+    with context():
+        axes = ax if ax is not None else new_figure((5.2, 3.3)).add_subplot()
+        _draw_runs(axes, runs, metric, styles)
+        axes.set(yscale="log", xlabel="step", ylabel=metric)
+        axes.legend()
+        finish(axes.figure)
+    return ax if ax is not None else shown_once(axes.figure)
+
+
+def _draw_runs(axes, runs: dict, metric: str, styles: dict) -> None:
     for label, (steps, parts) in runs.items():
         style = styles[label]
         for part, width, alpha in (("train", 1.0, 0.6), ("validation", 2.2, 1.0)):
@@ -33,12 +42,8 @@ def learning_curves(histories: Mapping[str, object], metric: str | None = None, 
             if values.shape != steps.shape:
                 raise ValueError(f"histories[{label!r}]: expected {len(steps)} values of {part} {metric!r}, "
                                  f"one a step, got {len(values)}")
-            axes.plot(steps, np.where(values > 0, values, np.nan), color=style.colour, alpha=alpha, linewidth=width,
-                      dashes=style.dash or (None, None), marker=style.marker, markevery=0.12, markersize=4.5,
-                      label=f"{label}, {part}")
-    axes.set(yscale="log", xlabel="step", ylabel=metric)
-    _finish(axes)
-    return ax if ax is not None else shown_once(axes.figure)
+            axes.plot(steps, np.where(values > 0, values, np.nan), label=f"{label}, {part}",
+                      **style.line(marker=True, alpha=alpha, linewidth=width, markevery=0.12, markersize=4.5))
 
 
 def error_bars(results: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]], *, ylabel: str = "test MSE"):
@@ -47,7 +52,7 @@ def error_bars(results: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]
     >>> figure = error_bars({"Booth": {20: {"regular": [0.9, 1.4, 1.1], "sobolev": [0.2, 0.1, 0.3]}}})
 
     ``results[function][points][method]`` holds one positive error for each seed. One panel a function, one group of
-    bars for each number of points. All panels share the axis of log10 error. Returns the figure. Raises
+    bars for each number of points. All panels share the axis of errors. Returns the figure. Raises
     ``ValueError`` for errors that are not positive and finite. Source: figure 2, right.
     """
     if not isinstance(results, Mapping) or not results:
@@ -58,11 +63,17 @@ def error_bars(results: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]
         raise ValueError("results: expected errors, got none")
     methods = list(dict.fromkeys(method for _, _, method in logs))
     styles = styles_of(methods)
+    with context():
+        return shown_once(_draw_bars(results, logs, methods, ylabel))
+
+
+def _draw_bars(results: Mapping, logs: dict, methods: list, ylabel: str):
+    styles = styles_of(methods)
     every = np.concatenate(list(logs.values()))
     low, high = np.floor(every.min() - 0.1), np.ceil(every.max())   # bars stand on a power of ten below all errors
     columns = min(4, len(results))
     rows = -(-len(results) // columns)
-    figure = new_figure((1.2 + 2.6 * columns, 0.6 + 2.6 * rows))
+    figure = new_figure((0.6 + 2.3 * max(columns, 2), 0.5 + 2.2 * max(rows, 1.2)))
     shared = None
     for i, (function, by_n) in enumerate(results.items()):
         axes = shared = figure.add_subplot(rows, columns, i + 1, sharey=shared)
@@ -71,27 +82,25 @@ def error_bars(results: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]
                 if (function, n, method) in logs:
                     _bar(axes, group + (k - (len(methods) - 1) / 2) * 0.8 / len(methods), 0.72 / len(methods),
                          logs[function, n, method], low, styles[method], method if group == 0 else None)
-        axes.set(title=function, ylim=(low, high), xticks=range(len(by_n)), facecolor=PAPER,
+        axes.set(title=function, ylim=(low, high), xticks=range(len(by_n)),
                  xticklabels=[f"{n:,}" if isinstance(n, int) else str(n) for n in by_n])
         axes.yaxis.set_major_locator(need("matplotlib.ticker").MaxNLocator(6, integer=True))
-        axes.yaxis.set_major_formatter(lambda power, _: f"$10^{{{power:g}}}$")
-        axes.grid(axis="y", color="#dddddd")
-        axes.set_axisbelow(True)
+        axes.yaxis.set_major_formatter(lambda power, _: number(10.0 ** power))
+        axes.grid(axis="x", visible=False)
         if i % columns == 0:
             axes.set_ylabel(ylabel)
         else:
             axes.tick_params(labelleft=False)
         if i // columns == rows - 1 or i + columns >= len(results):
             axes.set_xlabel("training points")
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / figure.get_figheight()))
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False)
-    return shown_once(figure)
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return figure
 
 
 def _bar(axes, at: float, width: float, logs: np.ndarray, low: float, style, label: str | None) -> None:
     median = float(np.median(logs))
-    axes.bar(at, median - low, width, bottom=low, facecolor=style.colour + "66", edgecolor=style.colour,
+    axes.bar(at, median - low, width, bottom=low, facecolor=style.colour + "40", edgecolor=style.colour,
              hatch=style.hatch, label=label)
     axes.plot([at, at], [logs.min(), logs.max()], color=INK, linewidth=1.4)
     spread = np.linspace(-0.25, 0.25, len(logs)) * width if len(logs) > 1 else np.zeros(1)
@@ -123,10 +132,3 @@ def _metric(runs: dict, metric: str | None) -> str:
     if metric not in common:
         raise ValueError(f"metric: expected a name that all histories hold, one of {common}, got {metric!r}")
     return metric
-
-
-def _finish(axes) -> None:
-    axes.set_facecolor(PAPER)
-    axes.grid(color="#dddddd")
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False)

@@ -2,7 +2,7 @@
 import numpy as np
 
 from sobolev_lib.plotting.field import SurfaceField
-from sobolev_lib.plotting.style import COLOUR_MAP, INK, PAPER, POINTS, need
+from sobolev_lib.plotting.style import COLOUR_MAP, INK, LINE, PAPER, POINTS, need
 from sobolev_lib.plotting.surfaces_matplotlib import GAP, arrow_lines
 
 
@@ -44,7 +44,7 @@ def _path(field: SurfaceField, longest: float) -> np.ndarray:
 
 def _scene(field: SurfaceField, floor: float, high: float, x: tuple[float, float], away: float) -> dict:
     eye = {"x": -1.4 * away, "y": -1.85 * away, "z": 0.95 * away}   # a narrow scene is seen from farther away
-    axis = {"showbackground": False, "gridcolor": "#cccccc", "zeroline": False, "color": INK}
+    axis = {"showbackground": False, "gridcolor": LINE, "zeroline": False, "color": INK}
     return {"domain": {"x": x, "y": (0, 1)}, "aspectmode": "cube", "camera": {"eye": eye},
             "xaxis": {**axis, "title": {"text": "x₁"}, "range": [field.x1[0], field.x1[-1]]},
             "yaxis": {**axis, "title": {"text": "x₂"}, "range": [field.x2[0], field.x2[-1]]},

@@ -1,0 +1,123 @@
+"""Static figures: every one goes through plotting.show, takes the palette's colours, and is legible on a phone."""
+
+import re
+
+import pytest
+from visits import PHONE, WIDE, set_dark
+
+from sobolev_lib.plotting.palette import PAGE, PALETTE
+
+DRAWS = re.compile(r"plt\.(figure|subplots)\(|plotting\.(compare|error_bars|learning_curves)\(")
+# A colour by number, by a letter or by one of CSS's names, where a drawing takes one.
+FIXED = re.compile(r"#[0-9a-fA-F]{3,8}\b|c(?:olor)?=[\"'](?:[a-z]|black|white|gr[ae]y|red|blue|green|orange|C\d)[\"']")
+
+
+def code(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_every_figure_is_shown_with_a_caption_and_a_description(notebook):
+    shown = [source for source in code(notebook) if "plotting.show(" in source]
+    assert [source[:80] for source in code(notebook) if DRAWS.search(source) and source not in shown] == []
+    for source in shown:
+        calls = source.split("plotting.show(")[1:]
+        assert all("caption=" in call and "alt=" in call for call in calls), source
+    assert [source for source in code(notebook) if "plt.show(" in source] == []
+
+
+def test_descriptions_stand_in_the_code(notebook):
+    assert [cell.id for cell in notebook.cells if "image" in cell.metadata.get("mystnb", {})] == []
+
+
+def test_colours_come_from_the_palette(notebook):
+    drawings = [source for source in code(notebook) if DRAWS.search(source)]
+    assert [found for source in drawings for found in FIXED.findall(re.sub(r"(^|\s)#[^\n]*", "", source))] == []
+
+
+def test_axes_show_numbers_and_no_logarithms(notebook):
+    labels = re.compile(r"label=f?[\"'][^\"']*log(?:10|₁₀| )", re.IGNORECASE)
+    assert [source for source in code(notebook) if labels.search(source)] == []
+
+
+# In the browser
+
+FIGURES = """
+() => [...document.querySelectorAll(".bd-article .sl-figure")].map(figure => {
+  const picture = figure.querySelector("svg, img"), texts = [...figure.querySelectorAll("svg text, svg tspan")];
+  const scale = picture.getBoundingClientRect().width / (picture.viewBox?.baseVal.width || picture.naturalWidth);
+  // an index in a formula, a tspan, may be smaller than a label
+  const labels = texts.filter(text => text.tagName === "text");
+  const sizes = labels.map(text => parseFloat(text.style.fontSize)).filter(size => size > 0);
+  const frame = figure.querySelector(".sl-picture"), hint = figure.querySelector(".sl-swipe");
+  return {
+    described: picture.getAttribute("aria-label") ?? picture.alt,
+    caption: figure.querySelector("figcaption").textContent,
+    number: getComputedStyle(figure.querySelector("figcaption"), "::before").content,
+    smallest: Math.min(...sizes, Infinity) * scale,
+    scrolls: frame.scrollWidth > frame.clientWidth + 1,
+    hinted: Boolean(hint) && hint.getBoundingClientRect().height > 5,
+    focusable: frame.tabIndex === 0,
+    ids: [...figure.querySelectorAll("[id]")].map(el => el.id),
+    inks: texts.map(text => getComputedStyle(text).fill),
+  };
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(chromium, origins):
+    """What each page's figures are at three looks, by page: wide and light, wide and dark, and on a phone."""
+    known = {}
+
+    def look(page):
+        if page not in known:
+            tab = chromium.new_page(viewport=WIDE, color_scheme="light")
+            tab.goto(f"{origins['file']}/{page}.html")
+            found = {"light": tab.evaluate(FIGURES)}
+            set_dark(tab)
+            found["dark"] = tab.evaluate(FIGURES)
+            tab.set_viewport_size(PHONE)
+            tab.wait_for_timeout(200)
+            found["phone"] = tab.evaluate(FIGURES)
+            tab.close()
+            known[page] = found
+        return known[page]
+
+    return look
+
+
+def test_figures_are_described_numbered_and_say_what_they_show(seen, page):
+    for figure in seen(page)["light"]:
+        assert len(figure["described"]) >= 15 and " " in figure["described"]
+        assert figure["caption"].endswith(".") and len(figure["caption"].split()) >= 5, figure["caption"]
+        assert figure["number"].startswith('"Figure ')
+
+
+def test_no_two_figures_share_an_id(seen, page):
+    ids = [name for figure in seen(page)["light"] for name in figure["ids"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_figures_take_the_colours_of_the_theme(seen, page):
+    light, dark = ([ink for figure in seen(page)[theme] for ink in figure["inks"]] for theme in ("light", "dark"))
+    assert len(light) == len(dark)
+    fixed = [ink for ink, other in zip(light, dark) if ink == other]
+    assert fixed == []
+
+
+def test_text_in_figures_is_legible_on_a_phone_and_what_is_wider_says_so(seen, page):
+    for figure in seen(page)["phone"]:
+        assert figure["smallest"] >= 7.4, figure["caption"]
+        assert figure["scrolls"] == figure["hinted"], figure["caption"]
+        assert figure["focusable"] or not figure["scrolls"], figure["caption"]
+
+
+def test_style_sheet_knows_every_thing(chromium, origins, page):
+    tab = chromium.new_page()
+    tab.goto(f"{origins['file']}/{page}.html")
+    missing = """names => {
+      const known = getComputedStyle(document.documentElement);
+      return names.filter(name => !known.getPropertyValue(`--sl-${name}`)); }"""
+    names = tab.evaluate(missing, [*PALETTE, *PAGE])
+    tab.close()
+    assert names == []
