@@ -37,7 +37,8 @@ def test_the_defaults_and_all_presets_are_allowed():
 def test_every_stop_of_every_slider_is_allowed():
     for entry in SCHEMA:
         for value in entry.get("stops", entry.get("options", [])):
-            assert checked_settings({entry["name"]: value})[entry["name"]] == value
+            needed = {"table": "xfg:AAAA"} if value == "table" else {}
+            assert checked_settings({entry["name"]: value, **needed})[entry["name"]] == value
         if "stops" in entry and entry["group"]:
             assert entry["default"] in entry["stops"] and entry["stops"] == sorted(entry["stops"])
 
@@ -49,6 +50,8 @@ def test_the_controls_that_were_promised_are_there():
     assert entries["derivative_weight"]["high"] >= 1e6 and entries["lr"]["high"] >= 10
     assert set(entries["activation"]["options"]) == {"relu", "leaky_relu", "tanh", "softplus"}
     assert entries["order"]["options"] == [1, 0]
+    assert [entry["name"] for entry in SCHEMA if entry["group"] == "main"] == [
+        "function", "points", "derivative_weight", "derivative_noise", "activation", "lr"]   # six controls in sight
 
 
 def test_settings_reach_the_front_end():
@@ -130,6 +133,14 @@ def test_values_of_shape_n_1_are_taken():
     assert Playground(data=data).problem["train"]["n"] == 4
 
 
+def test_a_formula_has_one_input_or_two():
+    assert Playground("formula", formula="sin(x)", at=[0.1, 0.2, 0.3]).settings["formula"] == "sin(x)"
+    with pytest.raises(ValueError, match="at: expected 2 numbers for each point, got 3"):
+        Playground("formula", formula="x * y", at=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="expected 2 numbers for each point, got 3"):
+        Playground("formula", formula="x1 + x2", range=[0, 1, 0, 1], at=[0.1, 0.2, 0.3])
+
+
 def test_in_the_book_it_is_html(monkeypatch):
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
     markup = Playground("ackley", alt="Ackley, learned twice")._repr_html_()
@@ -196,7 +207,14 @@ WRONG = {
     "three inputs": (lambda: Playground(data=table(inputs=3)), ValueError, "one or two inputs"),
     "no jacobian": (lambda: Playground(data=table(order=0)), ValueError, "a table without a Jacobian"),
     "one row": (lambda: Playground(data=table(1)), ValueError, "at least two points"),
-    "long": (lambda: Playground(data=table(6300)), ValueError, "at most 5000 points, got 5040"),
+    "long": (lambda: Playground(data=table(12_600)), ValueError, "at most 10000 points, got 10080"),
+    "formula": (lambda: Playground("formula", formula=""), ValueError, "formula: expected a text of 1 to 300 characters"),
+    "no formula": (lambda: Playground("formula", formula=None), ValueError, "formula: expected a text"),
+    "range": (lambda: Playground("formula", formula="x", range=[2, 1]), ValueError, "range: expected low < high"),
+    "range odd": (lambda: Playground("formula", formula="x", range=[0, 1, 2]), ValueError, "range: expected low < high"),
+    "tangents": (lambda: Playground("tangents", tangents=[0.5, 0.1]), ValueError, "tangents: expected place, value and slope"),
+    "tangents steep": (lambda: Playground("tangents", tangents=[0.5, 0.1, 50]), ValueError, "tangents: expected a number between"),
+    "no table": (lambda: Playground("table"), ValueError, "in Python, pass data="),
     "test inputs": (lambda: Playground(data=table(), test=table(inputs=1)), ValueError, "test: expected inputs of shape"),
 }
 

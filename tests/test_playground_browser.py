@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from test_widgets_browser import chromium, read  # noqa: F401  fixtures
+from test_widgets_browser import Reader, chromium, read  # noqa: F401  fixtures
 
 import sobolev_lib as sl
 from sobolev_lib.widgets import Playground
@@ -42,7 +42,17 @@ class Player:
         self.page.wait_for_function(f"document.querySelector('{ROOT}').dataset.step !== 'old'")
         return self.data()
 
+    def open(self, name):
+        """Open one of the parts below the buttons."""
+        opener = self.page.get_by_role("button", name=name, exact=True)
+        if opener.get_attribute("aria-expanded") == "false":
+            opener.click()
+
+    def code(self):
+        return self.page.get_by_label("The experiment in Python").input_value()
+
     def text(self, part):
+        self.reader.settle()
         return self.page.locator(f".spg-{part}").first.inner_text()
 
     def hash(self):
@@ -161,6 +171,7 @@ def test_extreme_settings_of_adam_are_survived(play):
 
 def test_every_control_can_be_changed_and_lands_in_the_address(play):
     player = play()
+    player.open("More settings")
     for entry in SCHEMA:
         if not entry["group"]:
             continue
@@ -186,7 +197,7 @@ def test_the_address_brings_the_experiment_back(play):
     player.press("Step")
     player.wait_for_step(1)
     before, address = player.data(), player.hash()
-    assert address == "#playground?function=mccormick&activation=tanh&view=map"
+    assert address == "#playground?function=mccormick&points=30&derivative_weight=1&activation=tanh&view=map"
     player.page.goto("about:blank")
     player.page.go_back()
     player.page.reload()
@@ -201,14 +212,14 @@ def test_a_bad_address_says_what_is_wrong_and_keeps_the_rest(play):
     player = play()
     start = player.data()
     changed = player.restarted(lambda: player.page.evaluate(
-        "location.hash = '#playground?points=abc&lr=99&colour=red&width=8&drawing=1.x&at=%E0%A4'"))
+        "location.hash = '#playground?points=abc&derivative_weight=1&lr=99&colour=red&width=8&drawing=1.x&at=%E0%A4'"))
     message = player.text("message")
     for part in ("points: expected a whole number between 1 and 500, got NaN", "lr: expected a number between",
                  "colour: no such setting", "drawing: expected at most 25 numbers", "at: expected at most 1000 numbers"):
         assert part in message
     assert "width" not in message and changed != start
     back = player.restarted(lambda: player.page.evaluate("location.hash = '#playground?drawing=1.2.3&function=curve'"))
-    assert "not possible: drawing has 3 heights, expected 7" in player.text("message") and back == start
+    assert "not possible: drawing has 3 heights, expected 7" in player.text("message") and back == changed
 
 
 def test_another_hash_is_not_ours(play):
@@ -227,8 +238,8 @@ def test_presets_are_experiments(play):
         assert player.text("story") == preset["story"]
         button = player.page.get_by_role("button", name=preset["name"])
         assert button.get_attribute("aria-pressed") == "true"
-        player.press("Step")
-        player.wait_for_step(1)
+        player.wait_for_step(1)     # a click plays it
+        player.press("❚❚ Pause")
 
 
 def test_few_controls(play):
@@ -239,18 +250,53 @@ def test_few_controls(play):
     player.wait_for_step(10)
     assert player.hash() == ""
     link = player.page.get_by_role("link", name="The same with all settings").get_attribute("href")
-    assert link == "welcome.html#playground?derivative_noise=1&speed=100"
+    assert link == "welcome.html#playground?points=60&derivative_weight=0.1&derivative_noise=1&speed=100"
 
 
-def test_python_code_is_there(play):
+def test_python_code_is_current_while_it_is_open(play):
     player = play("booth", points=7)
     player.press("Python code")
-    code = player.page.get_by_label("The experiment in Python").input_value()
-    assert "f = sl.functions.booth" in code and "torch.rand(7, 2" in code
+    assert "f = sl.functions.booth" in player.code() and "torch.rand(7, 2" in player.code() and "steps=1," in player.code()
+    player.restarted(lambda: player.page.get_by_label("function").select_option(label="McCormick"))
+    assert "f = sl.functions.mccormick" in player.code()
+    player.page.get_by_label("activation").select_option(label="tanh")
+    player.page.wait_for_function("document.querySelector('.spg-code').value.includes('activation=\"tanh\"')")
+    player.press("Step")
+    player.wait_for_step(1)
+    player.press("▶ Play")
+    player.wait_for_step(30)
+    player.press("❚❚ Pause")
+    player.rest()
+    assert f"steps={player.data()[0]}," in player.code()
     player.restarted(lambda: player.page.get_by_label("function").select_option(label="Draw your own surface"))
+    assert "data = sl.SobolevData(" in player.code()     # it has no formula: its points stand there
+
+
+def test_python_code_is_copied(play):
+    player = play("booth", points=7)
+    player.page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     player.press("Python code")
+    player.press("Copy code")
+    assert player.text("message") == "Code copied." and player.page.evaluate("window.copied") == player.code()
     player.press("Python code")
-    assert "functions with a formula" in player.page.get_by_label("The experiment in Python").input_value()
+    assert not player.page.get_by_label("The experiment in Python").is_visible()
+
+
+# the same as once: without the settings whose defaults have changed, a link means the old ones
+OLD_LINKS = {"#playground?function=mccormick&activation=tanh&view=map": {"points": "60", "derivative weight": "0.1"},
+             "#playground?points=20&errors=true": {"points": "20", "derivative weight": "0.1"},
+             "#playground?at=2700.2500.7500.7500&function=booth": {"points": "2", "derivative weight": "0.1"},
+             "#playground?derivative_weight=1000000": {"points": "60", "derivative weight": "10⁶"},
+             "#playground?drawing=1.2.3.4.5.6.7&function=curve&turn=1.5&speed=5": {"points": "60", "derivative weight": "0.1"}}
+
+
+@pytest.mark.parametrize("link", OLD_LINKS)
+def test_old_links_still_lead_to_their_experiment(play, link):
+    player = play()
+    player.restarted(lambda: player.page.evaluate("link => { location.hash = link; }", link))
+    for label, value in OLD_LINKS[link].items():
+        assert player.page.get_by_label(label, exact=True).get_attribute("aria-valuetext") == value
+    assert player.text("message") == ""
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
@@ -274,7 +320,7 @@ def test_map_and_errors_are_one_click_away(play):
     player.press("Step")
     player.wait_for_step(1)
     seen = [player.reader.pixels(1)]
-    for name in ("Map", "Error map", "Map"):
+    for name in ("Map", "Difference", "Map"):
         player.press(name)
         seen.append(player.reader.pixels(1))
     assert len(set(seen)) == 4 and player.data()[0] == 1   # looking does not begin again
@@ -293,8 +339,9 @@ def test_points_are_dragged_added_and_removed(play):
     assert player.page.get_by_label("points", exact=True).get_attribute("aria-valuetext") == "3"
     player.restarted(lambda: player.page.mouse.dblclick(*player.on_target(0.2, 0.6)))
     assert player.text("caption").startswith("2 points")
+    player.open("More settings")
     player.restarted(lambda: player.press("New sample"))
-    assert player.text("caption").startswith("60 points") and "at=none" in player.hash()
+    assert player.text("caption").startswith("30 points") and "at=none" in player.hash()
 
 
 def test_points_obey_the_keyboard(play):
@@ -329,7 +376,7 @@ def test_one_input_draws_curves(play):
     player.press("Step")
     player.wait_for_step(1)
     before = player.reader.pixels(1)
-    player.press("Error map")
+    player.press("Difference")
     assert player.reader.pixels(1) != before
     box = player.page.locator("canvas").first.bounding_box()
     player.restarted(lambda: player.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20))
@@ -343,7 +390,9 @@ def test_a_table_and_a_function_from_python(play):
     assert player.text("caption").startswith("24 points")
     points = player.page.get_by_label("points", exact=True)
     assert points.is_disabled() and points.get_attribute("aria-valuetext") == "24"
+    player.open("More settings")
     assert player.page.get_by_role("button", name="New sample").is_disabled()
+    assert player.page.get_by_role("button", name="Difference").is_disabled()   # there is no truth between the points
     player.press("▶ Play")
     player.wait_for_step(20)
 
@@ -361,8 +410,8 @@ def test_nothing_is_wider_than_the_screen_or_moves(play, width):
     assert player.reader.height() == height
     for preset in PRESETS:       # and one story is longer than another
         player.restarted(lambda: player.press(preset["name"]))
-        player.press("Step")
         player.wait_for_step(1)
+        player.press("❚❚ Pause")
         assert player.reader.height() == height, preset["name"]
 
 
@@ -376,12 +425,65 @@ def test_dark_pages_are_drawn_in_light_ink(play):
 
 def test_everything_has_a_name(play):
     player = play()
-    nameless = player.page.evaluate("""() => [...document.querySelectorAll('.sobolev-playground :is(canvas, input, select, button)')]
+    nameless = player.page.evaluate("""() => [...document.querySelectorAll(
+        '.sobolev-playground :is(canvas, input:not([type=file]), select, button, textarea, img)')]
+      .filter(el => !(el.alt === '' && el.closest('[aria-label]')))
       .filter(el => !(el.getAttribute('aria-label') || el.closest('label')?.textContent || el.textContent).trim())
       .map(el => el.outerHTML)""")
     assert nameless == []
     for canvas in player.page.locator("canvas").all():
         assert len(canvas.get_attribute("aria-label")) > 20 and canvas.get_attribute("role") in ("img", "application")
+
+
+@pytest.mark.parametrize("controls", ["all", "few"])
+@pytest.mark.parametrize("width", [360, 600, 1000])
+def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path, monkeypatch, width, controls):  # noqa: F811
+    """In boxes of every kind: before the script has come, after, and with each story."""
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    for number, preset in enumerate((None, "Weight too high")):
+        html = Playground(preset=preset, controls=controls)._repr_html_()
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.set_content(f'<!doctype html><body style="margin:0">{html}')
+        kept = page.locator(".sobolev-widget").bounding_box()["height"]
+        page.close()
+        folder = tmp_path / f"page{number}"
+        folder.mkdir()
+        reader = Reader(chromium, folder, html, viewport={"width": width, "height": 900})
+        reader.page.add_style_tag(content="body { max-width: none !important; padding: 0 !important; }")
+        reader.page.wait_for_selector(f"{ROOT}[data-step]")
+        assert reader.height() == kept
+        for name in [one["name"] for one in PRESETS] if controls == "all" else []:
+            reader.page.get_by_role("button", name=name).click()
+            cut = reader.page.evaluate("""() => [...document.querySelectorAll(
+              '.spg-stories, .spg-caption, .spg-sentence, .spg-title, .spg-tools, .spg-card')]
+              .filter(el => el.scrollHeight > el.clientHeight + 3 || el.scrollWidth > el.clientWidth + 1).map(el => el.outerHTML)""")
+            assert cut == [] and reader.height() == kept, name
+        reader.page.close()
+
+
+def test_everything_needed_fits_one_screen(chromium, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    reader = Reader(chromium, tmp_path, Playground()._repr_html_(), viewport={"width": 1280, "height": 800})
+    reader.page.add_style_tag(content="body { max-width: 1000px !important; padding: 0 !important; }")
+    reader.page.wait_for_selector(f"{ROOT}[data-step]")
+    assert reader.height() <= 740                                  # some of the 800 belong to the page's header
+    for label in ("function", "points", "derivative weight", "noise on derivatives", "activation", "learning rate"):
+        assert reader.page.get_by_label(label, exact=True).is_visible()
+    assert not reader.page.get_by_label("hidden layers", exact=True).is_visible()
+    reader.page.set_viewport_size({"width": 390, "height": 844})
+    assert reader.height() < 1400                                  # a phone: half of what it was
+    regular, sobolev = (reader.page.locator(".spg-pictures canvas").nth(k).bounding_box() for k in (1, 2))
+    assert regular["y"] == sobolev["y"] and regular["x"] < sobolev["x"]      # side by side
+    reader.page.close()
+
+
+def test_the_cards_have_thumbnails_of_their_stories(play):
+    player = play()
+    player.page.wait_for_function("""() => [...document.querySelectorAll('.spg-card img')]
+        .every(img => img.src.startsWith('data:image/png'))""")
+    sources = player.page.locator(".spg-card img").evaluate_all("all => all.map(img => img.src)")
+    assert len(set(sources)) == len(PRESETS) == 4
+    assert player.data()[0] == 0     # painting them leaves the reader's experiment alone
 
 
 def test_less_motion_means_fewer_pictures(play):

@@ -1,7 +1,9 @@
 """What the playground computes in the browser, against PyTorch: random numbers, functions, gradients, whole trainings."""
+import base64
 import json
 
 import assemble   # scripts/assemble.py
+import numpy as np
 import pytest
 import torch
 from test_widgets_browser import chromium  # noqa: F401  fixture
@@ -9,7 +11,7 @@ from test_widgets_browser import chromium  # noqa: F401  fixture
 import sobolev_lib as sl
 from sobolev_lib import book_output
 from sobolev_lib.widgets import Playground
-from sobolev_lib.widgets.playground_settings import DEFAULTS, FUNCTIONS
+from sobolev_lib.widgets.playground_settings import DEFAULTS, PRESETS
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "softplus")
 # lambdas of the functions that the library has no name for
@@ -18,11 +20,14 @@ OTHERS = {"ridge": lambda x: torch.sin(2 * x[..., 0] + x[..., 1]), "wave": lambd
 
 @pytest.fixture(scope="module")
 def engine(chromium):  # noqa: F811
-    """Evaluates JavaScript in which all names of the training code are known; `given` is its argument, `first` goes in front."""
+    """Evaluates JavaScript in which all names of one source file are known, the training code's unless another is named.
+
+    `given` is its argument, `first` goes in front.
+    """
     page = chromium.new_page()
 
-    def evaluate(code, given=None, first=""):
-        run = f"given => {{ {first}{book_output.bundle('experiment')}\n; const list = (x) => Array.from(x); {code} }}"
+    def evaluate(code, given=None, first="", source="experiment"):
+        run = f"given => {{ {first}{book_output.bundle(source)}\n; const list = (x) => Array.from(x); {code} }}"
         return page.evaluate(run, given)
 
     yield evaluate
@@ -95,7 +100,7 @@ def function_of(name):
     return OTHERS.get(name) or getattr(sl.functions, name)
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("surface", "curve")])
+@pytest.mark.parametrize("name", ["ridge", "wave", *(f.name for f in sl.functions.BENCHMARKS)])
 def test_functions_are_those_of_the_library(engine, name):
     domain = engine("return targetOf({ function: given }).domain", name)
     f = function_of(name)
@@ -187,17 +192,35 @@ def test_gradients_are_those_of_double_backward(engine, activation, depth, input
 
 # --- whole trainings --------------------------------------------------------------------------------------------
 
+def packed(roles, *columns):
+    """A table as the page puts it into a setting."""
+    return f"{roles}:{base64.urlsafe_b64encode(np.stack(columns).astype('<f4').tobytes()).decode().rstrip('=')}"
+
+
+def measured(n=37):
+    """x, y, f, df/dx, df/dy at random points, some slopes missing."""
+    x, y = np.random.default_rng(0).uniform(-1, 2, (2, n))
+    dx, dy = 2 * x * y, x**2 - np.sin(y)
+    dx[3], dy[5:9] = np.nan, np.nan
+    return x, y, x**2 * y + np.cos(y), dx, dy
+
+
 RUNS = {
     "as it opens": {},
     "batches, noise, masks": {"points": 70, "batch_size": 32, "value_noise": 0.1, "derivative_noise": 0.2, "derivative_share": 0.5,
                               "depth": 3, "function": "mccormick"},
     "ReLU": {"activation": "relu", "function": "booth", "width": 64, "points": 20, "seed": 4, "sample": 9, "derivative_weight": 1},
     "leaky ReLU, momentum": {"activation": "leaky_relu", "optimizer": "momentum", "lr": 0.01, "function": "rosenbrock"},
-    "tanh, SGD": {"activation": "tanh", "optimizer": "sgd", "lr": 0.1, "function": "ridge", "batch_size": 16},
+    "tanh, SGD": {"activation": "tanh", "optimizer": "sgd", "lr": 0.1, "function": "ridge", "batch_size": 16, "points": 60,
+                  "derivative_weight": 0.1},
     "one input": {"function": "wave", "points": 12, "derivative_noise": 0.5, "width": 5, "depth": 1},
     "order 0": {"order": 0, "points": 30},
     "points placed by hand": {"function": "beale", "at": [0.1, 0.2, 0.3, 0.9, 0.8, 0.4, 0.5, 0.5]},
     "one point": {"points": 1, "function": "booth"},
+    "a formula": {"function": "formula", "formula": "exp(-x²) * sin(pi*y/2) - x1/(3 + abs(y))^1.5", "range": [-1, 2, 0, 3]},
+    "a formula in x": {"function": "formula", "formula": "log(x) + 2^-x", "range": [0.5, 3], "at": [0.1, 0.5, 0.9], "points": 3},
+    "a table": {"function": "table", "table": packed("xyfgh", *measured()), "lr": 0.001},
+    "points and tangents": {"function": "tangents", "tangents": [0.1, -0.3, 2, 0.5, 0.4, -1, 0.8, 0, 5], "value_noise": 0.1},
 }
 
 
@@ -205,10 +228,12 @@ RUNS = {
 def test_two_hundred_steps_are_those_of_fit(engine, name):
     """By the Python code that the playground itself shows."""
     settings = {**DEFAULTS, **RUNS[name]}
-    curve, data, domain = engine("""const e = new Experiment(given), curve = [];
+    curve, made = engine("""const e = new Experiment(given), curve = [];
         for (let i = 1; i <= 200; i++) { e.advance(); if (i % 20 === 0) curve.push(e.snapshot().networks.map((one) => one.errors)); }
-        return [curve, { n: e.data.n, x: list(e.data.x) }, e.domain]""", settings)
-    code = engine(book_output.bundle("words") + "; return pythonOf(given[0], given[1], given[2], 200)", [settings, domain, data])
+        const rows = ({ n, x, values, gradients }) => ({ n, x: list(x), values: list(values),
+          gradients: Array.from(gradients, (one) => (Number.isNaN(one) ? null : one)) });
+        return [curve, { domain: e.domain, data: rows(e.data), test: rows(e.test) }]""", settings)
+    code = engine("return pythonOf(given[0], given[1], 200)", [settings, made], source="code")
     names = {}
     exec(code.replace("steps=200", "steps=200, evaluate_every=20"), names)
     for k, method in enumerate(("regular", "sobolev")):
@@ -217,6 +242,63 @@ def test_two_hundred_steps_are_those_of_fit(engine, name):
         if "jacobian_mse" in validation:
             assert [errors[k][1] for errors in curve] == pytest.approx(validation["jacobian_mse"], rel=2e-3)
     assert settings["order"] == 0 or "jacobian_mse" in names["history"]["sobolev"].validation
+
+
+def test_a_table_is_split_as_in_python(engine):
+    x, y, f, dx, dy = measured()
+    columns = [np.float32(one) for one in (x, y, f, dx, dy)]
+    got = engine("const e = new Experiment(given); return [e.data, e.test].map((rows) => [list(rows.x), list(rows.values)])",
+                 {**DEFAULTS, "function": "table", "table": packed("xyfgh", *columns)})
+    data = sl.SobolevData(*(torch.tensor(one) for one in (np.stack(columns[:2], 1), columns[2], np.stack(columns[3:], 1))))
+    problem = Playground(data=data).problem
+    for (xs, values), part in zip(got, ("train", "test"), strict=True):
+        assert xs == pytest.approx(problem[part]["x"], rel=1e-6) and values == pytest.approx(problem[part]["values"], rel=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "xfg", "xfg:", "xfg:A", "xfg:AAAA", "xfgh:AAAAAAAA", "fxg:AAAAAAAA", "xf:AAAAAAAAAAA", "xfg:!!!",
+                                  packed("xfg", [1, 2], [1, np.nan], [1, 2]), packed("xfg", [1, np.inf], [1, 2], [1, 2]),
+                                  packed("xfg", [1], [1], [1]), packed("xfg", *np.zeros((3, 10_001)))])
+def test_a_damaged_table_is_refused(engine, text):
+    said = engine("try { new Experiment(given); return 'fine'; } catch (error) { return error.message; }",
+                  {**DEFAULTS, "function": "table", "table": text})
+    assert said == "the table in the link is damaged"
+
+
+def test_missing_slopes_of_the_test_rows_count_for_nothing(engine):
+    data, test = (sl.label(sl.functions.booth, sl.functions.booth.sample(n)) for n in (20, 5))
+    test.jacobian[2] = torch.nan
+    problem = json.loads(json.dumps(Playground(data=data, test=test).problem))
+    got = engine("return new Experiment(...given).snapshot().networks[0].errors[1]", [{**DEFAULTS, "function": "custom"}, problem])
+    model = sl.Standardized(sl.models.MLP(2, 32, 32, 1, activation="softplus", generator=torch.Generator().manual_seed(0)), data)
+    slopes = torch.func.vmap(torch.func.jacrev(lambda x: model(x[None]).squeeze()))(test.inputs)
+    assert got == pytest.approx(((slopes - test.jacobian).nan_to_num().square().sum() / 5).item(), rel=1e-3)
+
+
+def test_the_difference_at_the_start_lasts_and_is_no_lucky_draw(engine):
+    """As the page says: by 1,000 steps, for any of nine draws of points and weights, and then."""
+    run = """const e = new Experiment(given[0]), ratios = [];
+        for (const step of given[1]) {
+          while (e.step < step) e.advance();
+          const [regular, sobolev] = e.snapshot().networks.map((one) => one.errors[0]);
+          ratios.push(regular / sobolev);
+        }
+        return ratios"""
+    ratios = [engine(run, [{**DEFAULTS, "sample": draw, "seed": draw}, [1000]])[0] for draw in range(9)]
+    assert min(ratios) > 2 and sorted(ratios)[4] > 5
+    lasting = engine(run, [DEFAULTS, [300, 1000, 3000, 8000]])
+    assert min(lasting) > 5
+
+
+def test_a_weight_too_high_finds_the_shape_and_loses_the_height(engine):
+    story = next(preset for preset in PRESETS if preset["name"] == "Weight too high")
+    offset, left, spread = engine("""const e = new Experiment(given), f = e.truth.values;
+        for (let i = 0; i < 500; i++) e.advance();
+        const away = e.snapshot().networks[1].values.map((one, p) => one - f[p]);
+        const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length;
+        const variance = (list) => mean(list.map((one) => (one - mean(list)) ** 2));
+        return [mean(away), variance(away), variance(f)]""",
+                                  {**DEFAULTS, **story["settings"]})
+    assert offset > 5 * spread ** 0.5 and left < 0.02 * spread
 
 
 def test_given_weights_are_where_both_networks_start(engine):
@@ -238,7 +320,7 @@ def test_a_table_trains_and_is_measured_on_its_test(engine):
     settings = {**DEFAULTS, "function": "custom"}
     got = engine("const e = new Experiment(...given); for (let i = 0; i < 50; i++) e.advance(); "
                  "return e.snapshot().networks.map((one) => one.errors)", [settings, problem])
-    for errors, loss in zip(got, (sl.SobolevLoss(order=0), sl.SobolevLoss(order=1, weights=(1, 0.1)))):
+    for errors, loss in zip(got, (sl.SobolevLoss(order=0), sl.SobolevLoss(order=1, weights=(1, 1)))):
         model = sl.Standardized(sl.models.MLP(2, 32, 32, 1, activation="softplus", generator=torch.Generator().manual_seed(0)), data)
         history = sl.fit(model, data, loss=loss, steps=50, lr=0.003, validation=test, progress=False)
         assert errors[0] == pytest.approx(history.validation["value_mse"][-1], rel=2e-3)

@@ -202,7 +202,7 @@ def test_module_scripts_are_bundled_without_imports():
     for name in book_output.widget_names():
         module, classic = book_output.module_script(name), book_output.classic_script(name)
         assert not re.search(r"^import ", module, re.MULTILINE) and module.count("export default") == 1
-        assert "export" not in re.sub(r"//.*", "", classic)
+        assert not re.search(r"\bexport\b", re.sub(r"//.*", "", classic))
         assert_all_names_differ(module)
     assert_all_names_differ(book_output.bundle("trainer"))
     with pytest.raises(ValueError, match="expected one of explorer, hypotheses, playground, plotly.*got 'nothing'"):
@@ -213,7 +213,9 @@ def test_module_scripts_are_bundled_without_imports():
 
 def test_scripts_are_written_and_need_no_network(tmp_path):
     written = book_output.write_scripts(tmp_path / "widgets")
-    assert {path.name for path in written} == {"shim.js", "explorer.js", "hypotheses.js", "playground.js", "plotly.js"}
+    scripts = {path.name for path in written if path.suffix == ".js"}
+    assert scripts == {"shim.js", *(f"{name}.js" for name in book_output.widget_names())} and "explorer.js" in scripts
+    assert {"palette.css", "explorer.css"} <= {path.name for path in written}
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text) and "fetch(" not in text
@@ -297,7 +299,15 @@ def test_surface_panel_samples_values_gradients_and_points():
 def test_line_panel_on_a_logarithmic_axis():
     packed = line_panel([0, 1, 2], {"Regular": [100, np.nan, 0.01]}, logy=True).pack(Blobs())
     assert packed["yrange"] == [-2, 2]
-    assert packed["curves"][0]["colour"] == sl.plotting.METHODS["regular"].colour
+    assert packed["curves"][0]["look"] == "regular"
+    packed = line_panel([1, 10, 100], {"Regular": [1, 2, 3]}, points=[[1000, 2]], logx=True).pack(Blobs())
+    assert packed["xrange"] == [0, 3] and packed["logx"]
+
+
+def test_line_panel_with_slopes_at_its_points():
+    packed = line_panel([0, 1], {"network": [0, 1]}, points=[[0, 0], [1, 1]], slopes=[1 / 3, -2]).pack(Blobs())
+    assert packed["slopes"] == [0.3333, -2] and "chosen" not in packed
+    assert line_panel([0, 1], {"a": [0, 1]}, points=[[0, 0], [1, 1]], chosen=1).pack(Blobs())["chosen"] == 1
 
 
 def test_image_panel_takes_tensors_and_its_own_limit():
@@ -320,7 +330,7 @@ def test_labels_may_differ_between_frames_and_where_there_is_no_overlay(book):
 
 def test_the_space_kept_for_images_has_their_shape(book):
     markup = Explorer({"N": [1]}, {1: image_panel(np.zeros((210, 160), np.uint8))})._repr_html_()
-    assert "aspect-ratio:160/210" in markup
+    assert "aspect-ratio:160 / 210" in markup
 
 
 Z = np.zeros((3, 3))
@@ -359,6 +369,12 @@ WRONG = {
     "curve nan": (lambda: line_panel([0, 1], {"a": [np.nan] * 2}), ValueError, "only NaN"),
     "log of zero": (lambda: line_panel([0, 1], {"a": [0, 1]}, logy=True), ValueError, "positive numbers"),
     "log limits": (lambda: line_panel([0, 1], {"a": [1, 1]}, logy=True, yrange=(0, 1)), ValueError, "positive limits"),
+    "log x of zero": (lambda: line_panel([0, 1], {"a": [1, 1]}, logx=True), ValueError, "x: expected positive numbers"),
+    "slopes alone": (lambda: line_panel([0, 1], {"a": [1, 1]}, slopes=[1]), ValueError, "one for each of 0 points"),
+    "chosen": (lambda: line_panel([0, 1], {"a": [1, 1]}, points=[[0, 1]], chosen=1), ValueError, "one of 1 points, got 1"),
+    "slopes short": (lambda: line_panel([0, 1], {"a": [1, 1]}, points=[[0, 1], [1, 1]], slopes=[1]), ValueError, "2 points"),
+    "slopes on a log axis": (lambda: line_panel([0, 1], {"a": [1, 1]}, points=[[0, 1]], slopes=[1], logy=True), ValueError,
+                             "no straight lines"),
     "image floats": (lambda: image_panel(IMAGE / 255), TypeError, "expected an array of uint8, got float64"),
     "image list": (lambda: image_panel([[0, 1]]), TypeError, "expected an array of uint8, got list"),
     "image shape": (lambda: image_panel(np.zeros((4, 84, 84), np.uint8)), ValueError, r"\(H, W\).*got \(4, 84, 84\)"),

@@ -6,6 +6,7 @@ from typing import Callable, Mapping, Sequence
 from sobolev_lib import book_output
 from sobolev_lib.widgets.packing import Blobs
 from sobolev_lib.widgets.panels import ImagePanel, Panel
+from sobolev_lib.widgets.placeholders import explorer_placeholder
 
 Option = str | int | float
 Frame = Sequence[Panel]
@@ -22,8 +23,8 @@ def Explorer(axes: Mapping[str, Sequence[Option]], frames: Mapping[tuple, Frame]
     ``axes`` maps a name to its options, all strings or all numbers. What to show, a list of panels, is either looked
     up in ``frames`` (a tuple of options, in the order of ``axes``, to a list; every combination must be there) or
     returned by ``compute(**selection)``. With ``play``, that axis gets a play button; it plays once by itself when
-    all frames are at hand and the reader has not asked for less motion. ``initial`` chooses the first options,
-    ``alt`` describes the figure to those who cannot see it.
+    all frames are at hand and the reader has not asked for less motion. ``initial`` chooses the first options; where it names
+    the axis to play, the figure stands still there until the reader presses the button. ``alt`` describes the figure to those who cannot see it.
 
     Returns an anywidget whose ``selection`` (a dict) can be read and set; in the book's build an object that shows
     itself as HTML with every frame in it. Raises ``ValueError``/``TypeError`` for wrong axes, frames or options,
@@ -33,7 +34,7 @@ def Explorer(axes: Mapping[str, Sequence[Option]], frames: Mapping[tuple, Frame]
     if play is not None and play not in source.axes:
         raise ValueError(f"play: expected one of the axes {list(source.axes)}, got {play!r}")
     selection = source.selection(initial or {})
-    spec = source.spec(play, alt)
+    spec = source.spec(play, alt) | {"paused": play is not None and play in (initial or {})}
     if book_output.in_book():
         return _static(source, spec, selection)
     try:
@@ -116,20 +117,8 @@ class FrameSource:
 
 def _static(source: FrameSource, spec: dict, selection: dict) -> book_output.StaticWidget:
     state = {"spec": spec, "selection": selection, **source.bundle(source.keys())}
-    panels = max(state["frames"].values(), key=len)
-    narrowest = "9rem" if all(panel["kind"] == "image" for panel in panels) else "13rem"   # as in explorer.js
-    placeholder = ('<div class="sobolev-placeholder" style="display:grid;gap:.75rem;padding:5rem 0 3rem;'
-                   f'grid-template-columns:repeat(auto-fit,minmax(min(100%,{narrowest}),1fr))">'
-                   f'{"".join(map(_placeholder, panels))}</div>')
+    placeholder = explorer_placeholder(spec, selection, source.packed(source.key(selection)), state["frames"])
     return book_output.StaticWidget(book_output.widget_html("explorer", state, spec["alt"], placeholder=placeholder))
-
-
-def _placeholder(panel: dict) -> str:
-    """Space for a panel: its canvas and its lines of text."""
-    if panel["kind"] != "image":
-        return '<div style="aspect-ratio:4/5"></div>'
-    width, height = panel["size"]
-    return f'<div style="max-width:30rem;padding-bottom:4rem"><div style="aspect-ratio:{width}/{height}"></div></div>'
 
 
 def _checked_axes(axes) -> dict[str, list[Option]]:

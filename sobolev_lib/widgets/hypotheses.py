@@ -4,9 +4,13 @@ import math
 from typing import Sequence
 
 from sobolev_lib import book_output
-from sobolev_lib.plotting.style import METHODS, POINTS
+from sobolev_lib.widgets.placeholders import hypotheses_placeholder
 
 KNOTS = ((0.0, 0.25), (0.36, 0.8), (0.64, 0.25), (1.0, 0.7))
+# The texts of hypotheses.js, for the place that is kept for it.
+BUTTONS = ["One in each piece", "Two in one piece", "All in one piece", "Draw others"]
+TITLES = ["The same values", "The same values and slopes"]
+LEGEND = ["true function", "fits the values", "fits values and slopes"]
 
 
 def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[float] | None = None, *, alt: str = ""):
@@ -29,11 +33,11 @@ def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[fl
     low, high = min(y for _, y in knots), max(y for _, y in knots)
     room = 0.25 * (high - low)
     state = {"knots": knots, "points": _checked_points(points, knots), "heights": [low - room, high + room],
-             "colours": {"points": POINTS, "regular": METHODS["regular"].colour, "sobolev": METHODS["sobolev"].colour},
              "alt": alt or "Three points on a function of three straight pieces, to be dragged along it."}
     if book_output.in_book():
         label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."
-        return book_output.StaticWidget(book_output.widget_html("hypotheses", state, label, placeholder=_placeholder()))
+        placeholder = hypotheses_placeholder(BUTTONS, TITLES, LEGEND)
+        return book_output.StaticWidget(book_output.widget_html("hypotheses", state, label, placeholder=placeholder))
     try:
         live = _live()
     except ImportError as error:
@@ -54,7 +58,6 @@ def _live():
         knots = traitlets.List().tag(sync=True)
         points = traitlets.List().tag(sync=True)
         heights = traitlets.List().tag(sync=True)
-        colours = traitlets.Dict().tag(sync=True)
         alt = traitlets.Unicode().tag(sync=True)
 
         @traitlets.validate("points")
@@ -62,13 +65,6 @@ def _live():
             return _checked_points(proposal["value"], self.knots)
 
     return LiveHypotheses
-
-
-def _placeholder() -> str:
-    """Space for the buttons, the two panels, the legend and the sentence: between what a phone needs and what a desk does."""
-    panel = '<div style="padding-bottom:1.4rem"><div style="aspect-ratio:4/3"></div></div>'
-    return ('<div class="sobolev-placeholder" style="display:grid;gap:.75rem;padding:4.4rem .25rem 7.4rem;'
-            f'grid-template-columns:repeat(auto-fit,minmax(min(100%,16rem),1fr))">{panel * 2}</div>')
 
 
 def _checked_knots(knots) -> list[list[float]]:

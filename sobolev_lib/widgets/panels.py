@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from sobolev_lib.plotting.field import arrow_vectors, check_domain, check_points, surface_field
-from sobolev_lib.plotting.style import METHODS, POINTS, styles_of
+from sobolev_lib.plotting.style import styles_of
 from sobolev_lib.widgets.packing import STEPS, Blobs, deflate, pack8, pack16, pack_signed
 
 MOST_POINTS = 400   # more marks than this hide the picture and weigh down the page
@@ -55,7 +55,7 @@ class SurfacePanel:
         if self.points is not None:
             (a, b), (c, d) = self.domain
             few = (self.points[:MOST_POINTS] - (a, c)) / (b - a, d - c)
-            packed |= {"points": blobs.add(pack16(few, 0, 1)), "mark": POINTS}
+            packed |= {"points": blobs.add(pack16(few, 0, 1))}
         return packed
 
 
@@ -71,6 +71,9 @@ class LinePanel:
     ylabel: str = ""
     logy: bool = False
     yrange: tuple[float, float] | None = None
+    logx: bool = False
+    slopes: np.ndarray | None = None
+    chosen: int | None = None
 
     def __post_init__(self):
         self.x = _array("x", self.x)
@@ -83,6 +86,19 @@ class LinePanel:
             if y.shape != self.x.shape:
                 raise ValueError(f"curves[{name!r}]: expected the shape of x, {self.x.shape}, got {y.shape}")
         self.points = check_points(self.points)
+        count = 0 if self.points is None else len(self.points)
+        if self.chosen is not None and not 0 <= self.chosen < min(count, MOST_POINTS):
+            raise ValueError(f"chosen: expected one of {count} points, got {self.chosen}")
+        if self.slopes is not None:
+            self.slopes = _array("slopes", self.slopes)
+            if self.slopes.shape != (count,):
+                raise ValueError(f"slopes: expected one for each of {count} points, got shape {self.slopes.shape}")
+            if self.logx or self.logy:
+                raise ValueError("slopes: expected none on logarithmic axes, where tangents are no straight lines")
+        if self.logx:
+            lowest = min([self.x.min(), *([] if self.points is None else self.points[:, 0])])
+            if lowest <= 0:
+                raise ValueError(f"x: expected positive numbers on a logarithmic axis, got {lowest:.3g}")
         seen = [*self.curves.values(), *([] if self.points is None else [self.points[:, 1]])]
         every = np.concatenate(seen)
         every = every[~np.isnan(every)]
@@ -95,23 +111,28 @@ class LinePanel:
             raise ValueError(f"yrange: expected positive limits on a logarithmic axis, got {self.yrange}")
 
     def pack(self, blobs: Blobs) -> dict:
-        scale = np.log10 if self.logy else (lambda y: y)
+        across, scale = (np.log10 if log else (lambda v: v) for log in (self.logx, self.logy))
         ylow, yhigh = (float(v) for v in scale(np.array(self.yrange)))
-        xlow, xhigh = float(self.x.min()), float(self.x.max())
+        x = across(self.x)
+        xlow, xhigh = float(x.min()), float(x.max())
         if self.points is not None:
-            xlow, xhigh = min(xlow, self.points[:, 0].min()), max(xhigh, self.points[:, 0].max())
+            at = across(self.points[:MOST_POINTS, 0])
+            xlow, xhigh = min(xlow, float(at.min())), max(xhigh, float(at.max()))
         styles = styles_of(self.curves)
         packed = {"kind": "line", "title": self.title, "caption": self.caption, "xlabel": self.xlabel,
-                  "ylabel": self.ylabel, "logy": self.logy, "xrange": [xlow, xhigh], "yrange": [ylow, yhigh],
-                  "x": blobs.add(pack16(self.x, xlow, xhigh)),
-                  "curves": [{"name": name, "dash": styles[name].dash,
-                              # the true function takes the text's own colour: black on white, white on black
-                              "colour": "" if styles[name] == METHODS["true"] else styles[name].colour,
+                  "ylabel": self.ylabel, "logx": self.logx, "logy": self.logy,
+                  "xrange": [xlow, xhigh], "yrange": [ylow, yhigh],
+                  "x": blobs.add(pack16(x, xlow, xhigh)),
+                  "curves": [{"name": name, "look": styles[name].name,   # in the palette: light and dark have their own
                               "y": blobs.add(pack16(scale(y), ylow, yhigh))} for name, y in self.curves.items()]}
         if self.points is not None:
-            points = np.stack([pack16(self.points[:MOST_POINTS, 0], xlow, xhigh),
+            points = np.stack([pack16(at, xlow, xhigh),
                                pack16(scale(self.points[:MOST_POINTS, 1]), ylow, yhigh)], axis=-1)
-            packed |= {"points": blobs.add(points), "mark": POINTS}
+            packed |= {"points": blobs.add(points)}
+            if self.chosen is not None:
+                packed |= {"chosen": self.chosen}
+            if self.slopes is not None:
+                packed |= {"slopes": [float(f"{slope:.4g}") for slope in self.slopes[:MOST_POINTS]]}
         return packed
 
 
@@ -169,18 +190,20 @@ def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, p
     return SurfacePanel(sampled.values, domain, sampled.gradients if arrows else None, points, title, caption, zrange)
 
 
-def line_panel(x, curves: Mapping[str, object], *, points=None, title: str = "", caption: str = "",
-               xlabel: str = "", ylabel: str = "", logy: bool = False, yrange=None) -> LinePanel:
+def line_panel(x, curves: Mapping[str, object], *, points=None, slopes=None, chosen: int | None = None, title: str = "",
+               caption: str = "", xlabel: str = "", ylabel: str = "", logx: bool = False, logy: bool = False,
+               yrange=None) -> LinePanel:
     """A panel with curves over a common ``x``; NaN in a curve leaves a gap.
 
     >>> line_panel([0, 1, 2], {"regular": [3, 2, 1.0], "Sobolev": [3, 1, 0.1]}, logy=True).yrange
     (0.1, 3.0)
 
     ``curves`` maps names to values of the shape of ``x`` (n,); names with "regular", "sobolev" or "true" get that
-    method's colour and dashes. ``points`` (N, 2) are marked. Raises ``ValueError`` for wrong shapes, and for
-    numbers <= 0 with ``logy``.
+    method's colour and dashes. ``points`` (N, 2) are marked, with short tangents if ``slopes`` (N,) are given; the
+    one of index ``chosen`` stands out. With ``logx`` and ``logy`` an axis is logarithmic; its labels are the numbers, not their
+    logarithms. Raises ``ValueError`` for wrong shapes, for numbers <= 0 on a logarithmic axis, and for slopes beside one.
     """
-    return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange)
+    return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange, logx, slopes, chosen)
 
 
 def image_panel(image, overlay=None, *, title: str = "", caption: str = "", limit: float | None = None,

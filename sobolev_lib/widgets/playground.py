@@ -11,7 +11,8 @@ from sobolev_lib.widgets.playground_settings import PRESETS, SCHEMA, checked_set
 
 NODES = {1: 257, 2: 65}   # of the lattice that stands for a function of the caller's own
 HOME = "welcome.html"      # the page of the book that has the playground with all its controls
-MOST = 5000               # rows of a table: more would make the page slow
+SLOPES = "#009e73"        # tangents and the handles of slopes
+MOST = 10_000             # rows of a table: more would make the page slow
 
 
 def Playground(function: str | Callable | None = None, *, data: SobolevData | None = None, test: SobolevData | None = None,
@@ -22,11 +23,12 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
     >>> playground = Playground("ackley", points=100, derivative_weight=0.1)
     >>> own = Playground(lambda x: torch.sin(x[:, 0] * x[:, 1]), domain=[(-2, 2), (-2, 2)])
 
-    ``function`` is a name (one of the seven of ``sl.functions``, "ridge", "surface", "wave", "curve") or a callable
-    that takes inputs (N, 1) or (N, 2) to values (N,), as in ``sl.label``; then ``domain`` holds a (low, high) pair for
-    each input. The browser gets such a function as cubic pieces that agree with its values and slopes on a lattice of 65 x
-    65 nodes (257 for one input). ``data`` is a table in place of a function: values and gradients of a scalar at points
-    with one or two inputs; errors are measured on ``test``, or on a fifth of ``data`` that is held out.
+    ``function`` is a name (one of the seven of ``sl.functions``, "ridge", "surface", "wave", "curve", "tangents", or
+    "formula" together with ``formula="sin(x) * y^2"`` and ``range=[-2, 2, 0, 1]``), or a callable that takes inputs (N, 1)
+    or (N, 2) to values (N,), as in ``sl.label``; then ``domain`` holds a (low, high) pair for each input. The browser gets
+    such a function as cubic pieces that agree with its values and slopes on a lattice of 65 x 65 nodes (257 for one input).
+    ``data`` is a table in place of a function: values and gradients of a scalar at points with one or two inputs; errors
+    are measured on ``test``, or on a fifth of ``data`` that is held out.
     ``preset`` is the name of an experiment to start from, ``settings`` change it: the names in ``sobolev_lib.widgets.
     playground_settings.SCHEMA``, as they stand in the links that the book's playground makes. ``controls="few"`` leaves
     only play, step, reset, speed and the view. ``alt`` describes the figure to those who cannot see it.
@@ -60,10 +62,12 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         first = {**SCHEMA[0], "options": ["custom", *SCHEMA[0]["options"]], "text": [own, *SCHEMA[0]["text"]]}
         schema = [first, *SCHEMA[1:]]
     state = {"schema": schema, "presets": presets, "settings": settings, "problem": problem, "controls": controls,
-             "colours": {"points": POINTS, **{name: METHODS[name].colour for name in ("regular", "sobolev")}},
+             "colours": {"points": POINTS, "slopes": SLOPES,
+                         **{name: METHODS[name].colour for name in ("regular", "sobolev")}},
              "home": HOME, "alt": alt or "Two networks that train side by side: on values, and on values and derivatives."}
     if book_output.in_book():
-        return book_output.StaticWidget(book_output.widget_html("playground", state, state["alt"], placeholder=_placeholder(controls)))
+        space = _placeholder(controls, bool(presets))
+        return book_output.StaticWidget(book_output.widget_html("playground", state, state["alt"], placeholder=space))
     try:
         from sobolev_lib.widgets.live_playground import LivePlayground
     except ImportError as error:
@@ -72,12 +76,19 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
     return LivePlayground(**state)
 
 
-def _placeholder(controls: str) -> str:
-    """Space for the pictures and curves, and for the controls below them."""
-    wide, narrow = (1230, 2625) if controls == "all" else (745, 1345)   # pixels, as measured; narrow: a phone
-    return ('<div class="sobolev-placeholder" style="container-type:inline-size"><style>@container (max-width: 520px) '
-            f'{{ .sobolev-space-{controls} {{ height: {narrow}px !important; }} }}</style>'
-            f'<div class="sobolev-space-{controls}" style="height:{wide}px"></div></div>')
+# Height in pixels, as style.js sets it: in a wide box, in a column of text (below 900 pixels), on a phone (below 560).
+HEIGHTS = {"all": (712, 805, 1324), "few": (606, 573, 884)}
+STORY = (48, 66, 102)   # of a preset's story, in addition
+
+
+def _placeholder(controls: str, story: bool) -> str:
+    """The space that the playground will take, so that nothing moves when it comes."""
+    wide, column, phone = (height + (more if story and controls == "few" else 0)
+                           for height, more in zip(HEIGHTS[controls], STORY))
+    name = f"sobolev-space-{wide}"
+    return ('<div class="sobolev-placeholder" style="container-type:inline-size"><style>'
+            f'.{name} {{ height: {wide}px; }} @container (max-width: 899px) {{ .{name} {{ height: {column}px; }} }} '
+            f'@container (max-width: 559px) {{ .{name} {{ height: {phone}px; }} }}</style><div class="{name}"></div></div>')
 
 
 def _problem(function, data, test, domain) -> dict:

@@ -1,5 +1,6 @@
 // Shared by the panels: colours, unpacking, tick marks, canvases, and the theme of the page.
 import { unpack8 } from "./base64.js";
+import { PALETTE } from "./palette.js";
 
 // Viridis at equal steps: perceptually uniform, readable by colour-blind people.
 const VIRIDIS = ["#440154", "#48186a", "#472d7b", "#424086", "#3b528b", "#33638d", "#2c728e", "#26828e", "#21918c",
@@ -103,6 +104,11 @@ export function onThemeChange(f) {
   const media = matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", f);
   return () => { observer.disconnect(); media.removeEventListener("change", f); };
+}
+
+// The colour of a thing of the palette on the page whose text has the colour `ink`.
+export function colourOf(name, ink) {
+  return PALETTE[name][isDark(ink) ? "dark" : "light"];
 }
 
 // True when the text colour is light, that is, the page is dark.

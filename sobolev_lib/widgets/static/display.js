@@ -1,31 +1,33 @@
-// What the playground shows: three pictures, a colour bar, the curves of both errors, and their texts.
+// What the playground shows: three pictures, their colour bars, the curves of both errors, and their texts.
 import { colourGradient, format } from "./common.js";
+import { differenceGradient, roundedUp } from "./diverging.js";
 import { element } from "./form.js";
 import { drawLines, swatch } from "./lines.js";
-import { drawPicture } from "./pictures.js";
+import { drawPicture, liftOf } from "./pictures.js";
 
 const TITLES = ["Target", "Regular training", "Sobolev training"];
-const CHARTS = ["test value error", "test gradient error"];
+const CHARTS = ["value error", "gradient error"];
 
 export class Display {
-  constructor(colours) {
-    this.lines = [{ colour: colours.regular, dash: [] }, { colour: colours.sobolev, dash: [6, 3] }];
+  // `colours`: points, slopes, and for the two methods lines of { colour, dash }
+  constructor({ lines }) {
+    this.lines = lines;
     this.canvases = TITLES.map(() => element("canvas", {}));
     this.captions = TITLES.map(() => element("figcaption", { className: "spg-caption" }));
     this.pictures = element("div", { className: "spg-pictures" }, ...TITLES.map((textContent, k) =>
       element("figure", {}, element("div", { className: "spg-title", textContent }), this.canvases[k], this.captions[k])));
-    const strip = element("i", {});
-    strip.style.background = colourGradient();
-    this.scale = element("div", {});
-    this.bar = element("div", { className: "spg-bar", ariaHidden: "true" }, strip, this.scale);
-    const legend = element("div", { className: "spg-legend", ariaHidden: "true" },
-      ...this.lines.map((line, k) => element("span", {}, swatch(line), ["Regular", "Sobolev"][k])));
+    this.bars = [0, 1].map(() => ({ strip: element("i", {}), scale: element("div", {}) }));
+    this.barRow = element("div", { className: "spg-bars", ariaHidden: "true" },
+      ...this.bars.map(({ strip, scale }) => element("div", { className: "spg-bar" }, strip, scale)));
     this.charts = CHARTS.map(() => element("canvas", {}));
-    const charts = element("div", { className: "spg-charts" }, ...this.charts.map((canvas) => element("figure", {}, canvas)));
+    this.chartTitles = CHARTS.map(() => element("div", { className: "spg-title" }));
+    const legend = element("div", { className: "spg-legend", ariaHidden: "true" },
+      ...lines.map((line, k) => element("span", {}, swatch(line), ["Regular", "Sobolev"][k])));
+    this.curves = element("div", { className: "spg-curves" }, legend, element("div", { className: "spg-charts" },
+      ...this.charts.map((canvas, i) => element("figure", {}, this.chartTitles[i], canvas))));
     this.canvases[0].tabIndex = 0;
     this.canvases[0].setAttribute("role", "application");
     for (const canvas of [...this.canvases.slice(1), ...this.charts]) canvas.setAttribute("role", "img");
-    this.nodes = [this.pictures, this.bar, legend, charts];
     this.drawn = "";
   }
 
@@ -33,19 +35,30 @@ export class Display {
   draw({ id, scene, snapshot, history, view, editable, all }) {
     if (!this.canvases[0].clientWidth) return;
     this.pictures.dataset.turns = !view.map && scene.domain.length === 2 ? "yes" : "no";
-    const limit = errorLimit(scene, snapshot.networks);
-    const mark = JSON.stringify([id, view]);
+    const limit = differenceLimit(scene, snapshot.networks), mark = JSON.stringify([id, view]);
     if (all || this.drawn !== mark) drawPicture(this.canvases[0], scene, 0, null, view, limit);
     this.drawn = mark;
     snapshot.networks.forEach((network, k) => drawPicture(this.canvases[k + 1], scene, k + 1, network, view, limit));
+    this.where = scene.tangents ? "at the points" : "on the test points";
     this.charts.forEach((canvas, i) => this.drawChart(canvas, i, history));
-    const [low, high] = view.errors ? [0, limit] : scene.limits;
-    this.scale.replaceChildren(format(low), element("span", { textContent: view.errors ? "error of the value" : "value" }), format(high));
-    this.bar.style.visibility = scene.domain.length === 1 ? "hidden" : "visible"; // hidden, it keeps its place
+    this.drawBars(scene, view, limit);
     this.write(scene, snapshot, view, editable);
   }
 
+  // The target keeps the colours of values; the networks have a bar of their own.
+  drawBars(scene, view, limit) {
+    const value = [colourGradient(), ...scene.limits, "value"];
+    const difference = [differenceGradient(), -limit, limit, "learned − true"];
+    [value, view.errors ? difference : value].forEach(([ground, low, high, name], k) => {
+      const [least, most] = view.errors && k ? ["≤ ", "≥ "] : ["", ""];
+      this.bars[k].strip.style.background = ground;
+      this.bars[k].scale.replaceChildren(least + format(low), element("span", { textContent: name }), most + format(high));
+    });
+    this.barRow.style.visibility = scene.domain.length === 1 ? "hidden" : "visible"; // hidden, it keeps its place
+  }
+
   drawChart(canvas, i, history) {
+    this.chartTitles[i].replaceChildren(CHARTS[i], element("span", { textContent: ` ${this.where}` }));
     const curves = this.lines.map((line, k) =>
       ({ ...line, y: history.errors[k][i].map((error) => (error > 0 && Number.isFinite(error) ? Math.log10(error) : NaN)) }));
     let low = Infinity, high = -Infinity;
@@ -53,37 +66,45 @@ export class Display {
     if (!(high >= low)) [low, high] = [-1, 0];
     const wide = Math.max(0, 1 - (high - low)) / 2; // a decade at least: else a flat curve would look wild
     drawLines(canvas, { x: history.steps, xrange: [0, Math.max(history.steps.at(-1), 20)], curves, logy: true, points: [],
-      xlabel: "step", ylabel: CHARTS[i] }, { low: low - wide, high: high + wide });
+      xlabel: "step", ylabel: "" }, { low: low - wide, high: high + wide });
   }
 
   write(scene, { networks, stopped }, view, editable) {
     const { n, gradients } = scene.data, points = `${n} ${n === 1 ? "point" : "points"}`;
     const carriers = gradients.subarray(0, n).reduce((count, slope) => count + !Number.isNaN(slope), 0);
-    this.captions[0].textContent = carriers === n ? `${points}, all with derivatives` : `${points}, ${carriers} with derivatives`;
+    const ofTable = !scene.truth && !scene.tangents;
+    this.captions[0].textContent = `${points}, ${carriers === n ? "all" : carriers} with derivatives`
+      + (ofTable ? `; ${scene.test.n} more to test. Between them: the nearest.` : "");
     this.canvases[0].setAttribute("aria-label", `Target with ${points}, ${carriers} of them with derivatives. `
       + (scene.domain.length === 2 ? "Arrow keys turn the view. " : "")
       + (editable ? "N takes the next point, then arrow keys move it and Delete removes it. A adds a point." : ""));
     networks.forEach(({ errors }, k) => {
-      const texts = CHARTS.map((name, i) => `${name.replace("test ", "")} ${format(errors[i])}`);
-      const out = stopped[k] === null && !view.errors ? outside(scene, networks[k].values) : "";
-      this.captions[k + 1].replaceChildren(...(stopped[k] === null ? [...texts, ...(out ? [out] : [])] : [`diverged at step ${stopped[k]}`])
-        .map((textContent) => element("div", { textContent })));
-      this.canvases[k + 1].setAttribute("aria-label", `${TITLES[k + 1]}, ${view.errors ? "its error" : "what it has learned"}: `
-        + (stopped[k] === null ? texts.join(", ") : "diverged"));
+      const texts = CHARTS.map((name, i) => `${name} ${format(errors[i])}`);
+      const note = stopped[k] === null && !view.errors ? whereDrawn(scene, networks[k].values) : "";
+      const parts = stopped[k] === null ? [...texts, note] : [`diverged at step ${stopped[k]}`];
+      this.captions[k + 1].replaceChildren(...parts.filter(Boolean).map((textContent) => element("span", { textContent })));
+      const shown = view.errors ? "learned minus true" : "what it has learned";
+      this.canvases[k + 1].setAttribute("aria-label", `${TITLES[k + 1]}, ${shown}: ` + (stopped[k] === null ? texts.join(", ") : "diverged"));
     });
-    this.charts.forEach((canvas, i) => canvas.setAttribute("aria-label", `${CHARTS[i]} against steps, on a logarithmic scale: `
+    this.charts.forEach((canvas, i) => canvas.setAttribute("aria-label",
+      `${CHARTS[i]} ${this.where} against steps, on a logarithmic scale: `
       + `regular ${format(networks[0].errors[i])}, Sobolev ${format(networks[1].errors[i])}`));
   }
 }
 
-// A surface far from the target's range is cut flat; say so.
-function outside({ limits: [low, high] }, values) {
+// A surface far from the target is drawn lower or higher than it is, and what is beyond the frame is cut flat; say so.
+function whereDrawn(scene, values) {
+  const lift = liftOf(scene, values), { limits: [low, high] } = scene;
+  if (lift) return `drawn ${format(Math.abs(lift))} ${lift > 0 ? "lower" : "higher"} than it is`;
   const share = values.reduce((count, value) => count + (value < low || value > high), 0) / values.length;
   return share > 0.9 ? "beyond the frame" : share > 0.1 ? "partly beyond the frame" : "";
 }
 
-function errorLimit({ truth, known, span }, networks) {
-  let most = 0;
-  if (truth) for (const { values } of networks) values?.forEach((value, p) => { most = Math.max(most, Math.abs(value - known.values[p])); });
-  return Math.min(most, span) || span;
+// The end of the difference's scale: of the worse network, nineteen in twenty places lie within it. The corners alone would
+// leave the rest white.
+function differenceLimit({ truth, known, span }, networks) {
+  if (!truth) return roundedUp(span);
+  const away = (values) => values.map((value, p) => Math.abs(value - known.values[p])).sort();
+  const within = networks.filter(({ values }) => values).map(({ values }) => away(values).at(Math.floor(0.95 * values.length)));
+  return roundedUp(Math.max(0, ...within) || span);
 }

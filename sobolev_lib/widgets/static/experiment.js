@@ -3,24 +3,23 @@
 import { lossGradients, Network } from "./network.js";
 import { OPTIMISERS } from "./optimisers.js";
 import { Generator } from "./random.js";
-import { heightsOf, targetOf } from "./targets.js";
+import { tableOf } from "./tables.js";
+import { gridOf, heightsOf, labelled, targetOf } from "./targets.js";
 
-export const SIDE = { 1: 201, 2: 33 };  // nodes of the grid on which errors are measured and pictures drawn
 export const METHODS = ["regular", "sobolev"];
 
 export class Experiment {
   // `weights` replaces the initial weights of both networks, for tests: a list of { weight, bias }
   constructor(settings, problem, weights = null) {
     this.settings = settings;
-    this.target = targetOf(settings, problem);
+    this.table = tableOf(settings, problem);
+    this.target = this.table ? { domain: this.table.domain, at: null } : targetOf(settings, problem);
     this.drawing = heightsOf(settings);
-    this.table = settings.function === "custom" && problem.kind === "table" ? problem : null;
     this.domain = this.target.domain;
     this.inputs = this.domain.length;
     this.grid = gridOf(this.domain);
     this.truth = this.table ? null : labelled(this.target, this.grid);
-    if (this.truth && !this.truth.values.every(Number.isFinite)) throw new Error("the function is not finite on its whole domain");
-    this.test = this.table ? this.table.test : this.truth;
+    this.test = this.table ? copied(this.table.test) : this.truth;
     this.data = this.table ? copied(this.table.train) : this.sampled();
     this.disturb();
     this.scale = scaleOf(this.data);
@@ -121,28 +120,7 @@ export function errorsOf(prediction, truth) {
   return [value, gradient];
 }
 
-function gridOf(domain) {
-  const side = SIDE[domain.length], n = side ** domain.length, x = new Float64Array(n * domain.length);
-  for (let p = 0; p < n; p++) {
-    domain.forEach(([low, high], j) => {
-      const i = j ? Math.floor(p / side) : p % side;
-      x[j * n + p] = low + (high - low) * i / (side - 1);
-    });
-  }
-  return { n, x };
-}
-
-function labelled(target, { n, x }) {
-  const d = target.domain.length, values = new Float64Array(n), gradients = new Float64Array(n * d);
-  for (let p = 0; p < n; p++) {
-    const [value, ...slopes] = target.at(x[p], x[n + p]);
-    values[p] = value;
-    slopes.forEach((slope, j) => { gradients[j * n + p] = slope; });
-  }
-  return { n, x, values, gradients };
-}
-
-// A table as Python sends it: lists, missing derivatives as null.
+// A table's rows: lists, missing derivatives as null, as JSON has them.
 function copied({ n, x, values, gradients }) {
   const numbers = (list) => Float64Array.from(list, (one) => one ?? NaN);
   return { n, x: numbers(x), values: numbers(values), gradients: numbers(gradients) };

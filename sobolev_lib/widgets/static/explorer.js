@@ -2,50 +2,14 @@
 //
 // The model holds: spec {axes, play, alt}, selection {axis: option}, frames {key: panels}, blobs {key: base64}. A key is
 // the positions of the chosen options, joined by commas. A frame that is not there is asked of the kernel.
-import { colourGradient, format, onThemeChange, ticks } from "./common.js";
+import { colourGradient, colourOf, format, onThemeChange, ticks } from "./common.js";
+import STYLE from "./explorer.css" with { type: "text" };
 import { decodeImage, drawImage, overlayGradient } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
+import { PALETTE } from "./palette.js";
 import { decodeSurface, draw3d, drawMap } from "./surface.js";
 
-const STYLE = `
-.sbx { color: var(--pst-color-text-base, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)));
-  font: 14px/1.4 system-ui, sans-serif; max-width: 100%; padding: .25rem; }
-.sbx * { box-sizing: border-box; }
-.sbx-controls { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin: .25rem 0 .75rem; }
-.sbx-controls label { display: flex; flex-direction: column; gap: .15rem; font-size: 13px; }
-.sbx-controls label > span { display: flex; gap: .5rem; justify-content: space-between; }
-.sbx-controls output { font-weight: 600; font-variant-numeric: tabular-nums; }
-.sbx select, .sbx button { font: inherit; color: inherit; background: transparent; min-height: 2.25rem;
-  border: 1px solid currentColor; border-radius: 5px; padding: .2rem .6rem; cursor: pointer; max-width: 100%; }
-.sbx select option { color: #222; background: #fff; }
-.sbx input[type=range] { width: 10rem; max-width: 100%; height: 2.25rem; margin: 0; accent-color: #0072b2; }
-.sbx :focus-visible { outline: 3px solid #3d9be0; outline-offset: 2px; }
-.sbx-panels { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr));
-  margin-bottom: .5rem; }
-.sbx-panel { margin: 0; min-width: 0; max-width: 30rem; }
-.sbx-panel canvas { display: block; width: 100%; aspect-ratio: 1; border-radius: 5px; }
-.sbx-panel[data-kind=line] { max-width: 44rem; }
-.sbx-panel[data-kind=line] canvas { aspect-ratio: 4 / 3; }
-.sbx-panels[data-images=yes] { grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); }
-.sbx-panel[data-kind=image] canvas { image-rendering: pixelated; outline: 1px solid rgb(128 128 128 / .6); border-radius: 0; }
-.sbx-panel[data-kind=image] .sbx-caption { margin-top: .3rem; }
-.sbx-panels[data-images=yes] .sbx-legend { display: none; }
-.sbx-panels[data-images=yes] .sbx-title { margin-bottom: .15rem; }
-.sbx-panels[data-turns=yes] canvas { cursor: grab; touch-action: pan-y; }
-.sbx-title { font-weight: 600; text-align: center; min-height: 1.4em; }
-.sbx-legend { display: flex; flex-wrap: wrap; gap: 0 .9rem; justify-content: center; font-size: 13px; min-height: 1.4em; }
-.sbx-legend span { display: inline-flex; gap: .3rem; align-items: center; }
-.sbx-caption { margin: .1rem 0 0; text-align: center; font-size: 13px; min-height: 2.8em; font-variant-numeric: tabular-nums; }
-.sbx-bar { max-width: 26rem; margin: 0 auto; font-size: 12px; }
-.sbx-bar i { display: block; height: 10px; border-radius: 2px; }
-.sbx-bar div { position: relative; height: 1.5em; }
-.sbx-bar span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
-.sbx-scale div { display: flex; justify-content: space-between; gap: 1rem; height: auto; min-height: 1.5em; }
-.sbx-scale span { position: static; transform: none; white-space: normal; }
-.sbx-note { min-height: 1.4em; margin: .2rem 0 0; font-size: 13px; text-align: center; }
-.sbx-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.sbx-busy { opacity: .45; }`;
-
+const PATIENCE = 20000; // milliseconds
 const DECODE = { surface: decodeSurface, line: decodeLines, image: decodeImage };
 
 // What a panel shows, for those who cannot see it.
@@ -70,6 +34,8 @@ export default {
     let panels = [];      // of the frame on show: decoded, each with its canvas
     let shared = null;    // limits that all surfaces of the frame have in common
     let waiting = null;   // key of the frame that the kernel is computing
+    let gone = false;     // the kernel was restarted: nobody answers any more
+    let patience = 0;     // timer: a kernel that is gone may not say so
     let clock = null;     // interval of the animation
 
     // --- controls ---------------------------------------------------------------------------------------------
@@ -85,7 +51,7 @@ export default {
       const range = make("input", { type: "range", min: 0, max: last, step: 1, disabled: last === 0 });
       const output = make("output", {});
       range.setAttribute("aria-label", axis.label);
-      range.addEventListener("input", () => { pause(); choose(a, Number(range.value)); });
+      range.addEventListener("input", () => { pause(); choose(a, Number(range.value)); if (a === playing) { rewind = false; showPlay(); } });
       const box = make("label", {}, make("span", {}, axis.label, output), range);
       const longest = Math.max(...axis.text.map((text) => text.length));
       output.style.minWidth = `${longest}ch`; // a longer number must not move its neighbours
@@ -98,7 +64,7 @@ export default {
       } };
     });
     const playing = spec.axes.findIndex((axis) => axis.name === spec.play);
-    const play = make("button", { type: "button", textContent: "▶ Play" });
+    const play = make("button", { type: "button" });
     play.style.minWidth = "6.2em";
     play.addEventListener("click", () => (clock ? pause() : start()));
     if (playing >= 0) controls.prepend(play);
@@ -131,11 +97,18 @@ export default {
       const key = choice.join(",");
       if (frames[key]) return show(frames[key]);
       row.classList.add("sbx-busy");
-      note.textContent = "computing…";
-      if (waiting === null) { // one question at a time: a dragged slider must not queue up work
-        waiting = key;
-        model.send({ type: "frame", key });
-      }
+      note.textContent = gone ? "" : "computing…"; // host.js says what to do
+      if (gone || waiting !== null) return; // one question at a time: a dragged slider must not queue up work
+      waiting = key;
+      model.send({ type: "frame", key });
+      clearTimeout(patience);
+      patience = setTimeout(() => { note.textContent = "computing… If the kernel was restarted, run this cell again."; }, PATIENCE);
+    }
+
+    function lose() {
+      gone = true;
+      clearTimeout(patience);
+      update();
     }
 
     function answer(message) {
@@ -143,12 +116,15 @@ export default {
         Object.assign(blobs, message.blobs);
         Object.assign(frames, message.frames);
       }
-      if (message.key === waiting) waiting = null;
+      if (message.key === waiting) {
+        waiting = null;
+        clearTimeout(patience);
+      }
       if (message.type === "error" && message.key === choice.join(",")) {
         note.textContent = spoken.textContent = message.message;
         pause();
-      } else if (message.type === "frame") {
-        update();
+      } else {
+        update(); // an error of an earlier choice is not shown, but the present one may still be to ask for
       }
     }
 
@@ -163,7 +139,7 @@ export default {
       });
       row.dataset.images = panels.every((panel) => panel.kind === "image") ? "yes" : "no";
       row.replaceChildren(...panels.map((panel) => panel.box.figure));
-      for (const panel of panels) fillBox(panel);
+      dress();
       const surfaces = panels.filter((panel) => panel.kind === "surface");
       shared = surfaces.length ? limits(surfaces, "zrange") : null;
       for (const panel of panels.filter((one) => one.kind === "line")) { // only equal axes share their limits
@@ -198,21 +174,38 @@ export default {
 
     function panelBox() {
       const box = { title: make("div", { className: "sbx-title" }), legend: make("div", { className: "sbx-legend" }),
-        canvas: make("canvas"), caption: make("p", { className: "sbx-caption" }) };
+        canvas: make("canvas", { className: "sbx-picture" }), caption: make("p", { className: "sbx-caption" }) };
+      box.words = [box.title, box.caption].map((node) => node.appendChild(make("span")));
       box.canvas.setAttribute("role", "img");
       box.figure = make("figure", { className: "sbx-panel" }, box.title, box.legend, box.canvas, box.caption);
       sizes.observe(box.canvas);
       return box;
     }
 
-    function fillBox({ box, ...panel }) {
+    // Give everything the colours of the page's theme.
+    function dress() {
+      const ink = getComputedStyle(root).color;
+      for (const [i, panel] of panels.entries()) {
+        Object.assign(panel, { mark: colourOf("points", ink), slopeMark: colourOf("slopes", ink) });
+        for (const curve of panel.curves ?? []) Object.assign(curve, { colour: colourOf(curve.look, ink), dash: PALETTE[curve.look].dash });
+        fillBox(panel, i);
+      }
+    }
+
+    function fillBox({ box, ...panel }, i) {
       box.figure.dataset.kind = panel.kind;
-      box.title.textContent = panel.title;
-      box.caption.textContent = panel.caption;
+      [panel.title, panel.caption].forEach((text, k) => { box.words[k].textContent = text; });
+      [box.title.dataset.longest, box.caption.dataset.longest] = longest(i);
       box.legend.hidden = panel.kind !== "line";
       if (panel.size) box.canvas.style.aspectRatio = panel.size.join(" / ");
       box.legend.replaceChildren(...(panel.curves ?? []).map((curve) => make("span", {}, swatch(curve), curve.name)));
       box.canvas.setAttribute("aria-label", [panel.title, describe(panel), panel.caption].filter(Boolean).join(": "));
+    }
+
+    // The longest texts that panel i has in any frame at hand: their lines are kept free.
+    function longest(i) {
+      const alike = Object.values(frames).map((packed) => packed[i]).filter(Boolean);
+      return ["title", "caption"].map((name) => alike.reduce((most, panel) => (panel[name].length > most.length ? panel[name] : most), ""));
     }
 
     function showBar({ low, high }) {
@@ -281,26 +274,30 @@ export default {
     });
 
     // --- animation --------------------------------------------------------------------------------------------
+    let rewind = spec.paused; // it stands at a chosen step, and the first press starts from the beginning
+    const over = () => rewind || (playing >= 0 && choice[playing] === spec.axes[playing].options.length - 1);
+    const showPlay = () => { play.textContent = clock ? "❚❚ Pause" : over() ? "▶ Replay" : "▶ Play"; };
     function start() {
       const count = spec.axes[playing].options.length;
-      if (choice[playing] === count - 1) choose(playing, 0);
+      if (over()) choose(playing, 0);
+      rewind = false;
       clock = setInterval(() => {
         if (waiting !== null || document.hidden) return;
         if (choice[playing] >= count - 1) pause();
         else choose(playing, choice[playing] + 1);
       }, Math.min(Math.max(6000 / count, 80), 700));
-      play.textContent = "❚❚ Pause";
+      showPlay();
     }
     function pause() {
       if (!clock) return;
       clearInterval(clock);
       clock = null;
-      play.textContent = "▶ Play";
+      showPlay();
       update(); // says aloud where it stopped
     }
     const count = spec.axes.reduce((product, axis) => product * axis.options.length, 1);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    let untouched = playing >= 0 && !calm && Object.keys(frames).length === count;
+    let untouched = playing >= 0 && !calm && !spec.paused && Object.keys(frames).length === count;
     const sight = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) pause();
       else if (untouched) { untouched = false; choose(playing, 0); start(); }
@@ -310,7 +307,7 @@ export default {
 
     // --- the world around -------------------------------------------------------------------------------------
     const sizes = new ResizeObserver(draw);
-    const forget = onThemeChange(() => requestAnimationFrame(draw));
+    const forget = onThemeChange(() => requestAnimationFrame(() => { dress(); draw(); }));
     const follow = () => { // Python set the selection
       const wanted = model.get("selection");
       const positions = spec.axes.map((axis) => axis.options.indexOf(wanted[axis.name]));
@@ -321,9 +318,13 @@ export default {
     };
     model.on("change:selection", follow);
     model.on("msg:custom", answer);
+    model.on("comm_live_update", lose);
     update();
+    showPlay();
     return () => {
       pause();
+      clearTimeout(patience);
+      model.off("comm_live_update", lose);
       model.off("change:selection", follow);
       model.off("msg:custom", answer);
       sizes.disconnect();

@@ -1,14 +1,16 @@
-// Taking hold of the pictures: turning all of them, dragging and adding training points, dragging a drawn function's
-// handles; with a mouse, a finger or the keyboard.
-import { gripsOf, unitPlace, unitPoints, valuePerPixel } from "./pictures.js";
+// Taking hold of the pictures: turning all of them, dragging and adding training points, their slopes where these are set by
+// hand, and a drawn function's handles; with a mouse, a finger or the keyboard.
+import { gripsOf, slopeTowards, turnedSlope, unitPlace, unitPoints, valueAt, valuePerPixel } from "./grips.js";
 
 const REACH = 14; // pixels around a grip; a finger is thick
+const STEEPEST = 40; // as the settings allow
 const TURNS = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, 0.08], ArrowDown: [0, -0.08] };
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-// `stage`: { canvases (the target's first), scene(), view, editable(), points(list), heights(list), turned(), held() }.
-// `points` and `heights` get what the reader has made of them, `turned` and `held` ask for a new drawing.
+// `stage`: { canvases (the target's first), scene(), view, editable(), tangents(), points(list), heights(list),
+// setTangents(list), turned(), held() }. `tangents()` gives the points set by hand, [place, value, slope] each, or null.
+// `points`, `heights` and `setTangents` get what the reader has made of them, `turned` and `held` ask for a new drawing.
 export function handle(stage) {
   const { canvases, view } = stage, [target] = canvases;
   let drag = null;
@@ -33,10 +35,21 @@ export function handle(stage) {
     view.held = grip && { kind: grip.kind, index: grip.index };
     stage.held();
   };
-  const movePoint = (index, place) => {
+  // `value` and `slope` only where points are set by hand
+  const movePoint = (index, place, value) => {
+    const tangents = stage.tangents();
+    if (tangents) {
+      tangents[index] = [...place, clamp(value, -1, 1), tangents[index][2]];
+      return stage.setTangents(tangents.flat());
+    }
     const points = unitPoints(stage.scene());
     points[index] = place;
-    stage.points(points.flat());
+    return stage.points(points.flat());
+  };
+  const moveSlope = (index, slope) => {
+    const tangents = stage.tangents();
+    tangents[index][2] = clamp(slope, -STEEPEST, STEEPEST);
+    stage.setTangents(tangents.flat());
   };
   const moveHeight = (index, by) => {
     const heights = [...stage.scene().drawing];
@@ -44,10 +57,16 @@ export function handle(stage) {
     stage.heights(heights);
   };
   const remove = (index) => {
-    const points = unitPoints(stage.scene()).filter((_, p) => p !== index);
-    if (points.length) { hold(null); stage.points(points.flat()); }
+    const tangents = stage.tangents(), rest = (tangents ?? unitPoints(stage.scene())).filter((_, p) => p !== index);
+    if (!rest.length) return;
+    hold(null);
+    stage[tangents ? "setTangents" : "points"](rest.flat());
   };
-  const add = (place) => stage.points([...unitPoints(stage.scene()), place].flat());
+  const add = (place, value) => {
+    const tangents = stage.tangents();
+    if (tangents) stage.setTangents([...tangents, [...place, clamp(value, -1, 1), 0]].flat());
+    else stage.points([...unitPoints(stage.scene()), place].flat());
+  };
 
   for (const canvas of canvases) {
     canvas.addEventListener("pointerdown", (event) => {
@@ -69,8 +88,9 @@ export function handle(stage) {
       [drag.x, drag.y] = [x, y];
       if (!drag.grip) return turn(dx * 0.01, dy * 0.008);
       if (drag.grip.kind === "height") return moveHeight(drag.grip.index, -dy * valuePerPixel(target, stage.scene(), view));
+      if (drag.grip.kind === "slope") return moveSlope(drag.grip.index, slopeTowards(target, stage.scene(), drag.grip.index, x, y));
       const place = unitPlace(target, stage.scene(), view, x, y);
-      if (place) movePoint(drag.grip.index, place);
+      if (place) movePoint(drag.grip.index, place, stage.tangents() && valueAt(target, stage.scene(), y));
     });
     canvas.addEventListener("pointerup", () => {
       const { grip, x, y, moved } = drag ?? { moved: true };
@@ -78,7 +98,7 @@ export function handle(stage) {
       if (moved || grip || canvas !== target || !stage.editable()) return;
       const place = unitPlace(target, stage.scene(), view, x, y);
       if (view.held) hold(null);
-      if (place) add(place);
+      if (place) add(place, stage.tangents() && valueAt(target, stage.scene(), y));
     });
     canvas.addEventListener("pointercancel", () => { drag = null; });
   }
@@ -104,13 +124,19 @@ export function handle(stage) {
     const editable = stage.editable(), { domain, drawing } = stage.scene();
     if (key === "Escape" && held) hold(null);
     else if (editable && (key === "n" || key === "p")) next(key === "n" ? 1 : -1, held);
-    else if (editable && key === "a") add(domain.map(() => 0.5));
-    else if (editable && held?.kind === "point" && ["Delete", "Backspace"].includes(key)) remove(held.index);
+    else if (editable && key === "a") add(domain.map(() => 0.5), 0);
+    else if (editable && ["point", "slope"].includes(held?.kind) && ["Delete", "Backspace"].includes(key)) remove(held.index);
+    else if (MOVES[key] && held?.kind === "slope") {
+      const slope = stage.tangents()?.[held.index]?.[2];
+      if (slope === undefined) return false;
+      moveSlope(held.index, turnedSlope(target, stage.scene(), slope, 0.09 * (MOVES[key][1] - MOVES[key][0])));
+    }
     else if (MOVES[key] && held?.kind === "height" && drawing) moveHeight(held.index, 0.05 * (MOVES[key][0] + MOVES[key][1]));
     else if (MOVES[key] && held) {
       const place = unitPoints(stage.scene())[held.index];
       if (!place) return false;
-      movePoint(held.index, place.map((one, j) => clamp(one + 0.02 * MOVES[key][j], 0, 1)));
+      movePoint(held.index, place.map((one, j) => clamp(one + 0.02 * MOVES[key][j], 0, 1)),
+        (stage.tangents()?.[held.index][1] ?? 0) + 0.04 * MOVES[key][1]);
     } else if (TURNS[key] && !view.map && domain.length === 2) turn(...TURNS[key]);
     else return false;
     return true;

@@ -1,8 +1,11 @@
 // Hypotheses: a function of three straight pieces, three points on it to drag, and the functions of its kind that
 // agree with it there: in value on the left, in value and slope on the right.
 //
-// The model holds: knots [[x, y] x 4], points [x x 3], heights [low, high] of the picture, colours {points, regular, sobolev}, alt. A
+// The model holds: knots [[x, y] x 4], points [x x 3], heights [low, high] of the picture, alt. A
 // function is a list of four vertices [x, y]: continuous, and of three pieces at most. All samples are deterministic.
+import { colourOf, onThemeChange } from "./common.js";
+import { PALETTE } from "./palette.js";
+import STYLE from "./hypotheses.css" with { type: "text" };
 
 const PIECES = ["first", "middle", "last"];
 const DRAWN = { values: 16, slopes: 12 };
@@ -146,32 +149,6 @@ export function sentence(knots, points, drawn) {
 
 // --- page -----------------------------------------------------------------------------------------------------------
 
-const STYLE = `
-.shp { color: var(--pst-color-text-base, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)));
-  font: 14px/1.4 system-ui, sans-serif; max-width: 100%; padding: .25rem; }
-.shp * { box-sizing: border-box; }
-.shp-buttons { display: flex; flex-wrap: wrap; gap: .5rem; margin: .25rem 0 .75rem; }
-.shp button { font: inherit; color: inherit; background: transparent; min-height: 2.25rem; border: 1px solid currentColor;
-  border-radius: 5px; padding: .2rem .6rem; cursor: pointer; }
-.shp :focus-visible { outline: 3px solid #3d9be0; outline-offset: 2px; }
-.shp-panels { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 16rem), 1fr)); }
-.shp figure { margin: 0; min-width: 0; }
-.shp figcaption { font-weight: 600; text-align: center; }
-.shp svg { display: block; width: 100%; aspect-ratio: 4 / 3; overflow: hidden; touch-action: pan-y; }
-.shp-frame { fill: none; stroke: currentColor; stroke-opacity: .55; }
-.shp-fits { fill: none; stroke-width: 1.4; }
-.shp-true { fill: none; stroke: currentColor; stroke-width: 2; stroke-dasharray: 2 5; stroke-linecap: round; }
-.shp-slope { stroke-width: 4; stroke-linecap: round; }
-.shp-handle { cursor: ew-resize; outline: none; }
-.shp-handle .shp-grip { fill: transparent; }
-.shp-handle .shp-ring { fill: none; stroke: none; }
-.shp .shp-handle:focus-visible { outline: none; }
-.shp-handle:focus-visible .shp-ring { stroke: #3d9be0; stroke-width: 3; }
-.shp-legend { display: flex; flex-wrap: wrap; gap: 0 .9rem; justify-content: center; font-size: 13px; margin-top: .4rem; }
-.shp-legend span { display: inline-flex; gap: .3rem; align-items: center; }
-.shp-says { margin: .4rem auto 0; max-width: 44rem; text-align: center; min-height: 4.2em; }
-@media (max-width: 600px) { .shp-says { min-height: 5.6em; } }`;
-
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
@@ -192,25 +169,25 @@ function swatch(line) {
 
 export default {
   render({ model, el }) {
-    const knots = model.get("knots"), heights = model.get("heights"), colours = model.get("colours");
+    const knots = model.get("knots"), heights = model.get("heights");
     let points = [...model.get("points")];
     let from = 0; // where the sampling starts
 
     const panels = [
-      { title: "The same values", fit: withValues, colour: colours.regular },
-      { title: "The same values and slopes", fit: withSlopes, colour: colours.sobolev },
+      { title: "The same values", fit: withValues, look: "regular" },
+      { title: "The same values and slopes", fit: withSlopes, look: "sobolev" },
     ];
     for (const [i, panel] of panels.entries()) {
       panel.curves = draw("g", { "aria-hidden": "true" });
       panel.handles = points.map((_, p) => {
         const handle = draw("g", { class: "shp-handle", "data-point": p }, draw("circle", { class: "shp-grip", r: 18 }),
-          draw("circle", { class: "shp-ring", r: 12 }), draw("circle", { r: 6.5, fill: colours.points, stroke: "#fff" }));
+          draw("circle", { class: "shp-ring", r: 12 }), draw("circle", { class: "shp-point", r: 6.5 }));
         if (i) handle.setAttribute("aria-hidden", "true"); // the same points again: one stop of the tab key each
         else for (const [name, value] of [["role", "slider"], ["tabindex", 0], ["aria-label", `Point ${p + 1}`],
           ["aria-valuemin", knots[0][0]], ["aria-valuemax", knots[3][0]]]) handle.setAttribute(name, value);
         return handle;
       });
-      panel.svg = draw("svg", { role: "group", "aria-label": `${panel.title}. ${model.get("alt")}` },
+      panel.svg = draw("svg", { class: "shp-picture", role: "group", "aria-label": `${panel.title}. ${model.get("alt")}` },
         panel.curves, ...panel.handles);
       panel.figure = make("figure", {}, make("figcaption", { textContent: panel.title }), panel.svg);
     }
@@ -227,11 +204,19 @@ export default {
     says.setAttribute("aria-live", "polite");
     const legend = make("div", { className: "shp-legend" },
       make("span", {}, swatch({ class: "shp-true" }), "true function"),
-      make("span", {}, swatch({ class: "shp-fits", stroke: colours.regular }), "fits the values"),
-      make("span", {}, swatch({ class: "shp-fits", stroke: colours.sobolev }), "fits values and slopes"));
-    el.append(make("div", { className: "shp" }, make("style", { textContent: STYLE }),
+      make("span", {}, swatch({ class: "shp-fits shp-regular" }), "fits the values"),
+      make("span", {}, swatch({ class: "shp-fits shp-sobolev" }), "fits values and slopes"));
+    const root = make("div", { className: "shp" }, make("style", { textContent: STYLE }),
       make("div", { className: "shp-buttons" }, ...buttons),
-      make("div", { className: "shp-panels" }, ...panels.map((panel) => panel.figure)), legend, says));
+      make("div", { className: "shp-panels" }, ...panels.map((panel) => panel.figure)), legend, says);
+    el.append(root);
+    const paint = () => {
+      const ink = getComputedStyle(root).color;
+      for (const name of ["truth", "points", "slopes", "regular", "sobolev"]) {
+        root.style.setProperty(`--shp-${name}`, colourOf(name, ink));
+        root.style.setProperty(`--shp-${name}-dash`, PALETTE[name].dash.join(" ") || "none");
+      }
+    };
 
     // --- drawing ------------------------------------------------------------------------------------------------
     const place = (svg) => { // of the function's plane in the picture, in CSS pixels
@@ -243,14 +228,14 @@ export default {
     };
 
     function show() {
-      const drawn = panels.map(({ svg, curves, handles, fit, colour }, i) => {
+      const drawn = panels.map(({ svg, curves, handles, fit, look }, i) => {
         const { width, height, px, py } = place(svg);
         const line = (vertices) => vertices.map(([x, y]) => `${px(x).toFixed(2)},${py(y).toFixed(2)}`).join(" ");
         const fits = fit(knots, points, heights, undefined, from);
         const slope = (x) => knots[pieceOf(knots, x) + 1].map((v, c) => v - knots[pieceOf(knots, x)][c]);
         svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
         curves.replaceChildren(
-          ...fits.map((vertices) => draw("polyline", { class: "shp-fits", stroke: colour, points: line(vertices),
+          ...fits.map((vertices) => draw("polyline", { class: `shp-fits shp-${look}`, points: line(vertices),
             ...(fits.length === 1 && { style: "stroke-width:4" }) })),
           draw("polyline", { class: "shp-true", points: line(knots) }),
           draw("rect", { class: "shp-frame", x: 0.5, y: 0.5, width: width - 1, height: height - 1 }),
@@ -258,7 +243,7 @@ export default {
             const [dx, dy] = slope(x), along = [px(dx) - px(0), py(dy) - py(0)];
             const [ux, uy] = along.map((d) => (20 * d) / Math.hypot(...along));
             const [cx, cy] = [px(x), py(valueAt(knots, x))];
-            return draw("line", { class: "shp-slope", stroke: colours.points, x1: cx - ux, y1: cy - uy, x2: cx + ux, y2: cy + uy });
+            return draw("line", { class: "shp-slope", x1: cx - ux, y1: cy - uy, x2: cx + ux, y2: cy + uy });
           }) : []));
         handles.forEach((handle, p) => {
           handle.setAttribute("transform", `translate(${px(points[p]).toFixed(2)} ${py(valueAt(knots, points[p])).toFixed(2)})`);
@@ -321,7 +306,9 @@ export default {
     model.on("change:points", follow);
     const sizes = new ResizeObserver(show);
     sizes.observe(panels[0].svg);
+    const forget = onThemeChange(() => requestAnimationFrame(paint));
+    paint();
     show();
-    return () => { model.off("change:points", follow); sizes.disconnect(); };
+    return () => { model.off("change:points", follow); sizes.disconnect(); forget(); };
   },
 };

@@ -1,15 +1,15 @@
 // Optimisers in PyTorch's formulas and with PyTorch's defaults. Each takes parameters, a list of arrays, and returns a
-// function of their gradients that makes one step in place.
+// function of their gradients that makes one step in place. Adam's takes a share of the learning rate, too, for a rate that decays.
 const zeros = (parameters) => parameters.map((one) => new Float64Array(one.length));
 
 export const OPTIMISERS = {
   adam(parameters, lr) {
     const means = zeros(parameters), squares = zeros(parameters);
     let first = 1, second = 1;
-    return (gradients) => {
+    return (gradients, share = 1) => {
       first *= 0.9;
       second *= 0.999;
-      const rate = lr / (1 - first), scale = 1 / Math.sqrt(1 - second);
+      const rate = share * lr / (1 - first), scale = 1 / Math.sqrt(1 - second);
       parameters.forEach((parameter, k) => {
         const gradient = gradients[k], mean = means[k], square = squares[k];
         for (let i = 0; i < parameter.length; i++) {

@@ -1,23 +1,36 @@
 // The three pictures side by side: the target, the regular network, the Sobolev network. In 3-D, from above, or, for one
-// input, as curves; and where the training points and the handles of a drawn function lie on the screen.
+// input, as curves. What can be taken by hand on the target is in grips.js.
 import { disc, isDark, prepare } from "./common.js";
-import { drawProfile, profileFrame } from "./profile.js";
-import { camera, draw3d, drawMap, GAP, HEIGHT, mapFrame } from "./surface.js";
+import { differenceColour } from "./diverging.js";
+import { gripsOf, REACH_OF_TANGENTS, unitPoints } from "./grips.js";
+import { drawProfile } from "./profile.js";
+import { draw3d, drawMap } from "./surface.js";
 
-const ARROWS = 8; // a side; they stand on nodes of the grid
-const ROOM = 0.15; // a network may leave the target's range by this share before its picture is cut
+const ARROWS = 8;         // a side; they stand on nodes of the grid
+const ROOM = 0.15;        // a network may leave the target's range by this share before its picture is cut
+const MOST_DRAWN = 400;   // of the training points: more would hide the picture
 
-// What stays while two networks train: the grid, the target on it, the data, and the limits of the axes.
-export function sceneOf({ domain, grid, truth, data, drawing }, colours) {
+// What stays while two networks train: the grid, the target on it, the data, and the limits of the axes. `tangents`: points
+// set by hand, whose axes stay where they are while a hand drags.
+export function sceneOf({ domain, grid, truth, data, test, drawing, local }, colours) {
   const side = Math.round(grid.n ** (1 / domain.length));
   const known = truth ?? nearest(data, grid, domain);
-  const [low, high] = range(known.values), room = (high - low || 1) * ROOM;
+  const [low, high] = local ? [-1, 1] : range(known.values), room = (high - low || 1) * ROOM;
   const steep = norms(known), longest = steep.reduce((most, one) => Math.max(most, one), 0);
-  const slopes = range(known.gradients.filter((one) => !Number.isNaN(one)));
+  const slopes = range([...known.gradients.filter((one) => !Number.isNaN(one)), ...(local ? [-8, 8] : [])]);
   const more = (slopes[1] - slopes[0] || 1) * ROOM;
-  return { domain, grid, truth, known, data, drawing, side, longest, colours,
+  return { domain, grid, truth, known, data, test, drawing, tangents: local, side, longest, colours,
     handleSide: drawing && Math.round(drawing.length ** (1 / domain.length)), radius: Math.max(1.2, 3.4 - 0.5 * Math.log10(data.n)),
     limits: [low - room, high + room], slopes: [slopes[0] - more, slopes[1] + more], span: high - low || 1 };
+}
+
+// How far above the target a network's picture hangs as a whole, when it lies outside the frame for the most part; else 0.
+// It is drawn that much lower: its shape is what there is to see.
+export function liftOf({ truth, known, limits: [low, high], domain }, values) {
+  if (!truth || !values || domain.length === 1) return 0;
+  const outside = values.reduce((count, value) => count + (value < low || value > high), 0);
+  if (outside < values.length / 2) return 0;
+  return values.reduce((sum, value, p) => sum + value - known.values[p], 0) / values.length;
 }
 
 function range(list) {
@@ -46,21 +59,27 @@ function nearest(data, grid, domain) {
 }
 
 // Draw picture k (0 the target, 1 and 2 the networks). `shown` is null for the target, or a network's
-// { values, gradients }, which are null once its training has failed.
-export function drawPicture(canvas, scene, k, shown, view, errorLimit) {
-  if (scene.domain.length === 1) return drawLine(canvas, scene, k, shown, view, errorLimit);
+// { values, gradients }, which are null once its training has failed. `limit` is the end of the difference's scale.
+export function drawPicture(canvas, scene, k, shown, view, limit) {
   if (shown && !shown.values) return drawNothing(canvas);
+  if (scene.domain.length === 1) return drawLine(canvas, scene, k, shown, view, limit);
   const picture = shown ?? scene.known;
-  const errors = view.errors && shown !== null;
-  const [low, high] = errors ? [0, errorLimit] : scene.limits;
+  const difference = view.errors && shown !== null, lift = difference ? 0 : liftOf(scene, shown?.values);
+  const [low, high] = difference ? [-limit, limit] : scene.limits;
   const z = Float32Array.from(picture.values, (value, p) =>
-    Math.min(Math.max(errors ? Math.abs(value - scene.known.values[p]) : value, low), high));
-  const panel = { n: scene.side, k: ARROWS, z, domain: scene.domain, longest: scene.longest, arrows: arrowsOf(scene, picture, errors),
-    points: unitPoints(scene), mark: scene.colours.points, radius: scene.radius };
-  const shared = { low, high, longest: scene.longest };
+    Math.min(Math.max(value - (difference ? scene.known.values[p] : lift), low), high));
+  const panel = { n: scene.side, k: ARROWS, z, domain: scene.domain, longest: scene.longest,
+    arrows: arrowsOf(scene, picture, difference), points: thinned(unitPoints(scene)),
+    mark: scene.colours.points, radius: scene.radius };
+  const shared = { low, high, longest: scene.longest, colour: difference ? differenceColour : undefined };
   if (view.map) drawMap(canvas, panel, shared);
   else draw3d(canvas, panel, view, shared);
   if (k === 0) drawHandles(canvas, scene, view);
+}
+
+function thinned(points) {
+  const every = Math.ceil(points.length / MOST_DRAWN);
+  return points.filter((_, p) => p % every === 0);
 }
 
 function arrowsOf(scene, { gradients }, errors) {
@@ -77,30 +96,23 @@ function arrowsOf(scene, { gradients }, errors) {
   return arrows;
 }
 
-export function unitPoints({ data, domain }) {
-  return Array.from({ length: data.n }, (_, p) =>
-    domain.map(([low, high], j) => (data.x[j * data.n + p] - low) / (high - low)));
-}
-
-function drawLine(canvas, scene, k, shown, view, errorLimit) {
-  const { grid: { n, x }, known, truth, data, colours } = scene;
-  const target = { x, values: known.values, slopes: known.gradients, colour: null, dash: shown ? [5, 4] : [] };
-  const names = ["value", "derivative"];
-  let curves = truth ? [target] : [], limits = [scene.domain[0], scene.limits, scene.slopes];
-  if (shown?.values) {
-    const curve = { x, values: shown.values, slopes: shown.gradients, colour: colours[k === 1 ? "regular" : "sobolev"], dash: [] };
-    if (view.errors) {
-      const away = (a, b) => Array.from({ length: n }, (_, p) => Math.abs(a[p] - b[p]));
-      curve.values = away(curve.values, known.values);
-      curve.slopes = away(curve.slopes, known.gradients);
-      curves = [curve];
-      limits = [scene.domain[0], [0, errorLimit], [0, scene.slopes[1] - scene.slopes[0]]];
-      names.forEach((name, i) => { names[i] = `${name} error`; });
-    } else curves.push(curve);
+function drawLine(canvas, scene, k, shown, view, limit) {
+  const { grid: { x }, known, truth, data, colours, tangents } = scene, difference = view.errors && shown !== null;
+  const minus = (a, b) => Float64Array.from(a, (one, p) => one - b[p]);
+  const curves = truth && !difference
+    ? [{ x, values: known.values, slopes: known.gradients, colour: null, dash: shown ? [5, 4] : [] }] : [];
+  if (shown) {
+    const { colour, dash } = colours.lines[k - 1];
+    curves.push({ x, colour, dash, values: difference ? minus(shown.values, known.values) : shown.values,
+      slopes: difference ? minus(shown.gradients, known.gradients) : shown.gradients });
   }
-  const points = view.errors && shown ? [] : Array.from({ length: data.n }, (_, p) =>
-    ({ x: data.x[p], y: data.values[p], slope: data.gradients[p] }));
-  drawProfile(canvas, { limits, curves, points, mark: colours.points, radius: scene.radius, names });
+  const steep = (scene.slopes[1] - scene.slopes[0]) / 2;
+  const limits = difference ? [scene.domain[0], [-limit, limit], [-steep, steep]] : [scene.domain[0], scene.limits, scene.slopes];
+  const points = difference ? [] : thinned(Array.from({ length: data.n }, (_, p) =>
+    ({ x: data.x[p], y: data.values[p], slope: data.gradients[p] })));
+  drawProfile(canvas, { limits, curves, points, mark: colours.points, slopeMark: colours.slopes, radius: scene.radius,
+    names: difference ? ["value: learned − true", "derivative: learned − true"] : ["value", "derivative"],
+    reach: tangents && k === 0 ? REACH_OF_TANGENTS : undefined });
   if (k === 0) drawHandles(canvas, scene, view);
 }
 
@@ -121,70 +133,10 @@ function drawHandles(canvas, scene, view) {
       ctx.lineWidth = 1;
       ctx.fillRect(x - 4, y - 4, 8, 8);
       ctx.strokeRect(x - 4.5, y - 4.5, 9, 9);
+    } else if (kind === "slope") {
+      disc(ctx, x, y, held ? 6.5 : 4.5, held ? "#e69f00" : scene.colours.slopes, isDark(ink) ? "#fff" : "#000");
     } else if (held) {
       disc(ctx, x, y, 6, "#e69f00", ink);
     }
   }
-}
-
-// Everything on the target's canvas that can be taken: training points, and the handles of a drawn function.
-export function gripsOf(canvas, scene, view) {
-  const width = canvas.clientWidth, height = canvas.clientHeight, { domain, data, drawing, handleSide } = scene;
-  const grips = [];
-  if (domain.length === 1) {
-    const { px, py } = profileFrame(width, height, [domain[0], scene.limits, scene.slopes]);
-    for (let p = 0; p < data.n; p++) grips.push({ kind: "point", index: p, x: px(data.x[p]), y: py(0, data.values[p]) });
-    drawing?.forEach((value, index) => {
-      const at = domain[0][0] + (domain[0][1] - domain[0][0]) * index / (handleSide - 1);
-      grips.push({ kind: "height", index, x: px(at), y: py(0, value) });
-    });
-    return grips;
-  }
-  const place = placer(width, height, scene, view);
-  unitPoints(scene).forEach(([u, v], index) => {
-    const [x, y] = place(u, v, null);
-    grips.push({ kind: "point", index, x, y });
-  });
-  drawing?.forEach((value, index) => {
-    const [x, y] = place(index % handleSide / (handleSide - 1), Math.floor(index / handleSide) / (handleSide - 1), value);
-    grips.push({ kind: "height", index, x, y });
-  });
-  return grips;
-}
-
-// (u, v) on the floor, or at a height above it, to the screen.
-function placer(width, height, { limits: [low, high] }, view) {
-  if (view.map) {
-    const { x0, y0, size } = mapFrame(width, height);
-    return (u, v) => [x0 + u * size, y0 + (1 - v) * size];
-  }
-  const { project } = camera(width, height, view.turn, view.tilt);
-  return (u, v, value) => project(u, v, value === null ? 0 : GAP + HEIGHT * (value - low) / (high - low));
-}
-
-// The screen's (x, y) as a place in the domain, each input between 0 and 1; null outside.
-export function unitPlace(canvas, scene, view, x, y) {
-  const width = canvas.clientWidth, height = canvas.clientHeight;
-  let place;
-  if (scene.domain.length === 1) {
-    const [low, high] = scene.domain[0];
-    place = [(profileFrame(width, height, [scene.domain[0], scene.limits, scene.slopes]).x(x) - low) / (high - low)];
-  } else if (view.map) {
-    const { x0, y0, size } = mapFrame(width, height);
-    place = [(x - x0) / size, 1 - (y - y0) / size];
-  } else {
-    place = camera(width, height, view.turn, view.tilt).unproject(x, y);
-  }
-  return place.every((one) => one >= 0 && one <= 1) ? place : null;
-}
-
-// How much a handle's value changes when it is moved one pixel up.
-export function valuePerPixel(canvas, scene, view) {
-  const width = canvas.clientWidth, height = canvas.clientHeight, [low, high] = scene.limits;
-  if (scene.domain.length === 1) {
-    const { y } = profileFrame(width, height, [scene.domain[0], scene.limits, scene.slopes]);
-    return y(0) - y(1);
-  }
-  if (view.map) return (high - low) / mapFrame(width, height).size;
-  return (high - low) / (HEIGHT * camera(width, height, view.turn, view.tilt).scale * Math.max(Math.cos(view.tilt), 0.2));
 }

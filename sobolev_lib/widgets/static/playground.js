@@ -4,19 +4,26 @@
 // The model holds: schema, settings, presets, problem (a function or a table from Python), controls ("all" or "few"), colours,
 // alt; and for Python: running, metrics, weights.
 import { toBase64 } from "./base64.js";
+import { pythonOf } from "./code.js";
 import { onThemeChange } from "./common.js";
 import { Display } from "./display.js";
+import { takeDrops } from "./drops.js";
 import { button, control, element } from "./form.js";
 import { handle } from "./hands.js";
 import { fromHash, toHash } from "./hash.js";
+import { ownData } from "./owndata.js";
 import { sceneOf } from "./pictures.js";
+import { Runner } from "./runner.js";
 import { LOOK } from "./style.js";
-import TRAINER from "./trainer.js" with { type: "text" };
-import { HELP, pythonOf, sentence } from "./words.js";
+import { MOST_IN_LINK, tangentsOf } from "./tables.js";
+import { paintThumbnails } from "./thumbnails.js";
+import { HELP, sentence } from "./words.js";
 
 const SEEN = ["view", "errors", "speed", "turn", "tilt"]; // settings that only change what is shown
 const MOST = 400;                                         // points of a curve before every other one is dropped
 const OWN = "Your own experiment. Whatever you change here, both networks begin again.";
+const DEFAULT = "Thirty points, and two networks of the same size and start. Values alone leave most of the surface open; "
+  + "with slopes all four valleys appear, and the difference stays. New sample, under More settings, draws other points.";
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 export default {
@@ -25,82 +32,118 @@ export default {
     const full = model.get("controls") === "all", inPage = model.kernel === false; // in the book: no kernel, but an address
     const defaults = Object.fromEntries(schema.map((entry) => [entry.name, entry.default]));
     const first = { ...defaults, ...model.get("settings") };
-    const isTable = () => settings.function === "custom" && problem.kind === "table";
-    let settings = { ...first };
+    const colours = coloursOf(model.get("colours"));
+    let settings = { ...first }, good = first;         // the reader's, and the last ones that could be trained
     const view = { held: null };                       // as the settings have it, and what the reader holds
     let made = null, scene = null, snapshot = null, history = null;
-    let id = 0, busy = false, stale = false;           // the worker: its experiment, at work, and no longer wanted
-    let owed = 0;                                      // steps that the reader has asked for one by one
-    let playing = false, inSight = true, timer = 0, told = 0;
+    let inSight = true, told = 0;
+    const isTable = () => settings.function === "table" || (settings.function === "custom" && problem.kind === "table");
 
     // --- the page ---------------------------------------------------------------------------------------------
-    const display = new Display(model.get("colours"));
-    const play = button("▶ Play", () => (playing ? pause() : start()), { className: "spg-play" });
-    const step = button("Step", () => { pause(); owed += 1; pay(); });
-    const reset = button("Reset", () => { pause(); say(""); make(); });
-    const map = button("Map", () => change({ view: settings.view === "map" ? "3d" : "map" }));
-    const errors = button("Error map", () => change({ errors: !settings.errors }));
+    const display = new Display(colours);
+    const play = button("▶ Play", () => (runner.playing ? runner.pause() : runner.start()), { className: "spg-play" });
+    const step = button("Step", () => runner.step());
+    const reset = button("Reset", () => { runner.pause(); say(""); runner.make(); });
+    const map = button("Map", () => change({ view: settings.view === "map" ? "3d" : "map" }), { className: "spg-map" });
+    const errors = button("Difference", () => change({ errors: !settings.errors }), { className: "spg-difference" });
+    errors.title = "learned minus true";
     const steps = element("span", { className: "spg-steps" });
     const controls = schema.filter((entry) => entry.group).map((entry) => ({ entry, ...control(entry, (value) => choose(entry, value)) }));
-    const speed = controls.find(({ entry }) => entry.name === "speed");
+    const labelsOf = (group) => controls.filter(({ entry }) => entry.group === group).map(({ label }) => label);
     const said = element("p", { className: "spg-sentence" });
-    // one on the other, so that the longest keeps the room for all
-    const stories = [...presets.map((preset) => preset.story), OWN].map((text) => element("p", { textContent: text }));
+    const stories = [...presets.map((preset) => preset.story), DEFAULT, OWN].map((text) => element("p", { textContent: text }));
     const message = element("p", { className: "spg-message" }), spoken = element("p", { className: "spg-hidden" });
     message.setAttribute("role", "status");
     spoken.setAttribute("aria-live", "polite");
-    const presetButtons = presets.map((preset) => button(preset.name, () => { pause(); change(from(preset)); }));
-    const presetRow = element("div", { className: "spg-row" }, ...presetButtons);
-    presetRow.setAttribute("role", "group");
-    presetRow.setAttribute("aria-label", "Experiments to start from");
+    const cards = presets.map((preset) => cardOf(preset.name, () => { runner.pause(); change(from(preset)); runner.start(); }));
+    const cardRow = element("div", { className: "spg-cards" }, ...cards);
+    cardRow.setAttribute("role", "group");
+    cardRow.setAttribute("aria-label", "Experiments to start from");
     const sample = button("New sample", () => change({ sample: (settings.sample + 1) % 10000, at: null }));
-    const groups = [...new Set(controls.map(({ entry }) => entry.group))].filter((group) => group);
-    const form = element("div", { className: "spg-controls" }, ...groups.filter((group) => group !== "speed").map((group) =>
-      element("fieldset", {}, element("legend", { textContent: group }),
-        ...controls.filter(({ entry }) => entry.group === group).map(({ label }) => label), ...(group === "Data" ? [sample] : []))));
-    const code = element("textarea", { className: "spg-code", readOnly: true, rows: 14, hidden: true, ariaLabel: "The experiment in Python" });
-    const link = button("Copy link", () => copy(location.href.split("#")[0] + (toHash(schema, settings, first) || "#playground?")));
-    const python = button("Python code", () => { code.hidden = !code.hidden; showCode(); });
+    const groups = [...new Set(controls.map(({ entry }) => entry.group))].filter((group) => group !== "main" && group !== "speed");
+    const sections = groups.map((group) => element("fieldset", {}, element("legend", { textContent: group }), ...labelsOf(group),
+      ...(group === "Data" ? [sample] : [])));
+    const more = element("div", {}, element("div", { className: "spg-controls" }, ...sections),
+      element("p", { className: "spg-help", textContent: HELP }));
+    const own = ownData((changes) => { change(changes); });
+    const code = element("textarea", { className: "spg-code", readOnly: true, rows: 14, ariaLabel: "The experiment in Python" });
+    const python = element("div", {}, code, button("Copy code", () => copy(code.value, "Code copied.")));
+    const panels = [["Your own data", own.node], ["More settings", more], ["Python code", python]]
+      .map(([name, node], k) => door(name, node, k));
+    const link = button("Copy link", copyLink);
+    const few = element("a", { textContent: "The same with all settings" });
     const root = element("div", { className: "sobolev-playground" }, element("style", { textContent: LOOK }),
-      ...(presets.length ? [presetRow] : []), element("div", { className: "spg-stories" }, ...stories),
-      element("div", { className: "spg-row" }, play, step, reset, speed.label, map, errors, steps), ...display.nodes, said, message, spoken);
-    const more = element("a", { textContent: "The same with all settings" });
-    if (!full && inPage) root.append(more);
-    if (full) root.append(form, element("p", { className: "spg-help", textContent: HELP }),
-      element("div", { className: "spg-row" }, ...(inPage ? [link] : []), python), code);
+      ...(full ? [cardRow] : []),
+      ...(full || presets.length ? [element("div", { className: "spg-stories" }, ...stories)] : []),
+      element("div", { className: "spg-tools" }, play, step, reset, ...labelsOf("speed"), errors, map, steps),
+      display.pictures, display.barRow,
+      element("div", { className: "spg-lower" }, display.curves,
+        ...(full ? [element("div", { className: "spg-main" }, ...labelsOf("main"))] : [])), said,
+      element("div", { className: "spg-doors" }, ...(full ? panels.map(({ opener }) => opener) : []),
+        ...(full && inPage ? [link] : []), ...(!full && inPage ? [few] : []), message),
+      spoken, ...(full ? panels.map(({ panel }) => panel) : []));
+    root.querySelector(".spg-lower").dataset.controls = full ? "all" : "few";
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", model.get("alt"));
     el.append(root);
 
+    // A part that opens below: { opener, panel, open() }.
+    function door(name, node, k) {
+      const id = `spg-panel-${k}-${Math.random().toString(36).slice(2, 8)}`; // a page may have several playgrounds
+      const panel = element("div", { className: "spg-panel", hidden: true, id }, node);
+      const opener = button(name, () => (panel.hidden ? open() : close()));
+      opener.setAttribute("aria-expanded", false);
+      opener.setAttribute("aria-controls", panel.id);
+      const open = () => { panel.hidden = false; opener.setAttribute("aria-expanded", true); show(); showCode(); };
+      const close = () => { panel.hidden = true; opener.setAttribute("aria-expanded", false); };
+      return { opener, panel, open };
+    }
+
     // --- settings ---------------------------------------------------------------------------------------------
     function from(preset) {
-      return { ...defaults, ...Object.fromEntries(SEEN.map((name) => [name, settings[name]])), ...preset.settings };
+      const kept = [...SEEN, ...schema.filter(({ of }) => of).map(({ name }) => name)].map((name) => [name, settings[name]]);
+      return { ...defaults, ...Object.fromEntries(kept), ...preset.settings };
     }
     function choose(entry, value) {
-      change({ [entry.name]: value, ...Object.fromEntries((entry.clears ?? []).map((name) => [name, null])) });
+      const ofTheirOwn = entry.name === "function" && (value === "formula" || value === "table");
+      if (ofTheirOwn) panels[0].open();
+      if (ofTheirOwn && value === "table" && !settings.table) {
+        own.ask("table");
+        return show(); // the choice goes back until there is a table
+      }
+      return change({ [entry.name]: value, ...Object.fromEntries((entry.clears ?? []).map((name) => [name, null])) });
     }
     function change(changes) {
       const before = settings;
       settings = { ...settings, ...changes };
       show();
       remember();
-      if (differ(before, settings)) { say(""); make(); } else redraw();
+      if (differ(before, settings)) { say(""); runner.make(); } else redraw();
+      showCode();
     }
     function differ(a, b) {
-      return schema.some(({ name }) => !SEEN.includes(name) && JSON.stringify(a[name]) !== JSON.stringify(b[name]));
+      return schema.some(({ name }) => !SEEN.includes(name) && a[name] !== b[name]
+        && JSON.stringify(a[name]) !== JSON.stringify(b[name]));
     }
     let remembering = 0;
     function remember() { // browsers allow about a hundred changes of the address in half a minute
       clearTimeout(remembering);
       remembering = setTimeout(() => {
-        if (inPage && full) window.history.replaceState(null, "", toHash(schema, settings, first) || location.pathname + location.search);
+        const hash = toHash(schema, settings, first), plain = location.pathname + location.search;
+        if (inPage && full) window.history.replaceState(null, "", (hash.length <= MOST_IN_LINK && hash) || plain);
         model.set("settings", { ...settings });
         model.save_changes();
       }, 200);
     }
+    function copyLink() {
+      const hash = toHash(schema, settings, first);
+      if (hash.length <= MOST_IN_LINK) return copy(location.href.split("#")[0] + (hash || "#playground?"), "Link copied.");
+      const most = Math.floor(scene.data.n * 1.25 * MOST_IN_LINK / hash.length / 10) * 10;
+      return say(`Your table is too large for a link: about ${most} rows like these fit. Nothing was copied; send the CSV file instead.`);
+    }
     // Takes the settings from the address; false if it has none: other links lead to sections of the page.
     function readAddress() {
-      const read = inPage && full ? fromHash(schema, location.hash) : null;
+      const read = inPage && full ? fromHash(schema, location.hash, first) : null;
       if (!read) return false;
       settings = { ...first, ...read.settings };
       say(read.wrong.length ? `The link has settings that are not understood. ${read.wrong.join("; ")}.` : "");
@@ -108,105 +151,71 @@ export default {
       return true;
     }
     function show() {
-      more.href = model.get("home") + (toHash(schema, settings, defaults) || "#playground?");
-      Object.assign(view, { map: settings.view === "map", errors: settings.errors && !isTable(), turn: settings.turn, tilt: settings.tilt });
+      few.href = model.get("home") + (toHash(schema, settings, defaults) || "#playground?");
+      Object.assign(view, { map: settings.view === "map", errors: settings.errors && Boolean(scene?.truth ?? !isTable()),
+        turn: settings.turn, tilt: settings.tilt });
+      const placed = settings.at || isTable() || settings.function === "tangents";
       for (const { entry, ...one } of controls) {
-        one.show(entry.name === "points" && (settings.at || isTable()) && scene ? scene.data.n : settings[entry.name]);
-        one.enable(!(isTable() && entry.name === "points"));
+        one.show(entry.name === "points" && placed && scene ? scene.data.n : settings[entry.name]);
+        one.enable(!(entry.name === "points" && (isTable() || settings.function === "tangents")));
       }
-      sample.disabled = errors.disabled = isTable();
+      sample.disabled = isTable() || settings.function === "tangents";
+      errors.disabled = scene ? !scene.truth : isTable(); // a table has no truth between its points
       map.disabled = scene?.domain.length === 1;
       map.setAttribute("aria-pressed", view.map);
       errors.setAttribute("aria-pressed", view.errors);
-      const now = presets.findIndex((preset) => !differ({ ...defaults, ...preset.settings }, settings));
-      presetButtons.forEach((node, i) => node.setAttribute("aria-pressed", i === now));
-      const current = now < 0 ? presets.length : now;
+      const now = presets.findIndex((preset) => !differ({ ...from(preset) }, settings));
+      cards.forEach((node, i) => node.setAttribute("aria-pressed", i === now));
+      const current = now >= 0 ? now : differ({ ...from({ settings: {} }) }, settings) ? presets.length + 1 : presets.length;
       stories.forEach((node, i) => { node.className = i === current ? "spg-story" : "spg-unseen"; });
+      own.show(settings);
     }
 
-    // --- the worker -------------------------------------------------------------------------------------------
-    let worker = null;
-    const address = URL.createObjectURL(new Blob([TRAINER], { type: "text/javascript" }));
-    const failed = (what) => say(`The training could not start here: ${what}.`);
-    try {
-      worker = new Worker(address);
-      worker.onmessage = ({ data }) => receive(data);
-      worker.onerror = (event) => failed(event.message ?? "this page allows no workers");
-    } catch (error) {
-      failed(error.message);
-    }
-
-    // Begin again at step 0. While the worker is at work, only the last wish counts.
-    function make() {
-      clearTimeout(timer);
-      owed = 0;
-      stale = busy;
-      if (busy) return;
-      busy = true;
-      worker?.postMessage({ type: "make", id: ++id, settings, problem });
-    }
-    function ask(count, ms) {
-      if (busy || !made) return;
-      busy = true;
-      worker.postMessage({ type: "run", id, steps: count, ms, weights: !inPage && (!playing || performance.now() - told > 1000) });
-    }
-    function receive(answer) {
-      busy = false;
-      if (stale) return make();
-      if (answer.type === "failed") {
-        pause();
-        say(`This experiment is not possible: ${answer.message}. The first one is back.`);
-        if (!differ(settings, first)) return undefined;
-        settings = { ...first };
-        show();
-        return make();
-      }
-      if (answer.type === "made") {
+    // --- training ---------------------------------------------------------------------------------------------
+    const runner = new Runner({
+      problem,
+      settings: () => settings,
+      awake: () => !document.hidden && inSight,
+      calm: () => CALM.matches,
+      weights: () => !inPage && (!runner.playing || performance.now() - told > 1000),
+      failed: refused,
+      made(answer) {
         made = answer;
-        scene = sceneOf(made, model.get("colours"));
+        good = settings;
+        scene = sceneOf(made, colours);
         history = { steps: [], errors: [[[], []], [[], []]], every: 1 };
         show();
-      }
-      snapshot = answer.snapshot;
-      record(history, snapshot);
-      announce();
-      if (playing && snapshot.stopped.every((one) => one !== null)) pause();
-      next();
-      pay();
-      redraw();
-      if (answer.weights) tell(answer.weights);
-      else if (!playing && !inPage) ask(0, 0); // Python is to know where it stands still
-      if (!playing) spoken.textContent = sentence(snapshot, settings);
-    }
-    function pay() {
-      if (!owed || busy || !made) return;
-      ask(owed, Infinity);
-      owed = 0;
-    }
-    function next() {
-      if (!playing || document.hidden || !inSight) return;
-      if (settings.speed === 0) return ask(1e9, CALM.matches ? 400 : 30);
-      const apart = Math.max(1000 / settings.speed, CALM.matches ? 400 : 50);
-      clearTimeout(timer);
-      timer = setTimeout(() => ask(Math.max(1, Math.round(settings.speed * apart / 1000)), Infinity), apart);
-    }
-    function start() {
-      playing = true;
-      share();
-      next();
-    }
-    function pause() {
-      clearTimeout(timer);
-      if (!playing) return;
-      playing = false;
-      share();
-      if (!inPage) ask(0, 0); // the last weights; while the worker is at work, its answer asks for them
-      if (snapshot) spoken.textContent = sentence(snapshot, settings);
-    }
-    function share() {
-      play.textContent = playing ? "❚❚ Pause" : "▶ Play";
-      model.set("running", playing);
-      model.save_changes();
+        paint();
+      },
+      seen(latest) {
+        snapshot = latest;
+        record(history, snapshot);
+        announce();
+      },
+      settled(weights) {
+        redraw();
+        if (weights) tell(weights);
+        else if (!runner.playing && !inPage) runner.ask(0, 0); // Python is to know where it stands still
+        if (!runner.playing) speak();
+        if (!runner.playing || snapshot.step === 0 || performance.now() - coded > 1000) showCode();
+      },
+      playing(yes) {
+        play.textContent = yes ? "❚❚ Pause" : "▶ Play";
+        model.set("running", yes);
+        model.save_changes();
+        if (yes) return;
+        if (!inPage) runner.ask(0, 0); // the last weights; while the worker is at work, its answer asks for them
+        if (snapshot) speak();
+        showCode();
+      },
+    });
+    function refused(why) { // an experiment that is not possible, from a link or from Python
+      if (!made && !differ(settings, first)) return say(`The training could not start here: ${why}.`);
+      say(`This experiment is not possible: ${why}. The one before is back.`);
+      if (!differ(settings, good)) return undefined;
+      settings = { ...good };
+      show();
+      return runner.make();
     }
     function tell(weights) {
       told = performance.now();
@@ -216,20 +225,25 @@ export default {
       const { data } = made, list = (numbers) => Array.from(numbers, (one) => (Number.isNaN(one) ? null : one));
       model.set("trained_on", { n: data.n, x: list(data.x), values: list(data.values), gradients: list(data.gradients) });
       model.set("weights", { settings, regular: weights[0].map(toBase64), sobolev: weights[1].map(toBase64) });
-      const { steps, errors } = structuredClone(history); // of an object that it already has, the model sends nothing
-      model.set("history", { steps, errors });
+      const { steps: taken, errors: curves } = structuredClone(history); // of an object that it already has, the model sends nothing
+      model.set("history", { steps: taken, errors: curves });
       model.set("metrics", { step: snapshot.step, stopped: snapshot.stopped, regular, sobolev });
       model.save_changes();
     }
+    let endPainting = null;
+    function paint() { // the cards' thumbnails, once the first experiment stands
+      if (!full || endPainting || !presets.length) return;
+      const experiments = presets.map((preset) => ({ ...defaults, ...preset.settings }));
+      endPainting = paintThumbnails(experiments, colours.lines, (k, address) => { cards[k].querySelector("img").src = address; });
+    }
 
     // --- showing ----------------------------------------------------------------------------------------------
-    let frame = 0;
+    let frame = 0, coded = 0;
     function redraw(all = false) {
       cancelAnimationFrame(frame);
-      frame = requestAnimationFrame(() => draw(all));
-    }
-    function draw(all) {
-      if (snapshot) display.draw({ id, scene, snapshot, history, view, editable: !isTable(), all });
+      frame = requestAnimationFrame(() => {
+        if (snapshot) display.draw({ id: runner.id, scene, snapshot, history, view, editable: !isTable(), all });
+      });
     }
     function announce() { // at once: a page may be slow to draw, or hidden
       root.dataset.step = snapshot.step;
@@ -237,16 +251,20 @@ export default {
       steps.textContent = `step ${snapshot.step.toLocaleString("en")}`;
       said.textContent = sentence(snapshot, settings);
     }
+    function speak() { spoken.textContent = sentence(snapshot, settings); }
     function say(text) { message.textContent = text; }
     function showCode() {
-      if (!code.hidden && scene) code.value = pythonOf(settings, scene.domain, scene.data, snapshot.step);
+      if (panels[2].panel.hidden || !made || runner.busy && made.id !== runner.id) return;
+      coded = performance.now();
+      const text = pythonOf(made.settings, made, snapshot.step, own.file());
+      if (text !== code.value) code.value = text;
     }
-    async function copy(text) {
+    async function copy(text, done) {
       try {
         await navigator.clipboard.writeText(text);
-        say("Link copied.");
-      } catch {
-        say(`The link: ${text}`);
+        say(done);
+      } catch { // an address without https has no clipboard
+        say(`This page may not copy. Copy by hand: ${text}`);
       }
     }
 
@@ -256,38 +274,41 @@ export default {
       view,
       scene: () => scene,
       editable: () => !isTable(),
+      tangents: () => (settings.function === "tangents" ? tangentsOf(settings) : null),
       points: (at) => (at.length > 500 * scene.domain.length ? say("500 points are the most.") : change({ at })),
+      setTangents: (tangents) => (tangents.length > 90 ? say("30 points are the most here.") : change({ tangents })),
       heights: (drawing) => change({ drawing }),
       turned: () => change({ turn: view.turn, tilt: view.tilt }),
       held: () => redraw(),
     });
     const sizes = new ResizeObserver(() => redraw(true));
-    const sight = new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; next(); });
+    const sight = new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; runner.next(); });
     const forget = onThemeChange(() => redraw(true));
-    const woken = () => next(), moved = () => { if (readAddress()) make(); };
+    const woken = () => runner.next(), moved = () => { if (readAddress()) runner.make(); };
     const follow = () => { // Python changed the settings
       const wanted = { ...settings, ...model.get("settings") };
       const again = differ(settings, wanted);
       settings = wanted;
       show();
-      if (again) make(); else redraw();
+      if (again) runner.make(); else redraw();
     };
-    const obey = () => { if (Boolean(model.get("running")) !== playing) (playing ? pause : start)(); };
+    const obey = () => { if (Boolean(model.get("running")) !== runner.playing) (runner.playing ? runner.pause() : runner.start()); };
+    if (full) takeDrops(root, own, panels[0]);
     sizes.observe(display.pictures);
     sight.observe(root);
     document.addEventListener("visibilitychange", woken);
     window.addEventListener("hashchange", moved);
     model.on("change:settings", follow);
     model.on("change:running", obey);
+    try { runner.open(); } catch (error) { refused(error.message); }
     show();
     readAddress();
-    make();
+    runner.make();
     obey(); // Python may have pressed play before there was anything to see
     return () => {
-      clearTimeout(timer);
       clearTimeout(remembering);
-      worker?.terminate();
-      URL.revokeObjectURL(address);
+      runner.close();
+      endPainting?.();
       sizes.disconnect();
       sight.disconnect();
       forget();
@@ -298,6 +319,19 @@ export default {
     };
   },
 };
+
+function cardOf(name, act) {
+  const picture = element("img", { alt: "", src: "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==" });
+  const card = element("button", { type: "button", className: "spg-card" }, picture, element("span", { textContent: name }));
+  card.setAttribute("aria-label", name);
+  card.title = "Thumbnail: what the Sobolev network learns, and the value errors of both. A click plays it.";
+  card.addEventListener("click", act);
+  return card;
+}
+
+function coloursOf({ points, slopes, regular, sobolev }) {
+  return { points, slopes, lines: [{ colour: regular, dash: [7, 3] }, { colour: sobolev, dash: [] }] };
+}
 
 // Adds a snapshot to the curves; of a long training, every other point is dropped now and then.
 function record(history, { step, networks }) {

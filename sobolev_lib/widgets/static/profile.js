@@ -2,6 +2,7 @@
 import { disc, format, isDark, prepare, ticks } from "./common.js";
 
 const LEFT = 40, RIGHT = 8, TOP = 17, BOTTOM = 30, BETWEEN = 19;
+const SHORT = 14; // pixels of half a tangent; longer ones, to be held by a hand, all have the same length
 
 // Where the two plots lie. `limits` holds the (low, high) of x, of the values and of the derivatives.
 export function profileFrame(width, height, limits) {
@@ -17,8 +18,15 @@ export function profileFrame(width, height, limits) {
   };
 }
 
-// `curves`: { x, values, slopes, colour (null for ink), dash }; `points`: { x, y, slope or NaN }, slopes as short tangents.
-export function drawProfile(canvas, { limits, curves, points, mark, radius, names }) {
+// Half a tangent on the screen, `reach` pixels long at most: from (x, y) to (x + dx, y + dy).
+export function tangent({ px, py }, { x, y, slope }, reach, run) {
+  const [dx, dy] = [px(x + run) - px(x), py(0, y + slope * run) - py(0, y)], long = Math.hypot(dx, dy);
+  const scale = reach > SHORT ? reach / long : Math.min(1, reach / long);
+  return [dx * scale, dy * scale];
+}
+
+// `curves`: { x, values, slopes, colour (null for ink), dash }; `points`: { x, y, slope or NaN }, slopes as tangents.
+export function drawProfile(canvas, { limits, curves, points, mark, slopeMark = mark, radius, names, reach = SHORT }) {
   const { ctx, width, height, ink } = prepare(canvas);
   const frame = profileFrame(width, height, limits), { boxes, px, py } = frame;
   ctx.textBaseline = "middle";
@@ -58,19 +66,20 @@ export function drawProfile(canvas, { limits, curves, points, mark, radius, name
   ctx.fillStyle = ink;
   for (const value of ticks(...limits[0], 4)) ctx.fillText(format(value), px(value), height - BOTTOM + 9);
   ctx.fillText("x", LEFT + (width - LEFT - RIGHT) / 2, height - 6);
-  ctx.strokeStyle = mark;
-  ctx.lineWidth = 2;
   const run = (limits[0][1] - limits[0][0]) / 30; // half a tangent
   for (const { x, y, slope } of points) {
     if (!Number.isNaN(slope)) {
+      const [dx, dy] = tangent(frame, { x, y, slope }, reach, run);
+      ctx.strokeStyle = slopeMark;
+      ctx.lineWidth = 2;
       ctx.beginPath();
-      const [dx, dy] = [px(x + run) - px(x), py(0, y + slope * run) - py(0, y)];
-      const shrink = Math.min(1, 14 / Math.hypot(dx, dy));
-      ctx.moveTo(px(x) - dx * shrink, py(0, y) - dy * shrink);
-      ctx.lineTo(px(x) + dx * shrink, py(0, y) + dy * shrink);
+      ctx.moveTo(px(x) - dx, py(0, y) - dy);
+      ctx.lineTo(px(x) + dx, py(0, y) + dy);
       ctx.stroke();
     }
-    disc(ctx, px(x), py(0, y), radius, mark, isDark(ink) ? "#000" : "#fff");
+    const rim = isDark(ink) ? "#000" : "#fff";
+    disc(ctx, px(x), py(0, y), radius, mark, rim);
+    if (slope >= limits[2][0] && slope <= limits[2][1]) disc(ctx, px(x), py(1, slope), radius, slopeMark, rim);
   }
   return frame;
 }

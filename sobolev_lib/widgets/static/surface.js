@@ -58,6 +58,7 @@ export function draw3d(canvas, panel, view, shared) {
   const { project, sin, cos } = camera(width, height, view.turn, view.tilt);
   drawFloor(ctx, panel, project, ink, shared, sin, cos);
   const n = panel.n, span = shared.high - shared.low || 1;
+  const paint = shared.colour ?? colour; // from 0 to 1, the lowest to the highest
   const level = (i, j) => GAP + (HEIGHT * (panel.z[i * n + j] - shared.low)) / span;
   const at = [];
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) at.push(project(j / (n - 1), i / (n - 1), level(i, j)));
@@ -72,7 +73,7 @@ export function draw3d(canvas, panel, view, shared) {
       const slopeU = (level(i, j + 1) - level(i, j)) * (n - 1), slopeV = (level(i + 1, j) - level(i, j)) * (n - 1);
       const facing = (-slopeU * LIGHT[0] - slopeV * LIGHT[1] + LIGHT[2]) / Math.hypot(slopeU, slopeV, 1);
       const shade = 0.78 + 0.22 * Math.max(facing, -0.6);
-      const [r, g, b] = colour((mean - GAP) / HEIGHT).map((c) => Math.round(c * shade));
+      const [r, g, b] = paint((mean - GAP) / HEIGHT).map((c) => Math.round(c * shade));
       ctx.beginPath();
       ctx.moveTo(...at[i * n + j]);
       ctx.lineTo(...at[i * n + j + 1]);
@@ -111,15 +112,16 @@ function drawFloor(ctx, panel, project, ink, shared, sin, cos) {
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   const near = cos > 0 ? 0 : 1, side = sin > 0 ? 0 : 1;
-  label(ctx, project, panel.domain[0], "x₁", (t, out) => [t, near + (near ? out : -out)]);
-  label(ctx, project, panel.domain[1], "x₂", (t, out) => [side + (side ? out : -out), t]);
+  label(ctx, project, panel.domain[0], "x₁", side, (t, out) => [t, near + (near ? out : -out)]);
+  label(ctx, project, panel.domain[1], "x₂", near, (t, out) => [side + (side ? out : -out), t]);
 }
 
-function label(ctx, project, [low, high], name, place) {
+// `corner` is the end, 0 or 1, at which the two edges meet; labels there move apart.
+function label(ctx, project, [low, high], name, corner, place) {
   for (const value of ticks(low, high, 3)) {
     const t = (value - low) / (high - low);
     if (Math.abs(t - 0.5) < 0.09) continue; // the axis's name stands in the middle
-    ctx.fillText(format(value), ...project(...place(t, 0.11), 0));
+    ctx.fillText(format(value), ...project(...place(Math.abs(t - corner) < 0.05 ? t + 0.14 * (0.5 - corner) : t, 0.11), 0));
   }
   ctx.fillText(name, ...project(...place(0.5, 0.16), 0));
 }
@@ -142,7 +144,7 @@ export function drawMap(canvas, panel, shared) {
   const image = new ImageData(n, n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
-      image.data.set([...colour((panel.z[i * n + j] - shared.low) / span), 255], 4 * ((n - 1 - i) * n + j));
+      image.data.set([...(shared.colour ?? colour)((panel.z[i * n + j] - shared.low) / span), 255], 4 * ((n - 1 - i) * n + j));
     }
   }
   small.getContext("2d").putImageData(image, 0, 0);

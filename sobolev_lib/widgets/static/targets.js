@@ -1,6 +1,8 @@
 // The functions to learn: values and gradients at any point, for one input or two.
 //
-// A target is { title, domain, at } with a (low, high) pair for each input; at(x, y) returns [f, df/dx, df/dy].
+// A target is { domain, at } with a (low, high) pair for each input; at(x, y) returns [f, df/dx, df/dy].
+import { compiled, derivativeOf, parseFormula, uses } from "./formula.js";
+
 const { abs, cos, exp, sign, sin, sqrt, PI } = Math;
 
 const square = (low, high) => [[low, high], [low, high]];
@@ -56,13 +58,52 @@ export function heightsOf({ function: name, drawing }) {
   return drawing ?? DRAWN[name];
 }
 
-// `problem` is what Python passed for the function "custom": { kind: "lattice", ... } or { kind: "table", ... }.
+// `problem` is what Python passed for the function "custom": { kind: "lattice", ... }.
 export function targetOf(settings, problem) {
   const name = settings.function;
-  if (name === "custom") return problem.kind === "table" ? { domain: problem.domain, at: null } : lattice(problem);
+  if (name === "custom") return lattice(problem);
+  if (name === "formula") return typed(settings.formula, settings.range);
   if (FORMULAS[name]) return FORMULAS[name];
   const { domain, side } = DRAWINGS[name], values = heightsOf(settings);
   return lattice({ domain, side, values, ...smoothSlopes(values, side, domain.length) });
+}
+
+// A formula in x, or in x and y, between the limits of `range`: low and high of each input, -2 to 2 where there are none.
+function typed(text, range) {
+  const node = parseFormula(text), names = uses(node, "y") ? ["x", "y"] : ["x"];
+  const domain = names.map((_, j) => range?.slice(2 * j, 2 * j + 2) ?? []).map((pair) => (pair.length ? pair : [-2, 2]));
+  domain.forEach(([low, high], j) => {
+    if (!(low < high)) throw new Error(`${names[j]} runs from ${low} to ${high}: expected a lower number first`);
+  });
+  const parts = [node, ...names.map((name) => derivativeOf(node, name))].map(compiled);
+  return { domain, at: (x, y) => parts.map((part) => part(x, y)) };
+}
+
+// Values and gradients at points { n, x }, one column an input. Throws Error where one of them is not finite.
+export function labelled({ domain, at }, { n, x }) {
+  const d = domain.length, values = new Float64Array(n), gradients = new Float64Array(n * d);
+  for (let p = 0; p < n; p++) {
+    const [value, ...slopes] = at(x[p], x[n + p]);
+    values[p] = value;
+    slopes.forEach((slope, j) => { gradients[j * n + p] = slope; });
+    if (Number.isFinite(value) && slopes.every(Number.isFinite)) continue;
+    const place = domain.map((_, j) => `${["x", "y"][j]} = ${Number(x[j * n + p].toPrecision(4))}`).join(", ");
+    throw new Error(`${Number.isFinite(value) ? "a slope" : "the function"} is not finite at ${place}`);
+  }
+  return { n, x, values, gradients };
+}
+
+// The grid on which errors are measured and pictures drawn.
+export const SIDE = { 1: 201, 2: 33 }; // nodes along each input
+export function gridOf(domain) {
+  const side = SIDE[domain.length], n = side ** domain.length, x = new Float64Array(n * domain.length);
+  for (let p = 0; p < n; p++) {
+    domain.forEach(([low, high], j) => {
+      const i = j ? Math.floor(p / side) : p % side;
+      x[j * n + p] = low + (high - low) * i / (side - 1);
+    });
+  }
+  return { n, x };
 }
 
 // Slopes of a smooth function through values one unit apart: differences of the two neighbours (Catmull-Rom).

@@ -9,8 +9,9 @@ let experiment = null;
 function answer({ type, id, settings, problem, steps, ms, weights }) {
   if (type === "make") {
     experiment = new Experiment(settings, problem, weights);
-    const { domain, grid, truth, data, drawing } = experiment;
-    return { type: "made", id, domain, grid, truth, data, drawing, snapshot: experiment.snapshot() };
+    const { domain, grid, truth, data, test, drawing, table } = experiment;
+    return { type: "made", id, settings, domain, grid, truth, data, test, drawing, local: Boolean(table?.local),
+      snapshot: experiment.snapshot() };
   }
   const start = performance.now();
   for (let i = 0; i < steps && performance.now() - start < ms; i++) {

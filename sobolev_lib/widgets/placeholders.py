@@ -1,0 +1,76 @@
+"""What keeps a figure's place in the book until its script runs: the same boxes with the same texts, so that nothing moves then.
+
+The markup mirrors what explorer.js and hypotheses.js build, and the same style sheets lay it out.
+"""
+from html import escape
+
+
+def explorer_placeholder(spec: dict, selection: dict, panels: list[dict], frames: dict[str, list[dict]]) -> str:
+    """The place of an Explorer that opens on ``panels``; ``frames`` are all that it can show.
+
+    >>> spec = {"axes": [{"name": "N", "label": "N", "options": [1], "text": ["1"], "numeric": True}], "play": None}
+    >>> "sbx-panels" in explorer_placeholder(spec, {"N": 1}, [], {})
+    True
+    """
+    surfaces = any(panel["kind"] == "surface" for panel in panels)
+    images = all(panel["kind"] == "image" for panel in panels)
+    overlay = next((panel["labels"] for panel in panels if "overlay" in panel), None)
+    buttons = [_button("▶ Play", "min-width:6.2em")] if spec["play"] is not None else []
+    controls = buttons + [_axis(axis, selection[axis["name"]]) for axis in spec["axes"]] + [_button("Show as map")] * surfaces
+    bars = '<div class="sbx-bar"><i></i><div></div></div>' if surfaces else ""
+    if overlay:
+        bars += f'<div class="sbx-bar sbx-scale"><i></i><div>{"".join(f"<span>{escape(text)}</span>" for text in overlay)}</div></div>'
+    return _unseen("sbx", _box("sbx-controls", *controls)
+                   + f'<div class="sbx-panels" data-images="{"yes" if images else "no"}">'
+                   + "".join(_panel(panel, _longest(frames, i)) for i, panel in enumerate(panels)) + "</div>"
+                   + bars + '<p class="sbx-note"></p>')
+
+
+def hypotheses_placeholder(buttons: list[str], titles: list[str], legend: list[str]) -> str:
+    """The place of Hypotheses, from the texts of its buttons, panels and legend.
+
+    >>> "shp-panels" in hypotheses_placeholder(["Draw others"], ["The same values"], ["true function"])
+    True
+    """
+    figures = "".join(f'<figure><figcaption>{escape(title)}</figcaption><i class="shp-picture"></i></figure>' for title in titles)
+    spans = [f'<span><i style="width:26px"></i>{escape(text)}</span>' for text in legend]
+    return _unseen("shp", _box("shp-buttons", *map(_button, buttons)) + _box("shp-panels", figures) + _box("shp-legend", *spans)
+                   + '<p class="shp-says"></p>')
+
+
+def _unseen(name: str, markup: str) -> str:
+    # invisible, it takes no focus and no screen reader speaks of it
+    return f'<div class="sobolev-placeholder" style="visibility:hidden"><div class="{name}">{markup}</div></div>'
+
+
+def _box(name: str, *children: str) -> str:
+    return f'<div class="{name}">{"".join(children)}</div>'
+
+
+def _button(text: str, style: str = "") -> str:
+    return f'<button type="button" style="{style}">{escape(text)}</button>'
+
+
+def _axis(axis: dict, option) -> str:
+    texts, label = axis["text"], escape(axis["label"])
+    longest = escape(max(texts, key=len))
+    if not axis["numeric"]:
+        return f"<label><span>{label}</span><select><option>{longest}</option></select></label>"
+    output = f'<output style="min-width:{len(longest)}ch">{escape(texts[axis["options"].index(option)])}</output>'
+    return f'<label><span>{label}{output}</span><input type="range"></label>'
+
+
+def _longest(frames: dict, i: int) -> dict[str, str]:
+    """The longest title and caption that panel ``i`` has in any frame."""
+    alike = [panels[i] for panels in frames.values() if i < len(panels)]
+    return {name: max((panel[name] for panel in alike), key=len, default="") for name in ("title", "caption")}
+
+
+def _panel(panel: dict, longest: dict[str, str]) -> str:
+    shape = f' style="aspect-ratio:{panel["size"][0]} / {panel["size"][1]}"' if panel["kind"] == "image" else ""
+    curves = [f'<span><i style="width:26px"></i>{escape(curve["name"])}</span>' for curve in panel.get("curves", [])]
+    text = {name: f'<TAG class="sbx-{name}" data-longest="{escape(longest[name])}"><span>{escape(panel[name])}</span></TAG>'
+            for name in longest}
+    return (f'<figure class="sbx-panel" data-kind="{panel["kind"]}">' + text["title"].replace("TAG", "div")
+            + (_box("sbx-legend", *curves) if panel["kind"] == "line" else "")
+            + f'<i class="sbx-picture"{shape}></i>' + text["caption"].replace("TAG", "p") + "</figure>")

@@ -1,0 +1,20 @@
+// Written by scripts/palette.py from palette.json.
+export const PALETTE = {
+  truth: {"light": "#85898f", "dark": "#868c94", "dash": [2, 2], "marker": "s"},
+  points: {"light": "#7d1160", "dark": "#f7a8e4", "dash": [], "marker": "o"},
+  slopes: {"light": "#005c33", "dark": "#46e0a0", "dash": [], "marker": "_"},
+  regular: {"light": "#d95f02", "dark": "#d97e2e", "dash": [7, 3], "marker": "^"},
+  sobolev: {"light": "#1583d6", "dark": "#4a94f7", "dash": [], "marker": "o"},
+  backprop: {"light": "#2b2f36", "dark": "#e4e7eb", "dash": [], "marker": "s"},
+  noprop: {"light": "#85898f", "dark": "#868c94", "dash": [1, 2], "marker": "x"},
+  direct: {"light": "#84409f", "dark": "#dda0ee", "dash": [4, 2], "marker": "D"},
+  vfbn: {"light": "#2f7d45", "dark": "#58d690", "dash": [9, 3, 2, 3], "marker": "v"},
+  critic: {"light": "#d95f02", "dark": "#d97e2e", "dash": [7, 3], "marker": "^"},
+  kl: {"light": "#d95f02", "dark": "#d97e2e", "dash": [7, 3], "marker": "^"},
+  noise: {"light": "#5f2a72", "dark": "#c98bd0", "dash": [9, 3, 2, 3], "marker": "D"},
+  jacobian: {"light": "#0f5f63", "dark": "#5fdcd6", "dash": [4, 2], "marker": "v"},
+  other1: {"light": "#2f7d45", "dark": "#58d690", "dash": [12, 3], "marker": "D"},
+  other2: {"light": "#84409f", "dark": "#dda0ee", "dash": [4, 2], "marker": "v"},
+  other3: {"light": "#6b5d00", "dark": "#cfc04a", "dash": [9, 3, 2, 3], "marker": "P"},
+  other4: {"light": "#5a2d20", "dark": "#f2cbb6", "dash": [1, 2], "marker": "X"},
+};
