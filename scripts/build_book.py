@@ -106,14 +106,11 @@ def run_jupyter_book(pages):
     return run("jupyter-book", "build", ".", "--toc", toc, "--keep-going")
 
 
-def allow_opening_from_disk():
-    """Take the font preloads out of the pages: a page opened from disk may not make them, and says so as an error.
-
-    The icons do not need them: they come from the theme's script as SVG.
-    """
+def drop_icon_font():
+    """Take the theme's icon font out of the pages: its script is larger than all else together, and no template needs it."""
     for page in HTML.rglob("*.html"):
-        text = page.read_text()
-        page.write_text(re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text))
+        page.write_text(re.sub(r"<(link|script)\b[^>]*/fontawesome/[^>]*>(</script>)?\n?", "", page.read_text()))
+    shutil.rmtree(HTML / "_static" / "vendor" / "fontawesome")
 
 
 def let_front_page_ask_for_no_icon():
@@ -144,7 +141,7 @@ def main(pages=PAGES):
         execute_chapters(pages)
         if run_jupyter_book(pages) != 0:
             sys.exit("The book was not built: see the messages above.")
-        allow_opening_from_disk()
+        drop_icon_font()
         let_front_page_ask_for_no_icon()
         if pages == PAGES:
             site_stamp.write_text(site)

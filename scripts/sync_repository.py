@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACES = {
     "_config.yml": r"^repository:\n  url: ",
     "README.md": r"git\+|git clone ",
+    "book/about.md": r"git clone ",
     "CITATION.cff": r"^repository-code: \"",
 }
 INSTALL_CELL = """\
@@ -64,7 +65,8 @@ def sync_notebook(text, url):
     if codes and "pip install" in "".join(notebook["cells"][first]["source"]):
         notebook["cells"][first]["source"] = source
     else:
-        cell = {"cell_type": "code", "execution_count": None, "id": "install", "metadata": {}, "outputs": [], "source": source}
+        cell = {"cell_type": "code", "execution_count": None, "id": "install",
+                "metadata": {"tags": ["setup"]}, "outputs": [], "source": source}
         notebook["cells"].insert(first, cell)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 

@@ -1,9 +1,10 @@
-"""The browser files that the site serves, each from a pinned package and with a checksum (see vendor.json).
+"""The browser files that the site serves or its tests use, each from a pinned package and with a checksum (see vendor.json).
 
     python scripts/vendor.py            fetch the committed files again, with npm
     python scripts/vendor.py --check    compare all of them with their checksums
 
-Files from npm packages are committed under book/assets, so that a build needs no Node.
+Files from npm packages are committed, so that a build needs no Node: under book/assets, or under tests for a package
+that is "for" the tests and never served.
 Files from pip packages are large and already installed: the build copies them from there.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "book" / "assets"
+TESTS = ROOT / "tests"
 MANIFEST = ROOT / "scripts" / "vendor.json"
 
 
@@ -38,9 +40,14 @@ def verified(content, file, source):
     return content
 
 
-def committed(file, assets=ASSETS):
-    path = assets / file["to"]
-    return verified(path.read_bytes(), file, path.relative_to(assets))
+def home(entry):
+    """The folder in which the files of an npm package are committed."""
+    return TESTS if entry.get("for") == "tests" else ASSETS
+
+
+def committed(file, folder):
+    path = folder / file["to"]
+    return verified(path.read_bytes(), file, path.relative_to(folder))
 
 
 def installed(file):
@@ -60,7 +67,7 @@ def copy_installed(folder):
 
 
 def fetch():
-    """Download the npm packages and write their files under book/assets, checksums verified."""
+    """Download the npm packages and write their files where they are committed, checksums verified."""
     for entry, file in entries("npm"):
         with tempfile.TemporaryDirectory() as folder:
             package = entry["package"].removeprefix("npm:")
@@ -68,13 +75,13 @@ def fetch():
             archive = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()[-1]
             with tarfile.open(Path(folder) / archive) as tar:
                 content = tar.extractfile("package/" + file["from"]).read()
-        write(ASSETS / file["to"], verified(content, file, f"{package} {file['from']}"))
+        write(home(entry) / file["to"], verified(content, file, f"{package} {file['from']}"))
         print(f"{file['to']}  {len(content):,} bytes")
 
 
 def check():
-    for _, file in entries("npm"):
-        committed(file)
+    for entry, file in entries("npm"):
+        committed(file, home(entry))
     for _, file in entries("pip"):
         installed(file)
 

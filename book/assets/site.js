@@ -1,4 +1,95 @@
+"use strict";
+
+// The theme decides between light and dark only when the whole page is there; until then it would be light.
+if (document.documentElement.dataset.theme === "auto") {
+  document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
 // A page opened from disk may not fetch other files, so the search there lists titles without excerpts.
 if (location.protocol === "file:") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
+
+// --- What scrolls sideways: it fades at the edge behind which there is more, and the arrow keys reach it ---
+
+const SCROLLERS = { "div.math": "Formula", ".sl-table": "Table", "pre": "Code", ".output.text_html": "Output", ".sl-picture": "Figure",
+  "figure:not(.sl-figure)": "Diagram" };
+
+function showEdges(el) {
+  const more = el.scrollWidth - el.clientWidth;
+  el.classList.toggle("sl-more-left", more > 1 && el.scrollLeft > 1);
+  el.classList.toggle("sl-more-right", more > 1 && el.scrollLeft < more - 1);
+  el.classList.toggle("sl-scrolls", more > 1);
+  if (more > 1) {
+    el.tabIndex = 0;
+    el.setAttribute("role", "region");
+    el.setAttribute("aria-label", el.dataset.scrollLabel);
+  } else if (el.getAttribute("role") === "region") {
+    for (const name of ["tabindex", "role", "aria-label"]) el.removeAttribute(name);
+  }
+}
+
+function watchScrollers() {
+  const resized = new ResizeObserver((entries) => entries.forEach((entry) => showEdges(entry.target)));
+  for (const [selector, name] of Object.entries(SCROLLERS)) {
+    document.querySelectorAll(`.bd-article ${selector}`).forEach((el, index) => {
+      if (el.querySelector(".sobolev-widget")) return;
+      el.dataset.scrollLabel = `${name} ${index + 1}, scrolls sideways`;
+      el.addEventListener("scroll", () => showEdges(el), { passive: true });
+      resized.observe(el);
+    });
+  }
+}
+
+// --- Chapters already read: kept in this browser only ---
+
+const READ = "sobolev-read";
+
+// Private windows and pages opened from disk may forbid to keep anything: then nothing is marked.
+function pagesRead() {
+  try {
+    const pages = JSON.parse(localStorage.getItem(READ));
+    return Array.isArray(pages) ? pages : [];
+  } catch {
+    return [];
+  }
+}
+
+function markRead() {
+  const pages = pagesRead();
+  for (const link of document.querySelectorAll(".sl-contents a[data-page]")) {
+    if (!pages.includes(link.dataset.page) || link.classList.contains("sl-read")) continue;
+    link.classList.add("sl-read");
+    const word = document.createElement("span");
+    word.className = "visually-hidden";
+    word.textContent = "(read)";
+    link.append(word);
+  }
+}
+
+// A chapter is read when its end has come into sight.
+function watchEnd() {
+  const end = document.querySelector(".sl-onward");
+  const page = document.querySelector(".sl-contents a[aria-current]")?.dataset.page;
+  if (!end || !page) return;
+  new IntersectionObserver((entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    try {
+      localStorage.setItem(READ, JSON.stringify([...new Set([...pagesRead(), page])]));
+    } catch {
+      return;
+    }
+    markRead();
+  }).observe(end);
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  watchScrollers();
+  markRead();
+  watchEnd();
+});
+window.addEventListener("load", () => {
+  // A formula keeps its box when MathJax sets it, and may still become wider than that.
+  window.MathJax?.startup?.promise?.then(() => document.querySelectorAll(".bd-article div.math").forEach(showEdges));
+});

@@ -21,5 +21,5 @@ def toc_pages(toc):
 
 PAGES = toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 NOTEBOOKS = [ROOT / f"{page}.ipynb" for page in PAGES if not (ROOT / f"{page}.md").exists()]
-# The first page is the cover: what every chapter must have is not asked of it.
-CHAPTERS = [path for path in NOTEBOOKS if path != ROOT / f"{PAGES[0]}.ipynb"]
+# Of the cover and of the list of all claims it is not asked what every chapter must have.
+CHAPTERS = [path for path in NOTEBOOKS if path.stem not in (Path(PAGES[0]).name, "reproduction")]

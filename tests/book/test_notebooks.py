@@ -18,6 +18,10 @@ SECTIONS = [
 ]
 
 
+VISIBLE_CELLS = 6   # code that a reader would copy; all other code waits behind a mark
+VISIBLE_WIDTH = 78  # characters that fit beside the contents, at 1,280 px
+
+
 def cells(notebook, kind):
     return [cell for cell in notebook.cells if cell.cell_type == kind]
 
@@ -47,6 +51,33 @@ def test_kernel_is_the_one_of_every_installation(notebook):
 def test_first_code_cell_imports_or_installs(notebook):
     expected = sync_repository.install_cell(sync_repository.address())
     assert cells(notebook, "code")[0].source == expected, "run python scripts/sync_repository.py"
+
+
+def test_setup_comes_first(notebook):
+    """The site folds it under the title, so no other code may stand before it."""
+    setup = ["setup" in tags(cell) for cell in cells(notebook, "code")]
+    assert setup[0] and setup == sorted(setup, reverse=True)
+
+
+def visible(notebook):
+    return [cell for cell in cells(notebook, "code") if not {"setup", "hide-input"} & set(tags(cell))]
+
+
+def test_few_code_cells_are_visible(notebook):
+    shown = [cell.source.splitlines()[0] for cell in visible(notebook)]
+    assert len(shown) <= VISIBLE_CELLS, f"expected the tag hide-input on all but {VISIBLE_CELLS} of these cells: {shown}"
+
+
+def test_visible_code_is_narrow(notebook):
+    assert [line for cell in visible(notebook) for line in cell.source.splitlines() if len(line) > VISIBLE_WIDTH] == []
+
+
+def test_what_the_site_hides_jupyterlab_folds(notebook):
+    """Self-checks stay open there: a reader fills them in."""
+    for cell in cells(notebook, "code"):
+        hidden = "hide-input" in tags(cell) and "self-check" not in tags(cell)
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded == hidden, f'expected "jupyter": {{"source_hidden": {str(hidden).lower()}}} on {cell.source.splitlines()[0]}'
 
 
 def test_nothing_else_is_installed(notebook):

@@ -34,9 +34,9 @@ def test_address_is_in_no_other_file():
 @pytest.fixture
 def copy(tmp_path):
     """The files that hold the address, with one notebook, in a folder of their own."""
+    (tmp_path / "book").mkdir()
     for name in ("pyproject.toml", *sync_repository.PLACES):
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "book").mkdir()
     notebook = {"cells": [{"cell_type": "code", "source": ["x = 1"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "book" / "a.ipynb").write_text(json.dumps(notebook))
     return tmp_path
@@ -46,7 +46,7 @@ def test_new_address_reaches_every_file(copy):
     project = copy / "pyproject.toml"
     project.write_text(project.read_text().replace(sync_repository.address(), "https://example.org/someone/else"))
     changed = dict(sync_repository.out_of_step(copy))
-    assert {path.name for path in changed} == {*sync_repository.PLACES, "a.ipynb"}
+    assert {path.relative_to(copy).as_posix() for path in changed} == {*sync_repository.PLACES, "book/a.ipynb"}
     assert all("https://example.org/someone/else" in text for text in changed.values())
     assert not any(sync_repository.address() in text for text in changed.values())
     for path, text in changed.items():
@@ -74,16 +74,16 @@ def test_vendored_files_match_their_checksums():
 
 def test_a_changed_vendored_file_is_noticed(tmp_path):
     entry, file = next(vendor.entries("npm"))
-    vendor.write(tmp_path / file["to"], vendor.committed(file) + b" ")
+    vendor.write(tmp_path / file["to"], vendor.committed(file, vendor.home(entry)) + b" ")
     with pytest.raises(ValueError, match="expected sha256"):
-        vendor.committed(file, assets=tmp_path)
+        vendor.committed(file, tmp_path)
 
 
 def test_every_vendored_file_is_listed_and_licensed():
     entries = json.loads(vendor.MANIFEST.read_text())
     listed = {file["to"] for entry in entries for file in entry["files"]}
-    present = {path.relative_to(vendor.ASSETS).as_posix() for path in vendor.ASSETS.glob("vendor/**/*") if path.is_file()}
-    assert present == {file["to"] for _, file in vendor.entries("npm")}
+    present = {path for folder in (vendor.ASSETS, vendor.TESTS) for path in folder.glob("vendor/**/*") if path.is_file()}
+    assert present == {vendor.home(entry) / file["to"] for entry, file in vendor.entries("npm")}
     for entry in entries:
         assert entry["licence"] and any("LICENSE" in file["to"] for file in entry["files"])
     assert "vendor/plotly.min.js" in listed

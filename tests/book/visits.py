@@ -30,7 +30,8 @@ FACTS = """
   all("pre, code, script, style, mjx-container, .sobolev-widget", words).forEach(el => el.remove());
   return {
     text: words.textContent,
-    images: all("img").map(i => ({src: i.getAttribute("src"), alt: i.alt, width: i.naturalWidth, inArticle: article.contains(i)})),
+    // a picture in a button with a name of its own is ornament: screen readers pass over it
+    images: all("img").filter(i => i.alt || !i.closest("button[aria-label]")).map(i => ({src: i.getAttribute("src"), alt: i.alt, width: i.naturalWidth, inArticle: article.contains(i)})),
     mathematics: all(".math", article).length,
     typeset: all(".math", article).filter(el => el.querySelector("mjx-container svg")).length,
     // MathJax sets a macro that it does not know in red.
@@ -39,6 +40,15 @@ FACTS = """
     unlabelled: all(".sobolev-widget", article).filter(el => !el.closest("[aria-label]")).length,
     cells: all(".cell_input", article).length,
     copyButtons: all(".cell_input button.copybtn", article).length,
+    column: Math.max(...all("section > p, section > ul", article).map(el => el.getBoundingClientRect().width)),
+    widgetWidths: all(".sobolev-widget", article).map(el => el.getBoundingClientRect().width).filter(width => width > 0),
+    wideCode: (() => {
+      const folds = all("details:not([open])", article);
+      folds.forEach(el => { el.open = true; });
+      const wide = all(".cell_input pre", article).filter(el => el.scrollWidth > el.clientWidth + 1).map(el => el.textContent.slice(0, 80));
+      folds.forEach(el => { el.open = false; });
+      return wide;
+    })(),
   };
 }
 """
@@ -51,6 +61,20 @@ SIDEWAYS = """
     el => el.getBoundingClientRect().right > innerWidth + 1 && !scrolls(el.parentElement));
   return [`page ${root.scrollWidth} px`, ...wide.slice(0, 5).map(el => el.outerHTML.slice(0, 120))];
 }
+"""
+# What is wider than its box and scrolls there: it has to say so, and to take the keyboard's focus.
+MUTE = """
+() => [...document.querySelectorAll(".bd-article *")].filter(el => el.checkVisibility() && !el.closest("svg, .sobolev-widget")
+    && el.scrollWidth > el.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(el).overflowX))
+  .filter(el => el.tabIndex !== 0 || el.getAttribute("role") !== "region" || !el.getAttribute("aria-label")
+    || getComputedStyle(el).maskImage === "none")
+  .map(el => el.outerHTML.slice(0, 120))
+"""
+# A formula that begins left of its box: scrolling does not reach there.
+CUT = """
+() => [...document.querySelectorAll(".bd-article div.math")].filter(el => el.checkVisibility() && el.querySelector("svg")
+    && el.scrollLeft === 0 && el.querySelector("svg").getBoundingClientRect().left < el.getBoundingClientRect().left - 1)
+  .map(el => el.textContent.slice(0, 80))
 """
 # Contrast as WCAG defines it, of text against the nearest ground that is painted behind it.
 CONTRAST = """
@@ -93,6 +117,8 @@ class Visit:
     facts: dict = dataclasses.field(default_factory=dict)
     dark: dict = dataclasses.field(default_factory=dict)
     sideways: list = dataclasses.field(default_factory=list)
+    mute: list = dataclasses.field(default_factory=list)  # what scrolls on the phone and does not say so
+    cut: list = dataclasses.field(default_factory=list)  # formulas whose beginning is out of reach, wide and narrow
 
 
 def watch(page, visit):
@@ -133,6 +159,7 @@ def open_page(chromium, url):
         page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
         visit.dead = page.evaluate(WIDGETS_ALIVE)
         visit.facts = page.evaluate(FACTS)
+        visit.cut = page.evaluate(CUT)
         set_dark(page)
         page.wait_for_timeout(500)  # the theme fades
         visit.dark = page.evaluate(CONTRAST)
@@ -143,6 +170,12 @@ def open_page(chromium, url):
             if not visit.sideways:
                 break
             page.wait_for_timeout(250)
+        for _ in range(40):  # the same for what tells that it scrolls
+            visit.mute = page.evaluate(MUTE)
+            if not visit.mute:
+                break
+            page.wait_for_timeout(250)
+        visit.cut += page.evaluate(CUT)
     finally:
         page.close()
     return visit

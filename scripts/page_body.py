@@ -1,0 +1,82 @@
+"""Edits of a page's own HTML that the source cannot make: a notebook's text holds only what Jupyter and Colab render too."""
+
+import math
+
+from bs4 import BeautifulSoup
+
+WORDS_A_MINUTE = 200  # for a text with formulas
+NOT_READ = "pre, script, style, noscript, .math, .sobolev-widget"
+
+
+def parsed(body):
+    return BeautifulSoup(body, "html.parser")
+
+
+def reading_minutes(soup):
+    """Return the minutes that the text takes, without code and formulas; never 0.
+
+    >>> reading_minutes(parsed("<p>" + "word " * 350 + "</p><pre>" + "code " * 900 + "</pre>"))
+    2
+    """
+    words = parsed(str(soup))
+    for element in words.select(NOT_READ):
+        element.decompose()
+    return max(1, math.ceil(len(words.get_text(" ").split()) / WORDS_A_MINUTE))
+
+
+def head(soup, kicker, byline):
+    """Put a line above the title and the byline under it. Cells with the tag ``setup`` move into the byline's fold.
+
+    >>> soup = parsed('<h1>T</h1><p>Text</p><div class="cell tag_setup">import</div>')
+    >>> head(soup, "", '<details><div class="sl-setup"></div></details>')
+    >>> str(soup)
+    '<h1>T</h1><details><div class="sl-setup"><div class="cell tag_setup">import</div></div></details><p>Text</p>'
+    """
+    title = soup.h1
+    title.insert_after(parsed(byline))
+    if kicker:
+        above = soup.new_tag("p", attrs={"class": "sl-kicker"})
+        above.string = kicker
+        title.insert_before(above)
+    fold = soup.select_one(".sl-setup")
+    for cell in soup.select("div.cell.tag_setup"):
+        fold.append(cell.extract())
+
+
+def join_hidden_code(soup):
+    """Let code that shows nothing share the mark of the hidden code that follows it: a figure with its helpers has one mark.
+
+    >>> cell = '<div class="cell tag_hide-input"><details><summary></summary><div class="cell_input">{}</div></details>{}</div>'
+    >>> soup = parsed(cell.format(1, "") + cell.format(2, '<div class="cell_output"></div>'))
+    >>> join_hidden_code(soup)
+    >>> len(soup.select("details")), [code.get_text() for code in soup.select("details .cell_input")]
+    (1, ['1', '2'])
+    """
+    for cell in soup.select("div.cell.tag_hide-input"):
+        following = cell.find_next_sibling(True)
+        hidden = following is not None and {"cell", "tag_hide-input"} <= set(following.get("class", []))
+        if hidden and not cell.select(".cell_output"):
+            place = following.find("details").find("div", class_="cell_input")
+            for code in cell.select("details > .cell_input"):
+                place.insert_before(code.extract())
+            cell.decompose()
+
+
+def name_marks(soup):
+    """Let hidden code's mark be called what it shows: the label that is laid over it says something else."""
+    for summary in soup.select("details.hide > summary"):
+        del summary["aria-label"]
+
+
+def wrap_tables(soup):
+    """Put each table into a box of its own, which scrolls when the table is too wide; so the table stays a table.
+
+    >>> soup = parsed("<table><tr><td>1</td></tr></table>")
+    >>> wrap_tables(soup)
+    >>> str(soup)
+    '<div class="sl-table"><table><tr><td>1</td></tr></table></div>'
+    """
+    for box in soup.select("div.pst-scrollable-table-container"):
+        box.unwrap()
+    for table in soup.select("table"):
+        table.wrap(soup.new_tag("div", attrs={"class": "sl-table"}))

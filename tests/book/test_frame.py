@@ -1,0 +1,61 @@
+"""What the site puts around its pages, as functions; test_site.py looks at the result."""
+
+import doctest
+
+import frame
+import page_body
+import pytest
+import vendor
+import yaml
+from pages import PAGES, ROOT
+
+KILOBYTE = 1_000
+
+
+@pytest.mark.parametrize("module", [frame, page_body])
+def test_examples_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0
+
+
+def test_every_page_has_a_sentence_and_no_other_has():
+    sentences = yaml.safe_load(frame.SENTENCES.read_text())
+    assert set(sentences) == set(PAGES)
+    assert all(sentence.endswith(".") and len(sentence) < 130 for sentence in sentences.values())
+
+
+def test_a_page_without_a_sentence_is_an_error():
+    with pytest.raises(ValueError, match="expected a sentence for b in chapters.yml"):
+        frame.book_parts({"root": "a", "parts": [{"caption": "One", "chapters": [{"file": "b"}]}]}, {"a": ""}, {"a": "A"})
+
+
+def test_chapters_are_numbered_through_and_reference_pages_are_not():
+    parts = frame.book_parts(yaml.safe_load((ROOT / "_toc.yml").read_text()), dict.fromkeys(PAGES, ""), dict.fromkeys(PAGES, ""))
+    assert [part.caption for part in parts] == [
+        "", "The idea", "Why it works", "The paper's experiments", "In practice", "Beyond the paper", "Reference"]
+    numbers = [page.number for part in parts[1:-1] for page in part.chapters]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert {page.number for part in (parts[0], parts[-1]) for page in part.chapters} == {None}
+
+
+def test_neighbours_end_with_the_book():
+    pages = [frame.Page(name, "", "", None, "") for name in "abc"]
+    assert [frame.neighbours(pages, name) for name in "abcx"] == [
+        (None, pages[1]), (pages[0], pages[2]), (pages[1], None), (None, None)]
+
+
+def test_code_that_shows_nothing_keeps_its_mark_before_text():
+    soup = page_body.parsed('<div class="cell tag_hide-input"><details><div class="cell_input">1</div></details></div><p>Text</p>')
+    before = str(soup)
+    page_body.join_hidden_code(soup)
+    assert str(soup) == before
+
+
+def test_formulas_and_data_of_widgets_pass_unchanged():
+    body = ('<p><span class="math">\\(a &lt; b &amp; c\\)</span></p><div class="sobolev-widget">'
+            '<script type="application/json">{"a": "\\u003c & >", "b": 1e-3}</script></div>')
+    assert str(page_body.parsed(body)) == body
+
+
+def test_fonts_are_small():
+    assert sum(path.stat().st_size for path in vendor.ASSETS.rglob("*.woff2")) < 150 * KILOBYTE

@@ -1,0 +1,49 @@
+"""Nothing moves after it is shown, and every link lands where it leads, at the widths of a desk and of a phone."""
+
+import pytest
+from pages import PAGES
+from walks import walk
+
+# The first test that needs the site may have to build it.
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
+
+
+@pytest.fixture(params=["wide", "phone"])
+def size(request):
+    return request.param
+
+
+@pytest.fixture
+def walked(chromium, origins, page, size):
+    return walk(chromium, f"{origins['http']}/{page}.html", size)
+
+
+def test_links_land_at_their_heading(walked):
+    """From outside and by the contents list, before any widget has mounted and after all have: within 20 pixels."""
+    assert walked.missed == []
+
+
+def test_nothing_moves_on_the_way_down(walked):
+    """The cumulative layout shift from the first screen to the last."""
+    assert walked.shift <= 0.02, walked.shifts
+
+
+def test_widgets_are_as_high_as_the_place_kept_for_them(walked):
+    assert walked.grown == []
+
+
+def test_page_never_scrolls_sideways(walked):
+    assert walked.sideways <= 1
+
+
+def test_first_screen_answers_soon(chromium, origins, size, record_property):
+    """How soon depends on the machine, so it is reported, not judged: `pytest -rA` or a report in XML shows it."""
+    ready = walk(chromium, f"{origins['http']}/{PAGES[0]}.html", size).ready
+    assert ready, "no widget of the first screen came to life"
+    record_property("milliseconds until the first widget answers", min(ready.values()))
+    print(f"first widget after {min(ready.values()):.0f} ms")
+
+
+def test_fonts_are_light(site):
+    fonts = {path.name: path.stat().st_size for path in site.rglob("*") if path.suffix in (".woff2", ".woff", ".ttf", ".otf")}
+    assert sum(fonts.values()) < 150_000, fonts

@@ -1,0 +1,202 @@
+"""Walk through a page as a reader does, at the width of a desk or of a phone, and note what moved and what was missed.
+
+One walk serves the tests of layout and those of accessibility, whichever ask first.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import pages
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+NARROW = {"width": 360, "height": 780}  # where accessibility is judged: smaller than most phones
+SIZES = {"wide": WIDE, "phone": PHONE}
+AXE = pages.ROOT / "tests" / "vendor" / "axe" / "axe.min.js"
+# Rules whose answer depends on the theme's colours.
+COLOURS = ["color-contrast", "link-in-text-block"]
+
+# Installed before the page's own scripts: what moves, when each widget was ready, and how high its place was before.
+WATCH = """
+(() => {
+  const walk = window.walk = { shifts: [], ready: {}, placed: new Map() };
+  const name = (node) => (node?.nodeType === 1 ? node : node?.parentElement)?.outerHTML.slice(0, 80) ?? "gone";
+  new PerformanceObserver((list) => {
+    for (const { value, sources } of list.getEntries()) {
+      walk.shifts.push({ value, moved: sources.map(({ node, previousRect, currentRect }) =>
+        `${name(node)} from ${previousRect.y.toFixed()} to ${currentRect.y.toFixed()}`) });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const shown = (el) => el.getClientRects().length > 0; // not inside a closed <details>
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const el of all(".sobolev-widget").filter(shown)) walk.placed.set(el, el.getBoundingClientRect().height);
+  });
+  new MutationObserver((list) => {
+    for (const { target } of list) walk.ready[target.dataset.widget] ??= performance.now();
+  }).observe(document, { subtree: true, attributeFilter: ["data-ready"] });
+
+  walk.frame = () => new Promise(requestAnimationFrame);
+  const mounting = () => all(".sobolev-widget:not([data-ready])").some((el) => {
+    const { top, bottom, height } = el.getBoundingClientRect();
+    return height && bottom > -400 && top < innerHeight + 400;
+  });
+  // Until the widgets in sight are there and nothing moves any more.
+  walk.settled = async () => {
+    const start = performance.now(), now = () => `${scrollY} ${document.documentElement.scrollHeight}`;
+    for (let before = "", same = 0; same < 2 && performance.now() - start < 20000; before = now()) {
+      await walk.frame();
+      same = now() === before && !mounting() ? same + 1 : 0;
+    }
+  };
+  walk.typeset = async () => { await window.MathJax?.startup?.promise; await walk.settled(); };
+
+  // The places that the contents list and links lead to: sections with a heading.
+  walk.places = () => all(".bd-article section[id]").filter((el) => el.querySelector(":scope > :is(h1, h2, h3)") && shown(el)).map((el) => el.id);
+  // How far the heading is from where it is to land: below what sticks to the top. The end of the page cannot rise further.
+  walk.miss = (id) => {
+    const { scrollHeight } = document.documentElement, end = scrollY + innerHeight >= scrollHeight - 2;
+    const { top } = document.getElementById(id).querySelector(":is(h1, h2, h3)").getBoundingClientRect();
+    const off = top - (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
+    return end && off > 0 && top < innerHeight ? 0 : Math.round(off);
+  };
+  // Only where a widget comes into sight is there anything to wait for.
+  walk.jump = async (id) => {
+    const link = document.querySelector(`a[href="#${CSS.escape(id)}"]:not(.headerlink)`); // in the contents list
+    if (link) link.click(); else location.hash = id;
+    await new Promise(setTimeout);
+    if (mounting()) await walk.settled();
+    return walk.miss(id);
+  };
+  walk.jumps = async (ids) => {
+    const missed = [];
+    for (const id of ids) { const off = await walk.jump(id); if (Math.abs(off) > 20) missed.push(`#${id} lands ${off} px off`); }
+    return missed;
+  };
+  walk.down = async () => {
+    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.8 * innerHeight) {
+      scrollTo({ top: y, behavior: "instant" });
+      await walk.settled();
+    }
+    return walk.shifts;
+  };
+  walk.grown = () => [...walk.placed].map(([el, height]) => [el, height, el.getBoundingClientRect().height])
+    .filter(([, before, after]) => Math.abs(after - before) > 4)
+    .map(([el, before, after]) => `${el.dataset.widget} from ${before.toFixed()} to ${after.toFixed()} px: ${el.ariaLabel.slice(0, 60)}`);
+  walk.sideways = () => document.documentElement.scrollWidth - innerWidth;
+  walk.theme = async (theme) => {
+    for (const key of ["theme", "mode"]) document.documentElement.dataset[key] = theme;
+    await Promise.all(document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {})));
+    await walk.frame();
+  };
+  // What axe calls serious or critical. Inside a typeset formula there is nothing to judge but paths.
+  walk.axe = async (where, rules) => {
+    const context = { include: [where], exclude: ["mjx-container svg"] };
+    const options = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
+    const { violations } = await axe.run(context, options);
+    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
+      nodes.map(({ html, any, all, none }) => `${id}: ${html.slice(0, 120)}: ${[...any, ...all, ...none][0]?.message}`));
+  };
+  // Every widget's other state: all its buttons pressed once, all that is folded open.
+  walk.press = async () => {
+    for (const el of all(".sobolev-widget").filter(shown)) {
+      for (const fold of all("details", el)) fold.open = true;
+      for (const button of all("button:not(:disabled)", el).filter(shown)) button.click();
+    }
+    await walk.frame();
+  };
+  // What moves by itself although the reader wants less motion: pictures that change, animations, films.
+  walk.moving = async () => {
+    const picture = (el) => (el.tagName === "CANVAS" ? el.toDataURL() : el.outerHTML);
+    const pictures = all(".sobolev-widget :is(canvas, svg)").filter((el) => shown(el) && !el.closest("[data-widget=plotly]"));
+    const before = pictures.map(picture);
+    await new Promise((done) => setTimeout(done, 700));
+    return [
+      ...pictures.filter((el, i) => picture(el) !== before[i]).map((el) => `a picture of ${el.closest(".sobolev-widget").ariaLabel.slice(0, 60)}`),
+      ...document.getAnimations().filter((one) => one.playState === "running").map((one) => `an animation of ${name(one.effect.target)}`),
+      ...all("video").filter((film) => !film.paused).map((film) => `a film: ${name(film)}`),
+    ];
+  };
+})();
+"""
+
+
+@dataclasses.dataclass
+class Walk:
+    """What a reader met on a page at one width."""
+
+    missed: list = dataclasses.field(default_factory=list)  # headings that a link did not reach
+    shift: float = 0.0  # cumulative layout shift from the first paint to the page's end
+    shifts: list = dataclasses.field(default_factory=list)
+    grown: list = dataclasses.field(default_factory=list)  # widgets whose place was not as high as they are
+    sideways: int = 0  # pixels
+    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical
+    moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
+    ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
+
+
+WALKS: dict[tuple[str, str], Walk] = {}
+
+
+def walk(chromium, url, size):
+    """Walk through the page at this address and size, "wide" or "phone"; a second time the Walk of the first is returned.
+
+    The phone asks for less motion. The page is opened twice: by a link to its last heading, and at its top.
+    """
+    if (url, size) not in WALKS:
+        calm = size == "phone"
+        page = chromium.new_page(viewport=SIZES[size], color_scheme="light", reduced_motion="reduce" if calm else "no-preference")
+        try:
+            WALKS[url, size] = _walk(page, url, size)
+        finally:
+            page.close()
+    return WALKS[url, size]
+
+
+def _walk(page, url, size):
+    seen = Walk()
+    page.add_init_script(WATCH)
+
+    places = _open(page, url).evaluate("walk.places()")
+    seen.ready = page.evaluate("walk.ready")
+    shifts = page.evaluate("walk.down()")
+    seen.shift = sum(shift["value"] for shift in shifts)
+    seen.shifts = sorted(shifts, key=lambda shift: -shift["value"])[:3]
+    seen.grown = page.evaluate("walk.grown()")
+    seen.sideways = page.evaluate("walk.sideways()")
+    if size == "phone":
+        seen.moving = page.evaluate("walk.moving()")
+    seen.missed = page.evaluate("ids => walk.jumps(ids)", places)  # everything has mounted
+
+    page.evaluate(AXE.read_text())
+    if size == "phone":
+        page.set_viewport_size(NARROW)
+        page.evaluate("walk.settled()")
+    seen.faults = _judge(page, "body", "as it opens")
+    page.evaluate("walk.press()")
+    if page.locator(".sobolev-widget").count():
+        seen.faults += _judge(page, ".sobolev-widget", "with its buttons pressed")
+
+    _open(page, f"{url}#{places[-1]}")
+    missed = page.evaluate("id => walk.miss(id)", places[-1])
+    if abs(missed) > 20:
+        seen.missed.append(f"a link to #{places[-1]} from outside lands {missed} px off")
+    # upwards, so that nothing above the heading has mounted yet
+    seen.missed += page.evaluate("ids => walk.jumps(ids)", places[-2::-1])
+    return seen
+
+
+def _open(page, url):
+    page.goto("about:blank")  # else a link into the same page would not load it again
+    page.goto(url, wait_until="load")
+    page.evaluate("walk.typeset()")
+    return page
+
+
+def _judge(page, where, state):
+    faults = []
+    for theme, rules in (("light", None), ("dark", COLOURS)):
+        page.evaluate("theme => walk.theme(theme)", theme)
+        found = page.evaluate("given => walk.axe(...given)", [where, rules])
+        faults += [f"{theme}, {state}: {fault}" for fault in found]
+    return faults
