@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sobolev_lib.tensor_files import read_tensors, write_tensors
+from sobolev_lib._tensor_files import read_tensors, write_tensors
 
 
 def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequence[Optimizer],
@@ -19,8 +19,13 @@ def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
         state, numbers = each.state_dict(), {}
         for index, entries in state["state"].items():
             for key, entry in entries.items():
+                name = f"{_prefix(number)}.{index}.{key}"
                 if isinstance(entry, Tensor):
-                    contents[f"{_prefix(number)}.{index}.{key}"] = entry
+                    contents[name] = entry
+                elif isinstance(entry, list) and any(isinstance(item, Tensor) for item in entry):
+                    contents |= {f"{name}.{k}": item for k, item in enumerate(entry) if isinstance(item, Tensor)}
+                    numbers.setdefault(str(index), {})[key] = [{"tensor": k} if isinstance(item, Tensor) else item
+                                                               for k, item in enumerate(entry)]
                 else:
                     numbers.setdefault(str(index), {})[key] = entry
         # a learning rate can be a tensor
@@ -57,7 +62,12 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
             weights[rest] = tensor
         elif kind in numbers:
             index, _, key = rest.partition(".")
-            states[numbers[kind]].setdefault(int(index), {})[key] = tensor
+            key, _, place = key.partition(".")
+            entries = states[numbers[kind]].setdefault(int(index), {})
+            if place:
+                entries[key][int(place)] = tensor          # of a list, as L-BFGS keeps its steps
+            else:
+                entries[key] = tensor
         else:
             extra[name] = tensor
     model.load_state_dict(weights)

@@ -1,16 +1,10 @@
 """Training sets with derivative labels: values, Jacobians, Hessians, and higher orders, with missing entries."""
-import math
-import warnings
-from typing import Callable
-
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from sobolev_lib.arguments import integer, number
-from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib._torch import register_pytree_node
 
 _NAMES = ("values", "jacobian", "hessian")
 
@@ -43,7 +37,7 @@ class SobolevData(Dataset):
             given.pop()
         names = ["inputs", *[derivative_name(k) for k in range(len(given) - 1)]]
         check_order_of_tables(*given[:3])
-        tensors = [_as_tensor(tensor, name) for tensor, name in zip(given, names)]
+        tensors = [as_tensor(tensor, name) for tensor, name in zip(given, names)]
         _check(tensors, names)
         self.inputs, *self.derivatives = tensors
         self.derivatives = tuple(self.derivatives)
@@ -98,6 +92,19 @@ class SobolevData(Dataset):
             raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
         return SobolevData.owning(*moved)
 
+    def up_to(self, order: int) -> "SobolevData":
+        """The same with labels up to ``order`` only; raises ``ValueError`` if there are none of that order."""
+        if not len(self):
+            raise ValueError("data: expected at least one point, got none")
+        if self.order < order:
+            raise ValueError(f"data: expected labels up to the {derivative_name(order)} for a loss of order {order}, got "
+                             f"{derivative_name(self.order)} at most")
+        return self if self.order == order else SobolevData._unchecked(self.inputs, *self.derivatives[:order + 1])
+
+    def mean_squares(self, order: int) -> tuple[float, ...]:
+        """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
+        return tuple(float(mean_square(labels)) for labels in self.up_to(order).derivatives)
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return (self.inputs, *self.derivatives)
@@ -129,50 +136,8 @@ class SobolevData(Dataset):
 
 
 # so that vmap and torch.func transforms can take SobolevData as an argument, one data set an index
-_pytree.register_pytree_node(SobolevData, lambda data: (list(data.tensors), None),
-                             lambda tensors, _: SobolevData._unchecked(*tensors),
-                             serialized_type_name="sobolev_lib.SobolevData")
-
-
-def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: float | None = None) -> SobolevData:
-    """Values and derivatives of ``f`` at ``x``, as a data set without any graph attached.
-
-    >>> f = sobolev_lib.functions.rosenbrock
-    >>> data = label(f, f.sample(20), order=2)
-    >>> data.hessian.shape
-    torch.Size([20, 2, 2])
-
-    ``f`` maps a batch (N, *in) to (N,) or (N, *out), rows independent; it is asked at two or three rows once more, to see
-    that it does. It gets copies of ``x``, which it may change. ``method="autodiff"`` differentiates a PyTorch
-    function, to any order. ``method="finite-difference"`` takes central differences of a black box, order up to two:
-    all points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
-    the input's own units; by default it is max(1, |x|) times the third (order 1) or fourth (order 2) root of the
-    dtype's precision, where rounding and truncation balance. Use float64 inputs for accurate differences.
-
-    Raises ``ValueError`` for an unknown method, a bad order or step, a function of one point, or labels that come out NaN or
-    infinite. Warns if a row's value depends on the other rows.
-    Source: section 2; finite differences for black boxes: sections 1 and 5.
-    """
-    x = _as_tensor(x, "x").detach()
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x: expected points of shape (N, ...) with N >= 1, got shape {tuple(x.shape)}")
-    if not x.isfinite().all():
-        raise ValueError(f"x: expected finite numbers, got {int((~x.isfinite()).sum())} NaN or infinite")
-    order = integer(order, "order", "an integer >= 0", least=0)
-    if method == "autodiff":
-        if step is not None:
-            raise ValueError(f"step: only for method='finite-difference', got {step!r} with method='autodiff'")
-        derivatives = value_and_derivatives(f if isinstance(f, nn.Module) else lambda z: f(z.clone()), x, order)
-        _check_rows(f, x, derivatives[0])
-    elif method == "finite-difference":
-        derivatives = _finite_differences(f, x, order, step)
-    else:
-        raise ValueError(f"method: expected 'autodiff' or 'finite-difference', got {method!r}")
-    for k, tensor in enumerate(derivatives):
-        if not tensor.isfinite().all():
-            raise ValueError(f"label: expected finite {derivative_name(k)}, got {int((~tensor.isfinite()).sum())} NaN "
-                             "or infinite entries; is f differentiable at all points of x?")
-    return SobolevData(x, *[tensor.detach() for tensor in derivatives])
+register_pytree_node(SobolevData, lambda data: (list(data.tensors), None),
+                     lambda tensors, _: SobolevData._unchecked(*tensors), serialized_type_name="sobolev_lib.SobolevData")
 
 
 def check_order_of_tables(inputs, values, jacobian=None) -> None:
@@ -189,82 +154,14 @@ def check_order_of_tables(inputs, values, jacobian=None) -> None:
         # a numbering from zero is what pandas gives rows without names
         named = [not callable(each) and each is not None and type(each).__name__ != "RangeIndex" for each in (rows, own)]
         if all(named) and len(rows) == len(own) and list(rows) != list(own) and set(rows) == set(own):
-            raise ValueError(f"{name}: expected rows in the order of the inputs', {list(rows[:3])} ..., got the same rows in "
-                             f"another, {list(own[:3])} ...")
+            raise ValueError(f"{name}: expected rows in the order of the inputs', {list(rows[:3])} ..., got the "
+                             f"same rows in another, {list(own[:3])} ...")
 
 
-def _check_rows(f: Callable, x: Tensor, values: Tensor) -> None:
-    """Raises for a function of one point, whose result has by chance as many rows as there are points."""
-    count = 3 if len(x) == 2 else 2
-    rows = torch.arange(count, device=x.device) % len(x)
-    ask = lambda: _as_tensor(f(x[rows]), "f(x)").detach().to(values)
-    try:
-        few = ask()
-    except Exception as error:
-        raise ValueError(f"f: expected a function of a batch of points, got one that takes {len(x)} rows and not {count}: "
-                         f"{error}") from error
-    if few.shape != (count, *values.shape[1:]):
-        raise ValueError(f"f: expected a function of a batch of points, one output row each: {tuple(values.shape)} for {len(x)} "
-                         f"rows should be ({count}, ...) for {count}, got {tuple(few.shape)}. Is it a function of one point? "
-                         "Then wrap it: torch.vmap(f)")
-    wide = torch.finfo(values.dtype).eps ** 0.5 * values.detach().abs().max() * 10
-    if ((few - values.detach()[rows]).abs() > wide).any() and torch.equal(ask(), few):     # else it draws at random
-        warnings.warn("f: its value at a point changes with the points beside it, so derivatives mix the rows; expected "
-                      "independent rows (batch normalisation in training mode?)", stacklevel=3)
-
-
-def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) -> tuple[Tensor, ...]:
-    if order > 2:
-        raise ValueError(f"order: finite differences go up to order 2, got {order}")
-    step = None if step is None else number(step, "step")
-    n, d = len(x), math.prod(x.shape[1:])
-    flat = x.reshape(n, d)
-    first, second = [_steps(flat, step, power) for power in (1 / 3, 1 / 4)]
-    pairs = [(i, j) for i in range(d) for j in range(i, d)] if order == 2 else []
-
-    def moved(*moves):
-        point = flat.clone()
-        for i, signed_steps in moves:
-            point[:, i] += signed_steps[:, i]
-        return point
-
-    points = [flat]
-    if order >= 1:
-        points += [moved((i, sign * first)) for i in range(d) for sign in (1, -1)]
-    for i, j in pairs:
-        points += [moved((i, a * second), (j, b * second)) for a in (1, -1) for b in (1, -1)]
-    batch = torch.cat(points)
-    if x.shape[1:2] == batch.shape[:1]:                    # a function of one point could fit by chance: one row more
-        batch = torch.cat([batch, batch[:1]])
-    batch = batch.reshape(-1, *x.shape[1:])
-    y = _as_tensor(f(batch.clone()), "f(x)").to(x)
-    if y.ndim == 0 or len(y) != len(batch):
-        raise ValueError(f"f: expected one output row per input row, ({len(batch)}, ...), got {tuple(y.shape)}; is it a function "
-                         "of one point?")
-    out_shape, y = y.shape[1:], y[:len(points) * n]
-    y = y.reshape(len(points), n, -1)                                    # (evaluations, N, m)
-    results = [y[0]]
-    if order >= 1:
-        plus, minus = [torch.cat(points[1:2 * d + 1]).reshape(d, 2, n, d)[:, s] for s in (0, 1)]
-        # the distance really moved, after rounding, not the one asked for
-        width = (plus - minus).diagonal(dim1=0, dim2=2)                  # (N, d)
-        slopes = y[1:2 * d + 1].reshape(d, 2, n, -1)
-        results.append((slopes[:, 0] - slopes[:, 1]).permute(1, 2, 0) / width.unsqueeze(1))
-    if order == 2:
-        corners = y[2 * d + 1:].reshape(len(pairs), 4, n, -1)
-        hessian = y.new_empty(n, corners.shape[-1], d, d)
-        for (i, j), (pp, pm, mp, mm) in zip(pairs, corners):
-            area = (4 * second[:, i] * second[:, j]).unsqueeze(1)
-            # for i = j, pm and mp are the point itself and the formula is the usual one with step 2h
-            hessian[:, :, i, j] = hessian[:, :, j, i] = (pp - pm - mp + mm) / area
-        results.append(hessian)
-    return tuple(r.reshape(n, *out_shape, *x.shape[1:] * k) for k, r in enumerate(results))
-
-
-def _steps(flat: Tensor, step: float | None, power: float) -> Tensor:
-    if step is not None:
-        return torch.full_like(flat, step)
-    return torch.finfo(flat.dtype).eps ** power * flat.abs().clamp_min(1.0)
+def mean_square(labels: Tensor) -> Tensor:
+    """Mean over points of the squared norm of the present labels; 1 where all are zero, which leaves a term as it is."""
+    total = torch.where(labels.isnan(), 0.0, labels).square().sum() / len(labels)
+    return torch.where(total > 0, total, 1.0)
 
 
 def derivative_name(order: int) -> str:
@@ -272,7 +169,7 @@ def derivative_name(order: int) -> str:
     return _NAMES[order] if order < len(_NAMES) else f"derivative {order}"
 
 
-def _as_tensor(value, name: str) -> Tensor:
+def as_tensor(value, name: str) -> Tensor:
     if value is None:
         raise TypeError(f"{name}: expected a tensor, got None")
     if isinstance(value, np.ma.MaskedArray):
@@ -299,6 +196,8 @@ def _check(tensors: list[Tensor], names: list[str]) -> None:
         if tuple(tensor.shape) != expected:
             raise ValueError(f"{name}: expected shape {expected} for values {tuple(values.shape)} and inputs "
                              f"{tuple(inputs.shape)}, got {tuple(tensor.shape)}")
+    if not inputs.is_floating_point():
+        raise TypeError(f"inputs: expected a floating-point tensor, got {inputs.dtype}")
     for tensor, name in zip(tensors[1:], names[1:]):
         if tensor.dtype != inputs.dtype:
             raise TypeError(f"{name}: expected {inputs.dtype} as the inputs have, got {tensor.dtype}")
@@ -307,10 +206,11 @@ def _check(tensors: list[Tensor], names: list[str]) -> None:
     unlabelled = values.reshape(len(values), -1).isnan().any(1)
     for tensor in tensors[2:]:                             # a missing value is fine where a slope is known
         unlabelled = unlabelled & tensor.reshape(len(tensor), -1).isnan().all(1)
-    for name, bad in (("inputs", ~inputs.isfinite()), ("values", unlabelled | values.isinf().reshape(len(values), -1).any(1))):
+    unlabelled = unlabelled | values.reshape(len(values), -1).isinf().any(1)
+    more = " (a value may be missing only where a derivative is known)" if len(tensors) > 2 else ""
+    for name, bad, note in (("inputs", ~inputs.isfinite(), ""), ("values", unlabelled, more)):
         if bad.any():
-            more = " (a value may be missing only where a derivative is known)" if name == "values" and len(tensors) > 2 else ""
-            raise ValueError(f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite{more}")
+            raise ValueError(f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite{note}")
     for tensor, name in zip(tensors[2:], names[2:]):
         if tensor.isinf().any():
             raise ValueError(f"{name}: expected finite numbers (NaN for missing ones), got "

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.derivatives import Model, value_and_derivatives
-from sobolev_lib.losses import _drop_or_add_axis
+from sobolev_lib.losses.protocol import fitted
 
 ROWS, ENTRIES = 4096, 2**20                                # at once: points, and entries of the highest derivative
 
@@ -44,7 +44,7 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
     with evaluating(model), torch.inference_mode(False):
         for inputs, *labels in _batches(model, data):
             predictions = _predictions(model, inputs, data.order)
-            found = [_squares(*pair) for pair in zip(_drop_or_add_axis(predictions, labels[0]), labels)]
+            found = [_squares(*pair) for pair in zip(fitted(predictions, labels[0]), labels)]
             here, present = zip(*found)
             sums = here if sums is None else [a + b for a, b in zip(sums, here)]
             counts = present if counts is None else [a + b for a, b in zip(counts, present)]

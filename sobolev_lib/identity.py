@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import types
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from sobolev_lib._torch import compiled_module, module_hooks, optimizer_hooks, submodules
+
 _OTHERS = ("torch", "sobolev_lib", "numpy", "builtins", "functools")       # a version's code, known by its names
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 
 
@@ -35,8 +37,8 @@ def describe(value, where: str = "value", *, named: bool = True, seen: tuple[int
 
     A module is its class, its own attributes and its parts, without parameters and buffers (see ``weights``). Of a
     function or class from outside PyTorch and this library the code counts too, with the values it has caught and the
-    numbers, text and tensors it reads from its file; what other functions it calls does not. Raises ``ValueError`` saying where
-    for what has no name, as a lambda, unless ``named`` is False, and for what does not show its contents.
+    numbers, text and tensors it reads from its file; what other functions it calls does not. Raises ``ValueError`` saying
+    where for what has no name, as a lambda, unless ``named`` is False, and for what does not show its contents.
     """
     if id(value) in seen:
         return ["again", seen.index(id(value))]
@@ -68,9 +70,9 @@ def describe(value, where: str = "value", *, named: bool = True, seen: tuple[int
         return ["method", inner(value.__self__, where), value.__name__]
     if isinstance(value, types.FunctionType):
         if named and value.__name__ == "<lambda>":
-            raise ValueError(f"checkpoint: expected a function with a name at {where}, by which a later call can tell whether "
-                             "it is the same, got a lambda; write it with def, or as an object of a class with __call__")
-        return ["function", value.__module__, value.__qualname__, *_function(value, where, inner)]
+            raise ValueError(f"checkpoint: expected a function with a name at {where}, by which a later call can tell "
+                             "whether it is the same, got a lambda; write it with def, or as an object of a class with __call__")
+        return ["function", _place(value), value.__qualname__, *_function(value, where, inner)]
     if isinstance(value, (types.BuiltinFunctionType, types.MethodDescriptorType, np.ufunc)):
         return ["builtin", str(getattr(value, "__module__", "")), getattr(value, "__qualname__", value.__name__)]
     if isinstance(value, nn.Module):
@@ -106,12 +108,12 @@ def rules(optimizer: Optimizer, model: nn.Module) -> list:
     False
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = [{**group, "params": [names.get(id(p), "another") for p in group["params"]]} for group in optimizer.param_groups]
-    moments = [[names.get(id(p), "another"), state] for p, state in optimizer.state.items()]
+    named = lambda parameter: names.get(id(parameter), "another")
+    groups = [{**group, "params": [named(p) for p in group["params"]]} for group in optimizer.param_groups]
+    moments = [[named(p), state] for p, state in optimizer.state.items()]
     own = {name: value for name, value in vars(optimizer).items()
            if not name.startswith("_") and name not in ("state", "param_groups", "step")}
-    hooks = [list(vars(optimizer).get(name, {}).values()) for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")]
-    return [type(optimizer), groups, moments, own, hooks]
+    return [type(optimizer), groups, moments, own, optimizer_hooks(optimizer)]
 
 
 def tensor_bytes(tensor: Tensor) -> np.ndarray:
@@ -139,13 +141,19 @@ def _own(name: str | None) -> bool:
     return (name or "").partition(".")[0] not in _OTHERS
 
 
+def _place(item) -> str:
+    """The module something is from; of this library's packages only their name, since their files may be divided anew."""
+    name = item.__module__ or ""
+    return ".".join(name.split(".")[:2]) if name.startswith("sobolev_lib.") else name
+
+
 def _class(kind: type, where: str, inner) -> list:
     """A class by its name; if it is not a library's, by the code of its methods and its plain attributes as well."""
     code = [[name, inner(getattr(item, "fget", None) or getattr(item, "__func__", item), f"{where}.{name}")]
             for parent in kind.__mro__ if _own(parent.__module__) for name, item in sorted(vars(parent).items())
             if name not in ("__doc__", "__firstlineno__", "__static_attributes__")
             and (isinstance(item, (types.FunctionType, property, staticmethod, classmethod)) or _is_plain(item))]
-    return [kind.__module__, kind.__qualname__, code]
+    return [_place(kind), kind.__qualname__, code]
 
 
 def _function(function: types.FunctionType, where: str, inner) -> list:
@@ -179,13 +187,17 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _module(module: nn.Module, where: str, inner) -> list:
-    if isinstance(getattr(module, "_orig_mod", None), nn.Module):          # torch.compile's face of a module
-        return ["compiled", inner(module._orig_mod, where)]
+    if compiled_module(module) is not None:
+        return ["compiled", inner(compiled_module(module), where)]
     attributes = [[name, inner(value, f"{where}.{name}")] for name, value in sorted(vars(module).items())
                   if not name.startswith("_") or name not in nn.Module().__dict__]
-    hooks = [[name, inner(list(vars(module)[name].values()), f"{where}.{name}")] for name in _HOOKS if vars(module).get(name)]
-    parts = [[name, inner(part, f"{where}.{name}")] for name, part in module._modules.items()]
-    return ["module", inner(type(module), where), attributes, hooks, parts]
+    hooks = [[kind, inner(hooks, f"{where}.{kind}")] for kind, hooks in module_hooks(module).items()]
+    parts = [[name, inner(part, f"{where}/{name}")] for name, part in submodules(module)]
+    # the weights of the model that is trained are told apart from what it is; of all others they are a part of it
+    own = [] if re.fullmatch(r"models?(/[^/.]+)*", where) else [
+        [name, inner(tensor, f"{where}.{name}")]
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]]
+    return ["module", inner(type(module), where), attributes, hooks, parts, *([own] if own else [])]
 
 
 def _contents(value) -> dict | None:

@@ -1,10 +1,77 @@
 """Z-scoring of inputs and values, with derivatives following by the chain rule."""
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from sobolev_lib.data import SobolevData
+from sobolev_lib.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class ZScores:
+    """Means and scales of inputs and values, and what they do to points, predictions and labels.
+
+    >>> data = sobolev_lib.label(sobolev_lib.functions.booth, sobolev_lib.functions.booth.sample(50))
+    >>> scores = ZScores.of(data)
+    >>> scaled = scores.standardize(data)
+    >>> torch.allclose(scores.outputs(scaled.values), data.values, rtol=1e-3)
+    True
+
+    ``input_mean`` and ``input_std`` have the shape of one input, (*in), ``output_mean`` and ``output_std`` of one value,
+    (*out). With z = (x - mean) / std for each input and output, a derivative of order k in z-scores is the original one
+    times k input scales over the output scale.
+    """
+
+    input_mean: Tensor
+    input_std: Tensor
+    output_mean: Tensor
+    output_std: Tensor
+
+    @classmethod
+    def of(cls, data: SobolevData) -> "ZScores":
+        """Over the points that have them; entries that don't vary keep scale 1."""
+        if not isinstance(data, SobolevData):
+            raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
+        return cls(*_mean_and_std(data.inputs, "input"), *_mean_and_std(data.values, "output"))
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Points (N, *in) in z-scores."""
+        return (x - self.input_mean) / self.input_std
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """Values (N, *out) in original units, from z-scores; (N, 1) may stand for (N,)."""
+        mean, std = self.output_mean, self.output_std
+        if z.ndim == 2 and z.shape[1] == 1 and mean.ndim == 0:  # scalar labels (N,), network output (N, 1)
+            mean, std = mean.unsqueeze(0), std.unsqueeze(0)
+        if z.shape[1:] != mean.shape:
+            raise ValueError(f"model: expected outputs of shape {(len(z), *mean.shape)} as the data's values have, got "
+                             f"{tuple(z.shape)}")
+        return mean + std * z
+
+    def jacobian(self, z: Tensor) -> Tensor:
+        """A Jacobian (N, *out, *in) in original units, from z-scores."""
+        scale = self.output_std.reshape(*self.output_std.shape, *[1] * self.input_std.ndim)
+        return z * scale / self.input_std
+
+    def standardize(self, source: SobolevData | Teacher) -> SobolevData | Teacher:
+        """The same points with inputs, values and all derivatives in z-scores; raises ``ValueError`` for other shapes."""
+        if source.in_shape != self.input_mean.shape or source.out_shape != self.output_mean.shape:
+            raise ValueError(f"data: expected inputs {tuple(self.input_mean.shape)} and values "
+                             f"{tuple(self.output_mean.shape)} a point, got {tuple(source.in_shape)} and "
+                             f"{tuple(source.out_shape)}")
+        if isinstance(source, Teacher):                    # its derivatives follow by the chain rule
+            return Teacher.at(lambda z: (source.answers(self.input_mean + self.input_std * z) - self.output_mean)
+                              / self.output_std, self.inputs(source.inputs))
+        scaled = [(source.values - self.output_mean) / self.output_std]
+        m, d = math.prod(source.out_shape), math.prod(source.in_shape)
+        for order, tensor in enumerate(source.derivatives[1:], start=1):
+            table = tensor.reshape(len(source), m, *[d] * order) / self.output_std.reshape(m, *[1] * order)
+            for axis in range(order):
+                table = table * self.input_std.reshape(d, *[1] * axis)
+            scaled.append(table.reshape(tensor.shape))
+        return SobolevData.owning(self.inputs(source.inputs), *scaled)
 
 
 class Standardized(nn.Module):
@@ -16,53 +83,36 @@ class Standardized(nn.Module):
     >>> model(data.inputs).shape
     torch.Size([50, 1])
 
-    With z = (x - mean) / std for each input and output, a derivative of order k in z-scores is the original one times
-    k input scales over the output scale. ``standardize(data)`` does that to labels; calling the model undoes it, so
-    autodiff through the model gives derivatives in original units. ``fit`` trains the inner network on z-scored data.
+    ``data`` gives the ``ZScores``, or is such. ``standardize(data)`` turns labels into z-scores; calling the model undoes
+    it, so autodiff through the model gives derivatives in original units. ``fit`` trains the inner network on z-scored data.
     Entries that don't vary keep scale 1. Raises ``ValueError`` for data whose shapes differ from the first ones.
     """
 
-    def __init__(self, model: nn.Module, data: SobolevData):
+    def __init__(self, model: nn.Module, data: SobolevData | ZScores):
         super().__init__()
-        if not isinstance(data, SobolevData):
-            raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
+        scores = data if isinstance(data, ZScores) else ZScores.of(data)
         self.model = model
-        for name, tensor in (("input", data.inputs), ("output", data.values)):
-            mean, std = _mean_and_std(tensor, name)
-            self.register_buffer(f"{name}_mean", mean)
-            self.register_buffer(f"{name}_std", std)
+        for name, tensor in vars(scores).items():
+            self.register_buffer(name, tensor)
+
+    @property
+    def scores(self) -> ZScores:
+        return ZScores(self.input_mean, self.input_std, self.output_mean, self.output_std)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.model((x - self.input_mean) / self.input_std)
-        mean, std = self.output_mean, self.output_std
-        if y.ndim == 2 and y.shape[1] == 1 and mean.ndim == 0:  # scalar labels (N,), network output (N, 1)
-            mean, std = mean.unsqueeze(0), std.unsqueeze(0)
-        if y.shape[1:] != mean.shape:
-            raise ValueError(f"model: expected outputs of shape {(len(x), *mean.shape)} as the data's values have, got "
-                             f"{tuple(y.shape)}")
-        return mean + std * y
+        scores = self.scores
+        return scores.outputs(self.model(scores.inputs(x)))
 
-    def standardize(self, data: SobolevData) -> SobolevData:
+    def standardize(self, source: SobolevData | Teacher) -> SobolevData | Teacher:
         """The same points with inputs, values and all derivatives in z-scores."""
-        if data.in_shape != self.input_mean.shape or data.out_shape != self.output_mean.shape:
-            raise ValueError(f"data: expected inputs {tuple(self.input_mean.shape)} and values "
-                             f"{tuple(self.output_mean.shape)} a point, got {tuple(data.in_shape)} and "
-                             f"{tuple(data.out_shape)}")
-        scaled = [(data.values - self.output_mean) / self.output_std]
-        m, d = math.prod(data.out_shape), math.prod(data.in_shape)
-        for order, tensor in enumerate(data.derivatives[1:], start=1):
-            table = tensor.reshape(len(data), m, *[d] * order) / self.output_std.reshape(m, *[1] * order)
-            for axis in range(order):
-                table = table * self.input_std.reshape(d, *[1] * axis)
-            scaled.append(table.reshape(tensor.shape))
-        return SobolevData.owning((data.inputs - self.input_mean) / self.input_std, *scaled)
+        return self.scores.standardize(source)
 
 
 def _mean_and_std(tensor: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Mean and scale of each entry over the points that have it; scale 1 where it doesn't vary."""
     dtype, missing = tensor.dtype, tensor.isnan()
     if missing.all(dim=0).any():
-        raise ValueError(f"data: expected a value of each {name} at some point, got {int(missing.all(dim=0).sum())} without any")
+        raise ValueError(f"data: expected a value of each {name} at some point, got {int(missing.all(dim=0).sum())} without")
     if dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()                            # a tenth of their range would count as rounding
     largest = tensor.nan_to_num().abs().amax(dim=0)

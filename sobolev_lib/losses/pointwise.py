@@ -1,0 +1,84 @@
+"""What one point's error is: the losses by name, missing entries, and the mean over points."""
+from typing import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sobolev_lib.derivatives import is_concrete
+
+PointLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+def _summed(errors: Tensor) -> Tensor:
+    return errors.reshape(len(errors), -1).sum(1)
+
+
+def _mse(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed((prediction - target).square())
+
+
+def _l1(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed((prediction - target).abs())
+
+
+def _huber(prediction: Tensor, target: Tensor) -> Tensor:
+    return _summed(F.huber_loss(prediction, target, reduction="none"))
+
+
+def _kl(prediction: Tensor, target: Tensor) -> Tensor:
+    if prediction[0].numel() < 2:
+        raise ValueError("kl: expected logits of at least two choices a point, got one number, whose distribution is "
+                         "certain whatever it is; use 'mse'")
+    # section 4.2 writes the student first: sum_a pi(a) (log pi(a) - log pi*(a))
+    student, teacher = prediction.flatten(1).log_softmax(1), target.flatten(1).log_softmax(1)
+    return (student.exp() * (student - teacher)).sum(1)
+
+
+def _kl_teacher_first(prediction: Tensor, target: Tensor) -> Tensor:
+    return _kl(target, prediction)
+
+
+def _norm(prediction: Tensor, target: Tensor) -> Tensor:
+    # where prediction and target agree exactly, vector_norm's gradient is 0, not NaN
+    difference = prediction - target
+    # over all axes of a point at once: a reshape would copy what lies channels last
+    if difference.ndim == 1:
+        return difference.abs()
+    return torch.linalg.vector_norm(difference, dim=tuple(range(1, difference.ndim)))
+
+
+LOSSES: dict[str, PointLoss] = {"mse": _mse, "l1": _l1, "huber": _huber, "norm": _norm, "kl": _kl,
+                                "kl_teacher_first": _kl_teacher_first}
+WITHOUT_UNIT = (_kl, _kl_teacher_first)                     # logits are plain numbers; others would be another distribution
+_OURS = tuple(LOSSES.values())                             # callables need not be hashable
+
+
+def find_loss(loss: str | PointLoss, name: str) -> PointLoss:
+    """The loss of that name, or the callable itself; ``name`` is what the argument is called in an error."""
+    if callable(loss):
+        return loss
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"{name}: expected one of {', '.join(LOSSES)} or a callable, got {loss!r}")
+    return LOSSES[loss]
+
+
+def point_mean(loss: PointLoss, prediction: Tensor, label: Tensor) -> Tensor:
+    """The mean over points of ``loss``, both of shape (N, ...); entries without a label (NaN) take no part."""
+    # a missing label becomes the pair (0, 0): no error, and no gradient. On large inputs that costs as much as the rest of
+    # the loss, so a CPU looks first; a GPU would have to stop for the answer
+    if label.device.type != "cpu" or not is_concrete(label) or label.isnan().any():
+        present = ~label.isnan()
+        if loss in WITHOUT_UNIT and is_concrete(label) and \
+                (present.flatten(1).any(1) & ~present.flatten(1).all(1)).any():
+            raise ValueError("kl: expected all logits of a point or none (NaN), got some; a distribution needs all of them")
+        prediction, label = torch.where(present, prediction, 0.0), torch.where(present, label, 0.0)
+    if loss is LOSSES["mse"]:                              # the same number by fewer operations
+        return F.mse_loss(prediction, label, reduction="sum") / len(label)
+    result = loss(prediction, label if loss in _OURS else label.clone())   # one of the user's may work in place
+    if not isinstance(result, Tensor):
+        raise TypeError(f"loss: expected a callable that returns a tensor, got {type(result).__name__}")
+    if result.shape not in ((), (len(label),)):
+        raise ValueError(f"loss: expected one number per point, shape ({len(label)},), or a scalar; got "
+                         f"{tuple(result.shape)}")
+    return result.mean()

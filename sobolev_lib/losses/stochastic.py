@@ -1,0 +1,181 @@
+"""The stochastic Sobolev loss, equation 2: random projections of the derivatives."""
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sobolev_lib._arguments import integer
+from sobolev_lib._torch import register_pytree_node
+from sobolev_lib.data import SobolevData
+from sobolev_lib.derivatives import Model, is_concrete, value_and_projections
+from sobolev_lib.losses.pointwise import PointLoss
+from sobolev_lib.losses.protocol import Loss, fitted
+from sobolev_lib.teacher import Teacher
+
+DISTRIBUTIONS = ("sphere", "gaussian", "rademacher")
+
+
+@dataclass(frozen=True)
+class ProjectedTargets:
+    """Random vectors and a teacher's values and projected derivatives: a batch of ``StochasticSobolevLoss``.
+
+    >>> targets = StochasticSobolevLoss(projections=2).targets(torch.rand(32, 8), sobolev_lib.models.MLP(8, 64, 10))
+    >>> [tuple(v.shape) for v in targets.vectors], [tuple(t.shape) for t in targets.labels]
+    ([(2, 32, 10)], [(32, 10), (2, 32, 8)])
+    """
+
+    inputs: Tensor                                         # (N, *in)
+    vectors: list[Tensor]                                  # by order: (P, N, *out), then (P, N, *in)
+    labels: list[Tensor]                                   # values (N, *out), then projections (P, N, *in)
+
+
+# so that vmap and torch.func transforms can take them as an argument, one batch an index
+register_pytree_node(ProjectedTargets, lambda t: ([t.inputs, t.vectors, t.labels], None),
+                             lambda parts, _: ProjectedTargets(*parts),
+                             serialized_type_name="sobolev_lib.ProjectedTargets")
+
+
+class StochasticSobolevLoss(Loss):
+    """The Sobolev loss through random projections of the derivatives: no Jacobian is ever formed.
+
+    >>> teacher, student = sobolev_lib.models.MLP(8, 64, 10), sobolev_lib.models.MLP(8, 16, 10)
+    >>> loss = StochasticSobolevLoss(order=1, projections=1)
+    >>> loss(student, sobolev_lib.Teacher(teacher, torch.rand(32, 8))).backward()
+    >>> loss(student, torch.rand(32, 8), teacher).backward()              # the same in short
+
+    Each call draws, for each point, ``projections`` fresh vectors v and compares J_m^T v with J_f^T v, one
+    vector-Jacobian product each. Order 2 projects again: the derivative of J^T v, times a second vector.
+    ``loss(model, batch, generator=None)``: ``model`` maps (N, *in) to (N, *out); ``batch`` is a ``Teacher``, any
+    differentiable function at (N, *in) (its parameters get no gradient), or ``SobolevData``, whose tabulated derivatives
+    are projected, or what ``targets`` returned. ``loss(model, x, teacher)`` takes a teacher without inputs of its own.
+    ``loss.terms`` gives the unweighted terms, by order.
+    ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
+
+    For v on the unit sphere of R^m, E ||J^T v||^2 = ||J||^2 / m. So v is stretched to length sqrt(m), which multiplies
+    the squared error by m: with the "mse" loss and complete labels the expectation over v is then exactly
+    ``SobolevLoss``, at any order.
+    Other arguments as in ``SobolevLoss``. With ``normalize=True`` the mean square is that of the projected labels.
+
+    A missing label: an output whose Jacobian is all missing at a point takes no part in the projection there, at any order; for
+    any other missing entry, that input's component of the projection is left out. Source: equation 2, figure 1b.
+    """
+
+    draws = True
+
+    def __init__(self, order: int = 1, projections: int = 1, distribution: str = "sphere",
+                 weights: Sequence[float] | None = None, value_loss: str | PointLoss = "mse",
+                 derivative_loss: str | PointLoss | Sequence[str | PointLoss] = "mse",
+                 normalize: bool | Sequence[float] = False):
+        super().__init__(order, weights, value_loss, derivative_loss, normalize)
+        if order < 1:
+            raise ValueError(f"order: expected at least 1 (there is nothing to project at order 0), got {order}")
+        if distribution not in DISTRIBUTIONS:
+            raise ValueError(f"distribution: expected one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
+        self.projections = integer(projections, "projections", "an integer >= 1")
+        self.distribution = distribution
+
+    def __call__(self, model: Model, batch, teacher=None, *, generator: torch.Generator | None = None) -> Tensor:
+        return self.total(self.terms(model, batch, teacher, generator=generator))
+
+    def terms(self, model: Model, batch, teacher=None, *, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        batch = self.ask(batch, generator) if teacher is None else self.targets(batch, teacher, generator=generator)
+        return self.compare(self.predict(model, batch), batch)
+
+    def ask(self, source: "SobolevData | Teacher | ProjectedTargets",
+            generator: torch.Generator | None = None) -> ProjectedTargets:
+        """Draw the vectors and project the labels, or have the teacher do so; targets pass as they are."""
+        if isinstance(source, SobolevData):
+            source = source.up_to(self.order)
+            vectors = self.draw(source.inputs, source.out_shape, generator)
+            vectors[0], labels = _project_labels(source, vectors)
+            source = ProjectedTargets(source.inputs, vectors, labels)
+        elif isinstance(source, Teacher):
+            vectors = self.draw(source.inputs, source.out_shape, generator)
+            source = ProjectedTargets(source.inputs, vectors, list(source.project(vectors)))
+        elif not isinstance(source, ProjectedTargets):
+            raise TypeError("batch: expected SobolevData, a Teacher or ProjectedTargets (or points, and a teacher beside "
+                            f"them), got {type(source).__name__}")
+        if len(source.vectors) != self.order:
+            raise ValueError(f"teacher: expected targets of order {self.order}, got order {len(source.vectors)}")
+        return source
+
+    def targets(self, x: Tensor, teacher: "Model | SobolevData | ProjectedTargets", *,
+                generator: torch.Generator | None = None) -> ProjectedTargets:
+        """Draw the vectors and ask the teacher once, at x (N, *in); many models can then be compared with the result.
+
+        >>> teacher, students = sobolev_lib.models.MLP(8, 64, 10), [sobolev_lib.models.MLP(8, 16, 10) for _ in range(3)]
+        >>> loss = StochasticSobolevLoss()
+        >>> targets = loss.targets(torch.rand(32, 8), teacher)
+        >>> values = [loss(student, targets) for student in students]
+        """
+        if isinstance(teacher, ProjectedTargets):
+            return self.ask(replace(teacher, inputs=x), generator)
+        if isinstance(teacher, SobolevData):
+            _check_same_inputs(x, teacher)
+            return self.ask(SobolevData._unchecked(x, *teacher.derivatives), generator)
+        if not callable(teacher):
+            raise TypeError(f"teacher: expected a callable, SobolevData or ProjectedTargets, got {type(teacher).__name__}")
+        return self.ask(Teacher.at(teacher, x), generator)
+
+    def predict(self, model: Model, batch: ProjectedTargets) -> tuple[Tensor, ...]:
+        """The model's own values (N, *out) and projections (P, N, *in) on the batch's vectors."""
+        return value_and_projections(model, batch.inputs, batch.vectors)
+
+    def compare(self, predictions: Sequence[Tensor], batch: ProjectedTargets) -> tuple[Tensor, ...]:
+        """The terms of predictions that are there already."""
+        y, *projections = predictions
+        y, = fitted((y,), batch.labels[0])
+        # the P projections of a point count as P points: fold them into the batch
+        return self._compare([y, *[p.flatten(0, 1) for p in projections]],
+                             [batch.labels[0], *[t.flatten(0, 1) for t in batch.labels[1:]]])
+
+    def draw(self, x: Tensor, out_shape: Sequence[int], generator: torch.Generator | None = None) -> list[Tensor]:
+        """Fresh vectors, one tensor an order: (P, N, *out), then (P, N, *in) for each order above 1."""
+        shapes = [tuple(out_shape)] + [tuple(x.shape[1:])] * (self.order - 1)
+        return [_random_vectors((self.projections, x.shape[0]), shape, self.distribution, x, generator)
+                for shape in shapes]
+
+    def with_numbers(self, weights: Sequence, normalize) -> "StochasticSobolevLoss":
+        other = super().with_numbers(weights, normalize)
+        other.projections, other.distribution = self.projections, self.distribution
+        return other
+
+
+def _random_vectors(batch: tuple[int, ...], shape: tuple[int, ...], distribution: str, like: Tensor,
+                    generator: torch.Generator | None) -> Tensor:
+    """Vectors with E[v v^T] = I, whatever the distribution: that is what makes the squared loss unbiased."""
+    # drawn where the generator lives, so that a CPU seed gives the same vectors on a GPU
+    device = like.device if generator is None else generator.device
+    v = torch.randn((*batch, *shape), generator=generator, dtype=like.dtype, device=device).to(like.device)
+    if distribution == "rademacher":
+        return torch.where(v < 0, -1.0, 1.0).to(like.dtype)
+    if distribution == "sphere":
+        flat = v.reshape(*batch, math.prod(shape))
+        return (flat * (math.sqrt(flat.shape[-1]) / flat.norm(dim=-1, keepdim=True))).reshape(v.shape)
+    return v
+
+
+def _project_labels(data: SobolevData, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """The first vector without the outputs that have no label, and the labels' own projections by order."""
+    n, m, d = len(data), math.prod(data.out_shape), math.prod(data.in_shape)
+    missing = data.jacobian.reshape(n, m, d).isnan().all(dim=2)                           # (N, m)
+    first = torch.where(missing, 0.0, vectors[0].reshape(-1, n, m))                       # (P, N, m)
+    targets = [data.values]
+    for order in range(1, len(vectors) + 1):
+        table = data.derivatives[order].reshape(n, m, -1)
+        table = torch.where(missing.unsqueeze(2), 0.0, table)    # 0 * NaN would be NaN
+        projected = torch.einsum("pnm,nmk->pnk", first, table)
+        for v in vectors[1:order]:
+            projected = torch.einsum("pne,pnek->pnk", v.reshape(-1, n, d), projected.reshape(*projected.shape[:2], d, -1))
+        targets.append(projected.reshape(-1, n, *data.in_shape))
+    return first.reshape(vectors[0].shape), targets
+
+
+def _check_same_inputs(x: Tensor, data: SobolevData) -> None:
+    if x.shape != data.inputs.shape:
+        raise ValueError(f"x: expected the inputs of the tabulated teacher, shape {tuple(data.inputs.shape)}, got "
+                         f"{tuple(x.shape)}")
+    if x is not data.inputs and is_concrete(x) and is_concrete(data.inputs) and not torch.equal(x, data.inputs):
+        raise ValueError("x: expected the inputs of the tabulated teacher, got other points of the same shape")

@@ -1,0 +1,124 @@
+"""A teacher: a function that can be asked, at any batch of points, for what a loss compares with."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sobolev_lib.data import SobolevData, as_tensor, derivative_name
+from sobolev_lib.derivatives import Model, check_output, is_concrete, value_and_derivatives, value_and_projections
+from sobolev_lib.labelling import check_rows
+
+ROWS, ENTRIES = 4096, 2**20                                # asked at once: points, and entries of the highest derivative
+
+
+class Teacher:
+    """A differentiable function and the points to ask it at: in place of a table of labels.
+
+    >>> teacher = Teacher(sobolev_lib.models.MLP(8, 64, 10), torch.rand(200, 8))
+    >>> sobolev_lib.StochasticSobolevLoss()(sobolev_lib.models.MLP(8, 16, 10), teacher).backward()
+    >>> teacher[:5].up_to(1).jacobian.shape
+    torch.Size([5, 10, 8])
+
+    ``f`` maps (N, *in) to (N, *out), rows independent, and may be a module or any PyTorch function; ``inputs`` (N, *in).
+    Each batch of training asks it anew, for no more than the loss compares: values and derivatives up to its order, or
+    their projections on random vectors. So nothing but the inputs is kept, and no Jacobian is formed that the loss does
+    not want. What f answers has f's own units. A module is asked where its parameters are, in the mode that it is in;
+    its parameters get no gradient. Where f is cheap to tabulate, ``label(f, inputs)`` gives a table.
+
+    ``teacher[rows]`` is the same function at some of the points. Raises ``TypeError`` for what is no function or no
+    floating-point inputs, ``ValueError`` for a function of one point, and when asked, for answers that are NaN or infinite.
+    Warns if a row's value depends on the other rows. Source: section 4.2 and figure 1b, where f is a network.
+    """
+
+    def __init__(self, f: Model, inputs):
+        if not callable(f):
+            raise TypeError(f"f: expected a module or a function from (N, ...) to (N, ...), got {type(f).__name__}")
+        inputs = as_tensor(inputs, "inputs").detach()
+        if inputs.ndim == 0 or len(inputs) == 0:
+            raise ValueError(f"inputs: expected shape (N, ...) with N >= 1, got {tuple(inputs.shape)}")
+        if not inputs.isfinite().all():
+            raise ValueError(f"inputs: expected finite numbers, got {int((~inputs.isfinite()).sum())} NaN or infinite")
+        self.f, self.inputs, self._out_shape = f, inputs, None
+        few = self[:4]
+        values = few.up_to(0).values
+        self._out_shape = values.shape[1:]
+        with torch.no_grad():
+            check_rows(few.answers, few.inputs, values)
+
+    @classmethod
+    def at(cls, f: Model, inputs: Tensor) -> "Teacher":
+        """Without any check: for tensors whose numbers can't be looked at, and for parts of a teacher."""
+        teacher = cls.__new__(cls)
+        teacher.f, teacher.inputs, teacher._out_shape = f, inputs, None
+        return teacher
+
+    def __getitem__(self, rows: slice | Tensor) -> "Teacher":
+        part = Teacher.at(self.f, self.inputs[rows])
+        part._out_shape = self._out_shape
+        return part
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    @property
+    def in_shape(self) -> torch.Size:
+        return self.inputs.shape[1:]
+
+    @property
+    def out_shape(self) -> torch.Size:
+        """Of one point's values; unless it is known from before, f is asked at one point."""
+        if self._out_shape is None:
+            with torch.no_grad():
+                self._out_shape = check_output(self.answers(self.inputs[:1]), self.inputs[:1]).shape[1:]
+        return self._out_shape
+
+    def to(self, device: torch.device | str) -> "Teacher":
+        """The same function at points on another device, where its answers come too."""
+        moved = Teacher.at(self.f, self.inputs.to(device))
+        moved._out_shape = self._out_shape
+        return moved
+
+    def up_to(self, order: int) -> SobolevData:
+        """Values (N, *out) and derivatives (N, *out, *in), ... at all points, up to ``order``."""
+        with torch.no_grad():
+            answers = value_and_derivatives(self._asked(), self._there(self.inputs), order)
+        return SobolevData._unchecked(self.inputs, *self._checked(answers))
+
+    def project(self, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Values (N, *out), and the derivatives projected on ``vectors``: see ``value_and_projections``."""
+        with torch.no_grad():
+            answers = value_and_projections(self._asked(), self._there(self.inputs), [self._there(v) for v in vectors])
+        return self._checked(answers)
+
+    def mean_squares(self, order: int) -> tuple[float, ...]:
+        """Of each order's answers, as ``SobolevData.mean_squares``; points go through in batches."""
+        rows = max(1, min(ROWS, ENTRIES // max(1, self.out_shape.numel() * self.in_shape.numel() ** order)))
+        sums = [0.0] * (order + 1)
+        for start in range(0, len(self), rows):
+            part = self[start:start + rows].up_to(order)
+            sums = [total + float(labels.square().sum()) for total, labels in zip(sums, part.derivatives)]
+        return tuple(total / len(self) or 1.0 for total in sums)
+
+    def _asked(self) -> Model:
+        # a copy for functions of unknown habits; modules are asked as they are, so that a multilayer perceptron's
+        # derivatives may take their short way
+        return self.f if isinstance(self.f, nn.Module) else self.answers
+
+    def answers(self, x: Tensor) -> Tensor:
+        """What f says at x (N, *in), with the graph that leads there."""
+        return self.f(self._there(x) if isinstance(self.f, nn.Module) else x.clone()).to(x.device)
+
+    def _there(self, tensor: Tensor) -> Tensor:
+        parameter = next(self.f.parameters(), None) if isinstance(self.f, nn.Module) else None
+        return tensor if parameter is None else tensor.to(parameter.device)
+
+    def _checked(self, answers: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        for k, answer in enumerate(answers):
+            if answer.dtype != self.inputs.dtype:
+                raise TypeError(f"teacher: expected answers of {self.inputs.dtype} as the inputs have, got {answer.dtype}")
+            # NaN would pass for a missing label
+            if is_concrete(answer) and not answer.isfinite().all():
+                wrong = int((~answer.isfinite()).sum())
+                raise ValueError(f"teacher: expected finite {derivative_name(k)}, got {wrong} NaN or infinite entries; is f "
+                                 "differentiable at all these points?")
+        return tuple(answer.detach().to(self.inputs.device) for answer in answers)

@@ -1,0 +1,52 @@
+"""What happened during training."""
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sobolev_lib.data import derivative_name
+
+
+@dataclass
+class History:
+    """What happened during ``fit``: losses and validation errors against steps.
+
+    >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> history = sobolev_lib.fit(sobolev_lib.models.MLP(2, 16, 1), data, steps=20, progress=False)
+    >>> len(history.steps) == len(history.train["loss"])
+    True
+
+    ``train`` has "loss" and each unweighted term ("values", "jacobian", ...) on the batch of that step, in the units
+    the network was trained in; ``validation`` has "loss" and, in original units, the mean squared errors of
+    ``sobolev_lib.errors`` ("value_mse", "jacobian_mse", ...). ``plot()`` draws them. ``path`` says how the network's
+    derivatives were found: "closed form", or "autograd" and why. ``reported`` is what ``on_step`` returned, without Nones.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    train: dict[str, list[float]] = field(default_factory=dict)
+    validation: dict[str, list[float]] = field(default_factory=dict)
+    best_step: int | None = None
+    stopped_early: bool = False
+    seconds: float = 0.0
+    path: str = ""
+    reported: list = field(default_factory=list)
+
+    def plot(self, **kwargs):
+        """Learning curves on a logarithmic axis; keyword arguments as in ``plotting.learning_curves``."""
+        from sobolev_lib import plotting  # needs matplotlib, which training does not
+
+        return plotting.learning_curves({"fit": self}, **kwargs)
+
+
+def record(history: History, step: int, total: float, terms: Sequence[float]) -> None:
+    """Append the loss and its terms; raises ``FloatingPointError`` if the loss is no longer finite."""
+    if not math.isfinite(total):
+        raise FloatingPointError(f"loss is {total} at step {step}; a lower learning rate or smaller derivative weight may "
+                                 "help")
+    history.steps.append(step)
+    for name, number in [("loss", total), *[(derivative_name(k), term) for k, term in enumerate(terms)]]:
+        history.train.setdefault(name, []).append(number)
+
+
+def measured_names(order: int) -> list[str]:
+    """What is measured on validation data for a loss of that order."""
+    return ["loss", *[f"{'value' if k == 0 else derivative_name(k)}_mse" for k in range(order + 1)]]

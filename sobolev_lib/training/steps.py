@@ -1,0 +1,199 @@
+"""Gradients of a step in little time: one network's in closed form or compiled, many networks' in one computation."""
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.optim import Optimizer
+
+from sobolev_lib._torch import compile_error, parameter_is_hooked
+from sobolev_lib.closed_form import Layers, Sweeps, backward
+from sobolev_lib.data import SobolevData
+from sobolev_lib.losses import Loss
+
+
+def side_by_side(model: nn.Module, loss: Loss, *, compile: bool = False) -> Callable:
+    """The gradient of ``loss`` for many networks like ``model`` at once, in closed form where there is one.
+
+    >>> model, data = sobolev_lib.models.MLP(2, 8, 1), sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> gradients = side_by_side(model, sobolev_lib.SobolevLoss(1))
+    >>> parameters = {name: torch.stack([p.detach()] * 3) for name, p in model.named_parameters()}
+    >>> found, terms = gradients(parameters, torch.ones(3, 2), [torch.stack([t] * 3) for t in data.tensors])
+    >>> [tuple(g.shape) for g in found], [tuple(term.shape) for term in terms]
+    ([(3, 8, 2), (3, 8), (3, 1, 8), (3, 1)], [(3,), (3,)])
+
+    The function takes parameters by name (K, ...), loss weights (K, order + 1), the tensors of K data sets, each
+    (K, N, ...), and if they are the networks' own, divisors (K, order + 1). It returns the gradients
+    in the parameters' order, and the K networks' unweighted terms, by order.
+    ``compile=True`` fuses it; it then raises ``RuntimeError`` where PyTorch can't compile.
+    """
+    try:
+        gradients = _closed_form(model, loss) if loss.order < 2 else _general(model, loss)
+    except ValueError:
+        gradients = _general(model, loss)
+    return _compiled(gradients) if compile else gradients
+
+
+def backward_of(model: nn.Module, loss: Loss, *, compile: bool = False) -> Callable:
+    """What ``loss(model, batch).backward()`` does, more quickly, where the model has a closed form or is compiled.
+
+    >>> model, data = sobolev_lib.models.MLP(2, 8, 1), sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> loss = sobolev_lib.SobolevLoss(1, weights=(1.0, 0.1))
+    >>> total, terms = backward_of(model, loss)(loss, data)
+    >>> model[0].weight.grad.shape
+    torch.Size([8, 2])
+
+    The function takes the loss, perhaps with other weights, and a batch that it has asked for; it returns the loss and its
+    terms. Without ``compile`` it adds to the gradients that are there, and wants a multilayer perceptron and order 1. With
+    ``compile`` it replaces them, and wants trainable parameters only and no buffers. Raises ``ValueError`` otherwise, and
+    for parameters with hooks, which neither would call.
+    """
+    hooked = [name for name, p in model.named_parameters() if parameter_is_hooked(p)]
+    if hooked:
+        raise ValueError(f"model: expected parameters without hooks, got hooks on {hooked}")
+    return _compiled_backward(model, loss) if compile else _closed_form_backward(model, loss)
+
+
+def plain_backward_of(model: nn.Module) -> Callable:
+    """``loss(model, batch).backward()`` as it stands; called as what ``backward_of`` gives."""
+    def step(loss, batch):
+        terms = loss.compare(loss.predict(model, batch), batch)
+        total = loss.total(terms)
+        total.backward()
+        return total, terms
+
+    return step
+
+
+def _closed_form_backward(model: nn.Module, loss: Loss):
+    if loss.draws or loss.order != 1:
+        raise ValueError(f"loss: expected one of whole derivatives of order 1 for the closed form, got {loss!r}")
+    layers = Layers.of(model)
+
+    def step(loss, batch):
+        terms, total = (), None
+
+        def objective(predictions):
+            nonlocal terms, total
+            terms = loss.compare(predictions, batch)
+            total = loss.total(terms)
+            return total
+
+        backward(layers, batch.inputs, objective)
+        return total, terms
+
+    return step
+
+
+def _compiled_backward(model: nn.Module, loss: Loss):
+    if loss.draws:
+        raise ValueError(f"compile: expected a SobolevLoss, got {type(loss).__name__}, which draws vectors at each step")
+    held = [name for name, _ in model.named_buffers()]
+    held += [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    if held:
+        raise ValueError(f"compile: expected a model of trainable parameters only, got {held}")
+    gradients = side_by_side(model, loss, compile=True)
+    named = dict(model.named_parameters())
+
+    def step(loss, batch):
+        tables = [tensor.unsqueeze(0) for tensor in batch.tensors]
+        found, terms = gradients({name: parameter.detach().unsqueeze(0) for name, parameter in named.items()},
+                                 tables[0].new_tensor([list(loss.weights)]), tables)
+        for parameter, slope in zip(named.values(), found):
+            parameter.grad = slope[0].to(parameter.dtype)  # under autocast it is in less than that
+        terms = [term[0] for term in terms]
+        return loss.total(terms), terms
+
+    return step
+
+
+def _closed_form(model: nn.Module, loss: Loss):
+    own = Layers.of(model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    weights, biases = ([None if t is None else names[id(t)] for t in ts] for ts in (own.weights, own.biases))
+    each = [name for name in [*weights, *biases] if name is not None]
+    if len(set(each)) < len(each):
+        raise ValueError("layers that share a parameter")
+
+    def total(predictions, loss_weights, table, divisors):
+        own = loss.with_numbers(loss_weights, loss.normalize if divisors is None else divisors)
+        terms = own.compare(predictions, SobolevData._unchecked(*table))
+        return own.total(terms), terms
+
+    def gradients(parameters, loss_weights, batch, divisors=None):
+        layers = Layers(tuple(parameters[name] for name in weights),
+                        tuple(None if name is None else parameters[name] for name in biases), own.activations)
+        sweeps = Sweeps(layers, batch[0], derivatives=loss.order > 0)
+        predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
+        slopes, terms = _for_each(total, divisors)(predictions, loss_weights, batch, divisors)
+        by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
+        found = dict(zip([*weights, *biases], [*by_weights, *by_biases]))
+        return [found[name] for name in parameters], terms
+
+    return gradients
+
+
+def _general(model: nn.Module, loss: Loss):
+    def total(parameters, weights, table, divisors):
+        own = loss.with_numbers(weights, loss.normalize if divisors is None else divisors)
+        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), SobolevData._unchecked(*table))
+        return own.total(terms), terms
+
+    def gradients(parameters, weights, batch, divisors=None):
+        found, terms = _for_each(total, divisors)(parameters, weights, batch, divisors)
+        return list(found.values()), terms
+
+    return gradients
+
+
+def _for_each(total: Callable, divisors: Tensor | None) -> Callable:
+    return vmap(grad(total, has_aux=True), in_dims=(0, 0, 0, None if divisors is None else 0))
+
+
+def _compiled(function):
+    torch.compiler.reset()         # each call compiles a step of its own, and PyTorch gives up after a few of them
+    fused = torch.compile(function, fullgraph=True, dynamic=False)
+
+    def call(*arguments):
+        try:
+            return fused(*arguments)
+        except compile_error() as error:
+            raise RuntimeError("compile=True: PyTorch could not compile the step. On a CPU it needs a C++ compiler, on a GPU "
+                               f"Triton; without compile the result is the same. PyTorch says: {error}") from error
+
+    return call
+
+
+def descend(optimizer: Optimizer, backward: Callable, loss: Loss, batch) -> tuple[Tensor, Sequence[Tensor]]:
+    """One step of an optimiser, which may evaluate the batch again; returns the loss and the terms that it began with.
+
+    >>> model, data = sobolev_lib.models.MLP(2, 8, 1), sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> loss, optimizer = sobolev_lib.SobolevLoss(1), torch.optim.LBFGS(model.parameters())
+    >>> total, terms = descend(optimizer, backward_of(model, loss), loss, data)
+    >>> float(loss(model, data).detach()) < float(total.detach())
+    True
+    """
+    first, place = None, batch.inputs.device.type
+
+    def closure():
+        nonlocal first
+        optimizer.zero_grad(set_to_none=True)
+        found = backward(loss, batch)
+        first = found if first is None else first
+        return found[0].detach()
+
+    if torch.is_autocast_enabled(place):
+        closure = _forgetting(closure)
+    optimizer.step(closure)
+    if torch.is_autocast_enabled(place):
+        torch.clear_autocast_cache()
+    return first
+
+
+def _forgetting(closure: Callable) -> Callable:
+    """Within one autocast block PyTorch keeps its short copies of the weights as they were."""
+    def call():
+        torch.clear_autocast_cache()
+        return closure()
+
+    return call
