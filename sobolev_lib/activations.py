@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-aten = torch.ops.aten
+from sobolev_lib import _torch
 
 
 class Activation:
@@ -52,8 +52,8 @@ class PiecewiseLinear:
     def through(self, t: Tensor, kept: Tensor) -> Tensor:
         # the sign of a is that of z, so it tells the slope; a row expanded over all points can't be written over
         if torch.is_grad_enabled() or 0 in t.stride():
-            return aten.leaky_relu_backward(t, kept, self.below, True)
-        return aten.leaky_relu_backward.grad_input(t, kept, self.below, True, grad_input=t)
+            return _torch.leaky_relu_backward(t, kept, self.below, True)
+        return _torch.leaky_relu_backward_in_place(t, kept, self.below)
 
 
 def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
@@ -67,16 +67,16 @@ def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
 
 
 def _tanh() -> Activation:
-    return Activation(torch.tanh, aten.tanh_backward, lambda z, a: aten.tanh_backward(-2 * a, a), kept=lambda z, a: a)
+    return Activation(torch.tanh, _torch.tanh_backward, lambda z, a: _torch.tanh_backward(-2 * a, a), kept=lambda z, a: a)
 
 
 def _sigmoid() -> Activation:
-    return Activation(torch.sigmoid, aten.sigmoid_backward, lambda z, a: aten.sigmoid_backward(1 - 2 * a, a),
+    return Activation(torch.sigmoid, _torch.sigmoid_backward, lambda z, a: _torch.sigmoid_backward(1 - 2 * a, a),
                       kept=lambda z, a: a)
 
 
 def _elu(alpha: float) -> Activation:
-    return Activation(lambda z: F.elu(z, alpha), lambda t, z: aten.elu_backward(t, alpha, 1, 1, False, z),
+    return Activation(lambda z: F.elu(z, alpha), lambda t, z: _torch.elu_backward(t, alpha, 1, 1, False, z),
                       lambda z, _: torch.where(z < 0, alpha * z.clamp_max(0.0).exp(), 0.0))
 
 
@@ -84,14 +84,14 @@ def _softplus(beta: float, threshold: float) -> Activation:
     # PyTorch switches to the identity above the threshold: there the slope is 1 exactly, and the curvature 0
     return Activation(lambda z: F.softplus(z, beta, threshold), torch.mul,
                       lambda z, slope: beta * torch.addcmul(slope, slope, slope, value=-1),
-                      kept=lambda z, a: aten.softplus_backward(torch.ones_like(z), z, beta, threshold))
+                      kept=lambda z, a: _torch.softplus_backward(torch.ones_like(z), z, beta, threshold))
 
 
 def _gelu() -> Activation:
     root = math.log(2 * math.pi) / 2
     density = lambda z: torch.exp(-root - z * z / 2)
     return Activation(F.gelu, torch.mul, lambda z, _: (2 - z * z) * density(z),
-                      kept=lambda z, a: aten.gelu_backward(torch.ones_like(z), z))
+                      kept=lambda z, a: _torch.gelu_backward(torch.ones_like(z), z))
 
 
 def _silu() -> Activation:
@@ -99,7 +99,7 @@ def _silu() -> Activation:
         p = torch.sigmoid(z)
         return p * (1 - p) * (2 + z * (1 - 2 * p))
 
-    return Activation(F.silu, aten.silu_backward, curvature)
+    return Activation(F.silu, _torch.silu_backward, curvature)
 
 
 _ACTIVATIONS: dict[type, Callable[[nn.Module], Activation | PiecewiseLinear | None]] = {

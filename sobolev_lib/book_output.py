@@ -128,8 +128,7 @@ class StaticWidget:
         return self.markup
 
 
-def widget_html(name: str, state: dict, label: str, *, role: str = "group", placeholder: str = "",
-                style: str = "") -> str:
+def widget_html(name: str, state: dict, label: str, *, placeholder: str = "", style: str = "") -> str:
     """A widget as HTML: its state as JSON inside a ``<div>`` that the shim brings to life once it is in sight.
 
     >>> widget_html("explorer", {"spec": {}}, "A figure")[:27]
@@ -142,7 +141,7 @@ def widget_html(name: str, state: dict, label: str, *, role: str = "group", plac
         raise ValueError("label: expected a description of the figure, got an empty text")
     look = f'<link rel="stylesheet" href="{STATIC}/widgets/{name}.css">' if (SOURCES / f"{name}.css").is_file() else ""
     data = json.dumps(state, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    return (f'<div class="sobolev-widget" data-widget="{name}" role="{role}" '
+    return (f'<div class="sobolev-widget" data-widget="{name}" role="group" '
             f'aria-label="{html.escape(label, quote=True)}"'
             + (f' style="{style}"' if style else "") + ">"
             f'<script type="application/json">{data}</script>{look}{placeholder}'
@@ -167,13 +166,13 @@ def plotly_html(figure: dict) -> str:
                          "fig.update_layout(meta={'alt': '...'}) sets it")
     state = {"figure": _compact({key: figure[key] for key in ("data", "layout") if key in figure})}
     height = layout.get("height", 450)
-    return widget_html("plotly", state, alt, role="img", style=f"min-height:{height}px")
+    return widget_html("plotly", state, alt, style=f"min-height:{height}px")
 
 
-def install() -> None:
+def show_plotly_figures() -> None:
     """In the build, make Plotly figures show themselves through ``plotly_html``; elsewhere do nothing.
 
-    >>> install()
+    >>> show_plotly_figures()
     """
     if not in_book():
         return

@@ -20,8 +20,8 @@ from typing import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
+from sobolev_lib._torch import calls_forward_only, does_more_than_its_class
 from sobolev_lib.activations import Activation, PiecewiseLinear, activation_of
 from sobolev_lib.models import MLP
 
@@ -51,7 +51,7 @@ class Layers:
         for module in _flattened(model):
             expects_linear = len(linears) == len(activations)
             activation = activation_of(module)
-            if _altered(module) or (type(module) is not nn.Linear if expects_linear else activation is None):
+            if does_more_than_its_class(module) or (type(module) is not nn.Linear if expects_linear else activation is None):
                 wanted = "a Linear layer" if expects_linear else "an activation with a closed form"
                 raise ValueError(f"{type(module).__name__} where {wanted} is needed")
             (linears if expects_linear else activations).append(module if expects_linear else activation)
@@ -293,16 +293,12 @@ def _weighted(out: Tensor, r: Tensor) -> Tensor:
 
 
 def _is_container(module: nn.Module) -> bool:
-    return getattr(type(module), "forward", None) in (MLP.forward, nn.Sequential.forward) and not _altered(module)
+    kind = type(module)
+    return (getattr(kind, "forward", None) in (MLP.forward, nn.Sequential.forward) and not does_more_than_its_class(module)
+            and calls_forward_only(kind) and kind.__iter__ is nn.Sequential.__iter__)
 
 
 def _flattened(model: nn.Sequential):
     """Layers in order, those of containers within containers too."""
     for module in model:
         yield from _flattened(module) if _is_container(module) else [module]
-
-
-def _altered(module: nn.Module) -> bool:
-    """Does calling ``module`` do more than its class says?"""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-                or module._backward_pre_hooks or "forward" in vars(module) or _has_any_global_hook())

@@ -17,7 +17,8 @@ from typing import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sobolev_lib.arguments import integer
+from sobolev_lib._arguments import integer
+from sobolev_lib._torch import BatchNorm, InstanceNorm, in_transform, level
 from sobolev_lib.closed_form import Layers, values_and_derivatives
 
 Model = Callable[[Tensor], Tensor]
@@ -105,7 +106,7 @@ def check_output(y: Tensor, x: Tensor) -> Tensor:
 
 def is_concrete(tensor: Tensor) -> bool:
     """True outside ``torch.compile`` and ``torch.func`` transforms: only then may Python look at numbers."""
-    return not torch.compiler.is_compiling() and torch._C._functorch.maybe_get_level(tensor) == -1
+    return not torch.compiler.is_compiling() and level(tensor) == -1
 
 
 # --- torch.func -------------------------------------------------------------------------------------------------
@@ -173,7 +174,6 @@ def _depending_on_input(function, order: int):
     def checked(x):
         y, lower = function(x)
         if not torch.compiler.is_compiling():
-            level = torch._C._functorch.maybe_get_level
             # a constant stays below x's level; what was detached, or made under no_grad, is at it without a graph
             if level(y) < level(x) or not y.requires_grad:
                 raise ValueError(_INDEPENDENT)
@@ -229,12 +229,12 @@ def _closed_form(model: Model, x: Tensor, order: int) -> tuple[Layers | None, st
     if x.ndim != 2 or x.requires_grad:
         return None, f"inputs {tuple(x.shape)}, expected (N, d)" if x.ndim != 2 else "inputs that require a gradient"
     try:
-        layers = Layers.of(model)
+        layers = Layers.of(model)  # type: ignore[arg-type]  # which says itself what it can't take
     except ValueError as error:
         return None, str(error)
     if x.shape[1] != layers.inputs:
         return None, f"{x.shape[1]} inputs for a network of {layers.inputs}"
-    if torch.autograd.forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None:
+    if in_transform():
         return None, "inside torch.func or forward-mode differentiation"
     return layers, ""
 
@@ -302,11 +302,11 @@ def _check_vector(v: Tensor, like: Tensor, order: int) -> Tensor:
 def _warn_about_normalization(model: Model, order: int) -> None:
     for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         layer = f"{name or 'model'} is a {type(module).__name__}"
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+        if isinstance(module, BatchNorm) and module.training:
             warnings.warn(f"{layer} in training mode: each output depends on the whole batch, so derivatives mix the "
                           "rows. Use eval() or GroupNorm for per-row derivatives.", stacklevel=3)
             return
-        if order >= 2 and isinstance(module, (nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)):
+        if order >= 2 and isinstance(module, (nn.LayerNorm, InstanceNorm)):
             warnings.warn(f"{layer}: PyTorch's third derivatives of it are wrong, and so are parameter gradients of a "
                           "loss of order 2 (values and derivatives themselves are right). Use GroupNorm or RMSNorm.",
                           stacklevel=3)

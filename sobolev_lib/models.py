@@ -1,5 +1,6 @@
 """Multilayer perceptrons, initialised so that Sobolev training works on z-scored inputs."""
 import math
+import numbers
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,11 @@ class MLP(nn.Sequential):
 
     def __init__(self, *sizes: int, activation: str = "relu", generator: torch.Generator | None = None,
                  dtype: torch.dtype | None = None, device: torch.device | str | None = None):
-        if len(sizes) < 2 or not all(isinstance(n, int) and n > 0 for n in sizes):
+        if len(sizes) < 2 or not all(isinstance(n, numbers.Integral) and n > 0 for n in sizes):
             raise ValueError(f"MLP: expected at least two positive layer sizes (input, hidden ..., output), got {sizes}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        sizes = tuple(map(int, sizes))
         layers: list[nn.Module] = []
         for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):
             # without PyTorch's own initialisation, which would draw from the global generator

@@ -1,22 +1,14 @@
-"""Recorded runs: where they lie, what they hold, and writing them whole or not at all."""
-import contextlib
+"""Recorded runs: where they lie and what they hold."""
 import datetime
-import fcntl
-import glob
 import json
 import math
-import os
 import platform
-import resource
-import secrets
-import sys
-import tempfile
-import time
 from importlib import metadata
 from pathlib import Path
 
+from sobolev_lib.files import write_whole
+
 PRESETS = ("quick", "cpu", "gpu", "paper")
-ABANDONED = 2                                              # seconds until a file that nobody holds is taken as left behind
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
@@ -95,67 +87,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             pass  # an extra that isn't installed, so that had no part in the run
     return found
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees half of it.
-
-    Where ``path`` is a symbolic link, the file that it points to is written. New files get the permissions that the
-    process gives to its files. What killed processes have left beside the file goes.
-    """
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    remove_abandoned(path.parent, f".{glob.escape(path.name)}-*")
-    temporary = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            hold(file)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            if path.exists():
-                os.chmod(temporary, path.stat().st_mode & 0o7777)
-            os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def hold(file) -> None:
-    """Mark an open file as one that this process still writes, until it is closed or the process ends."""
-    with contextlib.suppress(OSError):                     # some network drives know no locks
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Delete files that were being written by processes which have ended since; those of ``hold``."""
-    for path in folder.glob(pattern):
-        with contextlib.suppress(OSError):                 # held, or gone already
-            if time.time() - path.stat().st_mtime < ABANDONED:
-                continue                                   # perhaps made just now, and not held yet
-            with open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-
-
-def check_writable(path: str | Path) -> None:
-    """Raises ``ValueError`` unless a file can be written at ``path``: before hours of work, not after."""
-    path = Path(os.path.realpath(path))
-    try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise ValueError(f"checkpoint: expected a file that can be written, got {path}: {error}") from None
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
 
 
 def rounded(value):

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from tqdm import tqdm
 
 from sobolev_lib.atari.envs import ACTION_REPEAT, Games
 from sobolev_lib.atari.policies import Teacher
+from sobolev_lib.atari.rollout import rollout
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.files import check_writable
 
 SAVED_EVERY = 60                                           # seconds between checkpoints
 
@@ -104,6 +107,8 @@ def train_teacher(plan: Plan, *, checkpoint: str | Path | None = None, device: t
     Source: section 4.2 trains its teachers by A3C. This is the synchronous form (all games step together, one network),
     with the clipped update of PPO, which reaches the same scores with fewer frames.
     """
+    if checkpoint is not None:
+        check_writable(checkpoint)
     generator = torch.Generator().manual_seed(plan.seed)
     make = games or Games
     games = make(plan.game, plan.games, seed=plan.seed)
@@ -168,19 +173,16 @@ def _collect(network, games, states, running, finished, plan, generator, device)
     seen = np.empty((*shape, *states.shape[1:]), dtype=np.uint8)
     actions, log_probs = torch.empty(shape, dtype=torch.long), torch.empty(shape)
     values, rewards, ends = torch.empty((plan.horizon + 1, plan.games)), torch.empty(shape), torch.empty(shape)
-    for t in range(plan.horizon):
-        seen[t] = states
-        logits, value = [out.cpu() for out in network(torch.from_numpy(states).to(device))]
-        chosen = sample(logits, generator)
-        actions[t], values[t] = chosen, value
-        log_probs[t] = logits.log_softmax(1).gather(1, chosen.unsqueeze(1)).squeeze(1)
-        after = games.step(chosen.numpy())
-        states = after.states
+    for t, played in enumerate(islice(rollout(network, games, states, generator), plan.horizon)):
+        seen[t], actions[t], after = played.states, torch.from_numpy(played.actions), played.after
+        values[t], = played.others
+        log_probs[t] = played.logits.log_softmax(1).gather(1, actions[t].unsqueeze(1)).squeeze(1)
         rewards[t] = torch.from_numpy(after.rewards).clamp(-1, 1)
         ends[t] = torch.from_numpy(after.lives_lost)
         running += after.rewards
         finished.extend(running[after.ended])
         running[after.ended] = 0
+    states = after.states
     values[-1] = network(torch.from_numpy(states).to(device))[1].cpu()
     advantages, carried = torch.empty(shape), torch.zeros(plan.games)
     for t in reversed(range(plan.horizon)):
@@ -211,11 +213,6 @@ def _update(network, optimizer, batch, plan, bonus, generator) -> float:
             optimizer.step()
             entropies.append(entropy.detach())
     return float(torch.stack(entropies).mean())
-
-
-def sample(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One action a row, drawn from softmax(logits); ``generator`` must live where the logits do."""
-    return torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
 
 
 def _schedule(plan: Plan) -> list[float]:

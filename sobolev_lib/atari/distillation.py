@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,16 +12,18 @@ from typing import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.utils._pytree import tree_flatten, tree_unflatten
 from tqdm import tqdm
 
+from sobolev_lib._arguments import integer, number
+from sobolev_lib._torch import tree_flatten, tree_unflatten
 from sobolev_lib.atari.answers import Answers
 from sobolev_lib.atari.policies import Student
 from sobolev_lib.atari.products import as_products
 from sobolev_lib.atari.states import weights_digest
 from sobolev_lib.atari.students import Students
 from sobolev_lib.data import SobolevData
-from sobolev_lib.losses import ProjectedTargets, SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.files import check_writable
+from sobolev_lib.losses import Loss, ProjectedTargets, SobolevLoss, StochasticSobolevLoss
 
 METHODS = ("kl", "sobolev", "noise", "jacobian")
 DIVERGENCES = ("kl", "kl_teacher_first")
@@ -47,8 +50,12 @@ class Run:
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
-        if not self.lr > 0 or not self.strength >= 0:
+        if not 0 < self.lr < math.inf or not 0 <= self.strength < math.inf:
             raise ValueError(f"lr, strength: expected lr > 0 and strength >= 0, got {self.lr!r} and {self.strength!r}")
+        # NumPy's numbers become Python's, which a checkpoint's mark can hold
+        for name, value in (("lr", number(self.lr, "lr")), ("strength", number(self.strength, "strength", zero=True)),
+                            ("seed", integer(self.seed, "seed", "an integer >= 0", least=0))):
+            object.__setattr__(self, name, value)
 
 
 def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, batch_size: int = 200,
@@ -75,13 +82,22 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
     ``on_report(step, students)`` is called after the steps in ``report``. ``checkpoint`` names a file written at least
     every ``checkpoint_seconds`` and after every report, then ``on_checkpoint(step, steps)`` is called: the same call
     goes on from there, on another device too, and on the same one ends bit for bit where an uninterrupted run ends.
-    Raises ``ValueError`` for settings that are not known, and for a checkpoint of another run.
+    Raises ``ValueError`` for settings that are not known or out of range, and for a checkpoint of another run. Warns of runs
+    whose weights are no longer finite at the end; the others are not touched by them.
 
     Source: the objective of section 4.2; ``StochasticSobolevLoss`` says how its vectors v are scaled.
     """
     for name, value, known in (("divergence", divergence, DIVERGENCES), ("derivative_loss", derivative_loss, ("norm", "mse"))):
         if value not in known:
             raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    steps, batch_size = integer(steps, "steps"), integer(batch_size, "batch_size")
+    warmup = integer(warmup, "warmup", "an integer >= 0", least=0)
+    clip = None if clip is None else number(clip, "clip", "a positive number or None")
+    number(checkpoint_seconds, "checkpoint_seconds", "a number >= 0", zero=True)
+    if not runs:
+        raise ValueError("runs: expected at least one, got none")
+    if checkpoint is not None:
+        check_writable(checkpoint)
     missing = sorted({run.seed for run in runs} - set(answers))
     if missing:
         raise ValueError(f"answers: expected one for every seed of the runs, got none for {missing}")
@@ -117,6 +133,10 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
                 if on_checkpoint is not None:
                     on_checkpoint(step, steps)
     students.part()
+    lost = [run for run, student in zip(runs, in_order) if not all(bool(p.isfinite().all()) for p in student.parameters())]
+    if lost:
+        warnings.warn(f"distill: the weights of {lost} are no longer finite; a lower learning rate or strength may help",
+                      stacklevel=2)
     return in_order
 
 
@@ -195,15 +215,16 @@ class _Lessons:
         """What each kind of student is given: by method, of noise by its level too."""
         rows = drawn["rows"]
         x, log_policy = self.known.inputs(rows), self.known.log_policy[rows]
-        found: dict = {"kl": (x, log_policy)}
+        found: dict = {"kl": SobolevData._unchecked(x, log_policy)}
         if "sobolev" in self.methods:
-            found["sobolev"] = (x, [drawn["vectors"]], [log_policy, self.known.projected(rows, drawn["vectors"])])
+            projected = self.known.projected(rows, drawn["vectors"])
+            found["sobolev"] = ProjectedTargets(x, [drawn["vectors"]], [log_policy, projected])
         if "jacobian" in self.methods:
-            found["jacobian"] = (x, log_policy, self.known.jacobians(rows))
+            found["jacobian"] = SobolevData._unchecked(x, log_policy, self.known.jacobians(rows))
         for level in self.levels:
             noisy = x + level * drawn["noise"].permute(0, 3, 1, 2)
             with torch.no_grad():
-                found["noise", level] = (noisy, self.known.ask(noisy))
+                found["noise", level] = SobolevData._unchecked(noisy, self.known.ask(noisy))
         return found
 
 
@@ -213,15 +234,11 @@ def _answers(lessons: Mapping[int, _Lessons], runs: Sequence[Run], drawn: Mappin
     return [found[run.seed][("noise", run.strength) if run.method == "noise" else run.method] for run in runs]
 
 
-def _objective(loss, policy: Callable[[Tensor], Tensor], answer, strength: float | Tensor) -> Tensor:
+def _objective(loss: Loss, policy: Callable[[Tensor], Tensor], batch: SobolevData | ProjectedTargets,
+               strength: float | Tensor) -> Tensor:
     def log_policy(x):
         return policy(x).log_softmax(1)
 
-    if isinstance(loss, StochasticSobolevLoss):
-        x, vectors, labels = answer
-        value, derivative = loss.terms(log_policy, x, ProjectedTargets(vectors, labels))
-        return value + strength * derivative
-    terms = loss.terms(log_policy, SobolevData._unchecked(*answer))
-    return terms[0] if len(terms) == 1 else terms[0] + strength * terms[1]
-
-
+    # order 0 without the copy of the states that a model of unknown habits gets
+    predictions = loss.predict(log_policy, batch) if loss.order else (log_policy(batch.inputs),)
+    return loss.with_numbers((1.0, strength), loss.normalize).total(loss.compare(predictions, batch))

@@ -1,7 +1,10 @@
 """Atari games, many at once, preprocessed as is usual in this field."""
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
+
+from sobolev_lib._arguments import integer
 
 GAMES = ("pong", "breakout", "space_invaders")             # the paper's three; any other ROM goes by its name as well
 ACTION_REPEAT = 4                                          # frames an agent step lasts
@@ -45,18 +48,24 @@ class Games:
     """
 
     def __init__(self, game: str, count: int = 1, *, seed: int = 0, threads: int = 0, colour: bool = False):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"count: expected a positive number of games, got {count!r}")
+        count = integer(count, "count", "a positive number of games")
         view = {"grayscale": False, "stack_num": 1, "img_height": 210, "img_width": 160} if colour else {}
         self._env = _ale_py().AtariVectorEnv(check_game(game), count, num_threads=threads, autoreset_mode="SameStep",
                                              reward_clipping=False, max_num_frames_per_episode=MAX_FRAMES, **view)
-        self.game, self.count, self._seed = game, count, seed
+        self.game, self.count, self._seed = game, count, integer(seed, "seed", "an integer >= 0", least=0)
         self.num_actions = int(self._env.single_action_space.n)
         self._lives = np.zeros(count, dtype=np.int64)
+        self._resets = 0
 
     def reset(self) -> np.ndarray:
-        """First states of new episodes, (E, 4, 84, 84) uint8; a stack begins with black frames."""
-        states, info = self._env.reset(seed=self._seed)
+        """First states of new episodes, (E, 4, 84, 84) uint8; a stack begins with black frames.
+
+        The first call begins where ``seed`` says, each later one with other random no-ops, which it decides as well.
+        """
+        # the emulator would draw a missing seed from the system
+        again = np.random.default_rng([self._seed, self._resets]).integers(2**30)
+        states, info = self._env.reset(seed=int(again) if self._resets else self._seed)
+        self._resets += 1
         self._lives = info["lives"]
         return states
 
@@ -86,11 +95,19 @@ def check_game(game: str) -> str:
     return game
 
 
+def emulator_version() -> str | None:
+    """The installed version of ale-py, which decides what is on the screens; None where there is none."""
+    try:
+        return metadata.version("ale-py")
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _ale_py():
     # imported at need: teachers, students and recorded states work without an emulator
     try:
         import ale_py.roms
-        ale_py.AtariVectorEnv  # it leaves this one out where gymnasium is missing
+        ale_py.AtariVectorEnv  # noqa: B018  it leaves this one out where gymnasium is missing
     except (ImportError, AttributeError):
         raise ImportError("playing Atari games needs the Arcade Learning Environment: pip install 'ale-py>=0.12' "
                           "gymnasium") from None

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sobolev_lib.atari.policies import Policy, scaled
+from sobolev_lib.atari.policies import scaled
 from sobolev_lib.atari.states import RecordedStates
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sobolev_lib.atari.envs import HEIGHT, WIDTH
 from sobolev_lib.atari.states import RecordedStates, cache_folder, recording_folder
-from sobolev_lib.records import write_whole
+from sobolev_lib.files import hold, remove_abandoned, write_whole
 
 _KIND = "sobolev_lib.atari.RecordedStates"
 
@@ -55,10 +55,13 @@ def unpack_states(path: str | Path, folder: str | Path | None = None) -> Recorde
         raise ValueError(f"path: expected states that pack_states wrote, got {path}, which is something else or damaged")
     if not (place / "about.json").exists():
         place.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(place, "screens.*.npy")
         unfinished = place / f"screens.{os.getpid()}.npy"
         screens = np.frombuffer(changes, np.uint8).reshape(shape)
         try:
-            np.save(unfinished, np.bitwise_xor.accumulate(screens, axis=0))
+            with open(unfinished, "wb") as file:
+                hold(file)
+                np.save(file, np.bitwise_xor.accumulate(screens, axis=0))
             os.replace(unfinished, place / "screens.npy")
         finally:
             unfinished.unlink(missing_ok=True)

@@ -1,16 +1,17 @@
 """Letting a policy play: its unclipped score over whole episodes, and a recording to look at."""
+from itertools import islice
 from typing import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from sobolev_lib.atari.actor_critic import sample
+from sobolev_lib._arguments import integer
 from sobolev_lib.atari.envs import ACTION_REPEAT, MAX_FRAMES, Games
+from sobolev_lib.atari.rollout import rollout
 
 
-@torch.no_grad()
 def play(policy: nn.Module, game: str, *, episodes: int = 30, seed: int = 0, greedy: bool = False,
          progress: bool = False) -> list[float]:
     """Unclipped scores of ``episodes`` whole episodes, each started with random no-ops.
@@ -21,22 +22,13 @@ def play(policy: nn.Module, game: str, *, episodes: int = 30, seed: int = 0, gre
     ``policy`` maps uint8 states (N, 4, 84, 84) to logits (N, actions). Actions are drawn from it, or with ``greedy`` the
     most probable one is taken. All episodes run side by side, one a game, so that short ones are not counted more often.
     """
-    if not isinstance(episodes, int) or episodes < 1:
-        raise ValueError(f"episodes: expected a positive number, got {episodes!r}")
+    episodes = integer(episodes, "episodes", "a positive number")
     games = Games(game, episodes, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    device = next(policy.parameters()).device
-    states, scores, running = games.reset(), np.zeros(episodes), np.ones(episodes, dtype=bool)
-    actions = np.zeros(episodes, dtype=np.int64)
+    scores, running = np.zeros(episodes), np.ones(episodes, dtype=bool)
+    steps = rollout(policy, games, games.reset(), generator, greedy=greedy, running=running)
     with tqdm(total=episodes, disable=not progress, desc=f"{game}: episodes") as bar:
-        for _ in range(MAX_FRAMES // ACTION_REPEAT + 1):
-            # finished games go on with no-ops: their screens no longer cost a forward pass
-            logits = policy(torch.from_numpy(states[running]).to(device)).cpu()
-            check_actions(logits, games)
-            actions[:] = 0
-            actions[running] = (logits.argmax(1) if greedy else sample(logits, generator)).numpy()
-            after = games.step(actions)
-            states = after.states
+        for *_, after in islice(steps, MAX_FRAMES // ACTION_REPEAT + 1):
             scores[running] += after.rewards[running]
             bar.update(int((running & after.ended).sum()))
             running &= ~after.ended
@@ -46,7 +38,6 @@ def play(policy: nn.Module, game: str, *, episodes: int = 30, seed: int = 0, gre
     return scores.tolist()
 
 
-@torch.no_grad()
 def watch(policy: nn.Module, game: str, *, steps: int = 300, skip: int = 0, seed: int = 0,
           state: Callable[[np.ndarray], None] | None = None) -> np.ndarray:
     """Screens in colour, (steps, 210, 160, 3) uint8, of one game that ``policy`` plays, after ``skip`` steps.
@@ -59,22 +50,11 @@ def watch(policy: nn.Module, game: str, *, steps: int = 300, skip: int = 0, seed
     """
     games, shown = Games(game, seed=seed, threads=1), Games(game, seed=seed, threads=1, colour=True)
     generator = torch.Generator().manual_seed(seed)
-    device = next(policy.parameters()).device
-    states, screens = games.reset(), [shown.reset()[0, -1]]
-    for t in range(skip + steps):
+    screens = [shown.reset()[0, -1]]
+    for t, played in enumerate(islice(rollout(policy, games, games.reset(), generator), skip + steps)):
         if state is not None and t >= skip:
-            state(states[0].copy())
-        logits = policy(torch.from_numpy(states).to(device)).cpu()
-        check_actions(logits, games)
-        action = sample(logits, generator).numpy()
-        states = games.step(action).states
-        screens.append(shown.step(action).states[0, -1])
+            state(played.states[0])
+        screens.append(shown.step(played.actions).states[0, -1])
     games.close()
     shown.close()
     return np.stack(screens[skip:skip + steps])
-
-
-def check_actions(logits: Tensor, games: Games) -> None:
-    if logits.ndim != 2 or logits.shape[1] != games.num_actions:
-        raise ValueError(f"policy: expected logits (N, {games.num_actions}) for {games.game}, got {tuple(logits.shape)}; "
-                         "was it made for another game?")

@@ -2,8 +2,12 @@
 import torch
 from torch import Tensor, nn
 
+from sobolev_lib._arguments import integer
 from sobolev_lib.atari.convolution import Convolution, convolve
+from sobolev_lib.derivatives import is_concrete
 
+FLOAT = torch.float32                                      # whatever the default dtype is: pixels become that
+BRIGHTEST = 16                                             # beyond what noise makes of a pixel in [0, 1]
 BLOCK = 4                                                  # pixels a side; the first layer's kernel and stride are multiples
 
 
@@ -20,7 +24,7 @@ class Policy(nn.Module):
     log pi. Derivatives are taken with respect to a floating-point input, so per unit of brightness, black to white.
 
     ``generator`` makes the initial weights repeatable (He normal; see ``head_gain`` for the last layer). Raises
-    ``ValueError`` for inputs of another shape.
+    ``ValueError`` for inputs of another shape, and for floating-point ones that are not scaled.
     """
 
     convolutions: tuple[tuple[int, int, int], ...]         # channels, kernel, stride
@@ -30,17 +34,15 @@ class Policy(nn.Module):
 
     def __init__(self, num_actions: int, *, generator: torch.Generator | None = None):
         super().__init__()
-        if not isinstance(num_actions, int) or num_actions < 1:
-            raise ValueError(f"num_actions: expected a positive number, got {num_actions!r}")
-        self.num_actions = num_actions
+        self.num_actions = num_actions = integer(num_actions, "num_actions", "a positive number")
         layers: list[nn.Module] = []
         channels, size = 4, 84
         for out_channels, kernel, stride in self.convolutions:
-            layers += [nn.utils.skip_init(Convolution, channels, out_channels, kernel, stride), nn.ReLU()]
+            layers += [nn.utils.skip_init(Convolution, channels, out_channels, kernel, stride, dtype=FLOAT), nn.ReLU()]
             channels, size = out_channels, (size - kernel) // stride + 1
-        layers += [nn.Flatten(), nn.utils.skip_init(nn.Linear, channels * size * size, self.hidden), nn.ReLU()]
+        layers += [nn.Flatten(), nn.utils.skip_init(nn.Linear, channels * size * size, self.hidden, dtype=FLOAT), nn.ReLU()]
         self.features = nn.Sequential(*layers)
-        self.head = nn.utils.skip_init(nn.Linear, self.hidden, num_actions)
+        self.head = nn.utils.skip_init(nn.Linear, self.hidden, num_actions, dtype=FLOAT)
         self.reset_parameters(generator)
 
     @torch.no_grad()
@@ -115,6 +117,9 @@ def _checked(states: Tensor) -> Tensor:
         raise ValueError(f"states: expected shape (N, 4, 84, 84), got {tuple(states.shape)}")
     if states.dtype != torch.uint8 and not states.is_floating_point():
         raise TypeError(f"states: expected uint8 pixels or floating-point ones in [0, 1], got {states.dtype}")
+    if states.is_floating_point() and states.numel() and is_concrete(states) and states.detach().amax() > BRIGHTEST:
+        raise ValueError(f"states: expected floating-point pixels in [0, 1], got up to {float(states.detach().amax()):.3g}; "
+                         "divide them by 255, or give uint8 ones")
     return states
 
 

@@ -5,8 +5,8 @@ from typing import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
+from sobolev_lib._torch import tree_map
 from sobolev_lib.atari.policies import Policy
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
 

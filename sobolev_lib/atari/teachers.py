@@ -1,12 +1,8 @@
 """The shipped teachers: trained weights that come with the library, and how they are written."""
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save
-
+from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.atari.policies import Teacher
-from sobolev_lib.records import write_whole
 
 _KIND = "sobolev_lib.atari.Teacher"
 
@@ -20,7 +16,7 @@ def load_teacher(game: str, path: str | Path | None = None) -> Teacher:
 
     ``game``: pong, breakout or space_invaders; how each was trained and what it scores is in the record of
     ``atari-teachers``. ``path`` loads another file that ``save_teacher`` wrote. Stored as float16, used as float32. Raises
-    ``ValueError`` for a game without a teacher.
+    ``ValueError`` for a game without a teacher, and for a damaged file.
     """
     if path is None:
         shipped = shipped_weights()
@@ -29,13 +25,17 @@ def load_teacher(game: str, path: str | Path | None = None) -> Teacher:
             known = sorted(file.stem for file in shipped.glob("*.safetensors"))
             raise ValueError(f"game: expected one with a trained teacher ({', '.join(known)}), got {game!r}; train your own "
                              "with sobolev_lib.atari.train_teacher")
-    with safe_open(path, framework="pt") as file:
-        about = file.metadata() or {}
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}
+    tensors, about = read_tensors(path, "path")
+    weights = {name: tensor.float() for name, tensor in tensors.items()}
     if about.get("kind") != _KIND or about.get("game") != game:
         raise ValueError(f"path: expected a {_KIND} for {game!r}, got {about.get('kind')} for {about.get('game')!r} in {path}")
-    teacher = Teacher(int(about["num_actions"]))
-    teacher.load_state_dict(weights)
+    try:
+        if not all(tensor.is_floating_point() and tensor.isfinite().all() for tensor in tensors.values()):
+            raise ValueError("weights that are not finite numbers")
+        teacher = Teacher(int(about["num_actions"]))
+        teacher.load_state_dict(weights)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"path: expected a teacher's weights in {path}, got others: {error}") from None
     return teacher.eval().requires_grad_(False)
 
 
@@ -44,9 +44,9 @@ def save_teacher(teacher: Teacher, game: str, path: str | Path) -> None:
 
     >>> save_teacher(teacher, "pong", "pong.safetensors")   # doctest: +SKIP
     """
-    weights = {name: tensor.detach().cpu().half().contiguous() for name, tensor in teacher.state_dict().items()}
+    weights = {name: tensor.detach().half() for name, tensor in teacher.state_dict().items()}
     about = {"kind": _KIND, "game": game, "num_actions": str(teacher.num_actions)}
-    write_whole(Path(path), save(weights, metadata=about))
+    write_tensors(path, weights, about)
 
 
 def shipped_weights() -> Path:

@@ -74,10 +74,10 @@ class Config:
 
 _EVERY_CELL = tuple((game, share) for game in Config.games for share in Config.shares)
 PRESETS = {
-    "quick": Config(games=("pong",), states=8_000, recorded_games=6, shares=(0.05, 0.15), noise_shares=(0.05, 0.15),
+    "quick": Config(games=("pong",), states=8_000, recorded_games=6, shares=(0.05,), noise_shares=(0.05,),
                     jacobian_cells=(), longer_cells=(), few_seeds_shares=(), steps=100, batch_size=64, warmup=10,
                     kl_lrs=(1e-3,), lrs=(1e-3,), alphas=(0.1,), noises=(0.01,), tuning_steps=1, test_states=500,
-                    gradient_states=50, curve_points=6, episodes=1, timing_steps=1, picture_share=0.15, pictures=4),
+                    gradient_states=50, curve_points=6, episodes=1, timing_steps=1, picture_share=0.05, pictures=4),
     "cpu": Config(),
     # what nine minutes of one large card are good for. Its winners sit at the upper end of these rates and at the lower one
     # of these strengths, which moved the grids above

@@ -17,11 +17,12 @@ import torch
 from torch import nn
 
 from sobolev_lib import functions
-from sobolev_lib.data import SobolevData, label
+from sobolev_lib.data import SobolevData
 from sobolev_lib.errors import errors as measured_errors
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.fast import train_many
+from sobolev_lib.labelling import label
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized

@@ -3,7 +3,6 @@ import base64
 import zlib
 
 import numpy as np
-import torch
 from torch.nn.functional import cosine_similarity
 
 from sobolev_lib.atari.envs import HEIGHT, WIDTH

@@ -27,7 +27,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     have in common cancels. Raises ``ValueError`` where there is no value, or one that is not finite,
     and for a ``level`` that is no share.
     """
-    from scipy.stats import t                              # here: a run needs no interval, only who reads its record
+    from scipy.stats import t  # here: a run needs no interval, only who reads its record
 
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():

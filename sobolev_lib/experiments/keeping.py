@@ -10,7 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sobolev_lib.records import peak_memory_bytes, write_whole
+from sobolev_lib.experiments.memory import peak_memory_bytes
+from sobolev_lib.files import write_whole
 
 PROGRESS = "progress.json"
 

@@ -13,17 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from sobolev_lib import functions
-from sobolev_lib.data import SobolevData, label
+from sobolev_lib.data import SobolevData
 from sobolev_lib.errors import errors
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.fast import backward_of, train_many
+from sobolev_lib.labelling import label
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized
@@ -404,7 +404,7 @@ def _fitting(model, loss, data, compile: bool = False) -> Callable[[], torch.Ten
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        total, _ = backward(data, loss.weights)
+        total, _ = backward(loss, data)
         optimizer.step()
         return total.detach()
 

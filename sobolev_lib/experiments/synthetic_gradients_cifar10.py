@@ -31,7 +31,7 @@ CUTS = (("layer1", "layer2", "layer3"),)
 PRESETS = {
     # scikit-learn's digits, and a network so narrow that random lower parts hurt; one choice each, so nothing is tuned
     "quick": Config("digits", "small_conv", width=8, cuts=(("block2", "block3", "block4"),), lrs=(2e-3,),
-                    synthetic_lrs=(2e-3,), epochs=8, tuning_epochs=1, batch_size=50, validation_images=0, targets=("true",)),
+                    synthetic_lrs=(2e-3,), epochs=6, tuning_epochs=1, batch_size=50, validation_images=0, targets=("true",)),
     # sized for two cores: about 25 hours of one
     "cpu": Config("cifar10", "resnet_cifar", depth=10, width=16, cuts=CUTS, lrs=(2e-3, 5e-3, 1e-2),
                   synthetic_lrs=(3e-3, 1e-2, 3e-2), epochs=20, tuning_epochs=4, synthetic_width=24, augmented=True),

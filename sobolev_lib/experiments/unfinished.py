@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from sobolev_lib.experiments.keeping import PROGRESS, Keep
 from sobolev_lib.experiments.probes import differences, told
-from sobolev_lib.records import write_whole
+from sobolev_lib.files import write_whole
 
 PROBE = "probe.json"
 _RESULT = {"unit", "results", "date", "seconds", "peak_memory", "devices"}

@@ -1,4 +1,4 @@
-"""The paper's four results as cards: each a picture made from a record or a network that comes with the book, and its verdict."""
+"""The paper's four results as cards: pictures made from records and from a network that comes with the book; verdicts."""
 import numpy as np
 import torch
 
@@ -7,7 +7,8 @@ from sobolev_lib.front_page.cards import Card
 from sobolev_lib.front_page.thumbnails import agreeing, dots, film
 from sobolev_lib.widgets.hypotheses import KNOTS
 
-METHOD_NAMES = {"backprop": "backprop", "noprop": "noprop", "direct": "direct", "vfbn": "VFBN", "critic": "critic", "sobolev": "Sobolev"}
+METHOD_NAMES = {"backprop": "backprop", "noprop": "noprop", "direct": "direct", "vfbn": "VFBN", "critic": "critic",
+                "sobolev": "Sobolev"}
 
 
 def seven_functions(record: dict) -> Card:
@@ -26,16 +27,17 @@ def seven_functions(record: dict) -> Card:
             for name in names]
     better = sum(mean > 0 for mean in found.values())
     picture = dots(rows, [(0.3, "0.3"), (1, "1"), (10, "10 ×")], line=1, logarithmic=True,
-                   alt=f"Seven rows of dots, one a function: error without slopes over error with slopes. {better} of {len(found)} dots "
-                       "lie right of one, where slopes help.")
-    return Card("Seven functions", picture, "Landscapes learned from few points. How many times smaller is the error with slopes?",
+                   alt="Seven rows of dots, one a function: error without slopes over error with slopes. "
+                       f"{better} of {len(found)} dots lie right of one, where slopes help.")
+    return Card("Seven functions", picture,
+                "Landscapes learned from few points. How many times smaller is the error with slopes?",
                 experiment.verdict(record).status,
-                f"Slopes help in {better} of {len(found)} cases, by {10 ** max(found.values()):.1f} times at most. The paper says: by "
-                "orders of magnitude.", "seven_functions")
+                f"Slopes help in {better} of {len(found)} cases, by {10 ** max(found.values()):.1f} times at most. "
+                "The paper says: by orders of magnitude.", "seven_functions")
 
 
 def atari(record: dict) -> Card:
-    """Figure 4: students of game players, from a record of ``atari-distillation``; the film shows the Breakout teacher's gradient.
+    """Figure 4: students of game players, from a record of ``atari-distillation``; the film shows a teacher's gradient.
 
     >>> atari(load_record("atari-distillation")).page                                         # doctest: +SKIP
     'atari'
@@ -45,9 +47,11 @@ def atari(record: dict) -> Card:
     cells = experiment.comparisons(record)
     better, worse = [sum(cell["answer"] == answer for cell in cells) for answer in ("better", "worse")]
     picture = film(_game(), alt="A game of Breakout, played by a network. Coloured pixels show on what its move hangs.")
-    return Card("Atari players", picture, "A small network copies a large one that plays. It is also told on which pixels each move "
-                "hangs: the coloured ones.", experiment.verdict(record).status,
-                f"With slopes the copy is closer in {better} of {len(cells)} cases, and less close in {worse or 'none'}.", "atari")
+    return Card("Atari players", picture,
+                "A small network copies a large one that plays. It is also told on which pixels each move hangs: the "
+                "coloured ones.", experiment.verdict(record).status,
+                f"With slopes the copy is closer in {better} of {len(cells)} cases, and less close in {worse or 'none'}.",
+                "atari")
 
 
 def synthetic_gradients(record: dict) -> Card:
@@ -68,10 +72,11 @@ def synthetic_gradients(record: dict) -> Card:
                    [(low, f"{low}"), (high, f"{high} %")],
                    alt="Six rows of dots, one a method: per cent of test images recognised. "
                        + ", ".join(f"{METHOD_NAMES[method]} {np.mean(ones):.0f}" for method, ones in found.items()) + ".")
-    return Card("Synthetic gradients", picture, "The parts of a network learn without waiting for each other, from gradients that are "
-                "predicted.", experiment.verdict(record).status,
-                f"Predicted gradients are {abs(gain):.0f} points {'better' if gain > 0 else 'worse'} than none. With slopes they are "
-                f"{answer} without.", "synthetic_gradients")
+    return Card("Synthetic gradients", picture,
+                "The parts of a network learn without waiting for each other, from gradients that are predicted.",
+                experiment.verdict(record).status,
+                f"Predicted gradients are {abs(gain):.0f} points {'better' if gain > 0 else 'worse'} than none. "
+                f"With slopes they are {answer} without.", "synthetic_gradients")
 
 
 def theory(points: int = 60) -> Card:
@@ -83,16 +88,18 @@ def theory(points: int = 60) -> Card:
     from sobolev_lib import theory as construction, value_and_derivatives
 
     generator = torch.Generator().manual_seed(0)
-    x, values, gradients = [torch.randn(points, *shape, generator=generator, dtype=torch.float64) for shape in ((2,), (), (2,))]
+    x, values, gradients = [torch.randn(points, *shape, generator=generator, dtype=torch.float64)
+                            for shape in ((2,), (), (2,))]
     y, jacobian = value_and_derivatives(construction.interpolating_network(x, values, gradients), x)
     miss = max((y[:, 0] - values).abs().max().item(), (jacobian[:, 0] - gradients).abs().max().item())
     digits, power = f"{miss:.0e}".split("e")
-    size = f"{digits}·10{'⁻' if int(power) < 0 else ''}{str(abs(int(power))).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    size = f"{digits}·10" + str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     picture = agreeing(KNOTS, [0.26, 0.5, 0.88],
-                       alt="Three points on a zigzag line. On the left, other zigzags with the same values take turns. On the right "
-                           "there is only one with the same values and slopes.")
-    return Card("What theory says", picture, "Can a network have any values and any slopes? And how many points do slopes save?",
-                "proved", f"It can. The network of Proposition 1, built for {points} random points, misses none by more than {size}.",
+                       alt="Three points on a zigzag line. On the left, other zigzags with the same values take turns. "
+                           "On the right there is only one with the same values and slopes.")
+    return Card("What theory says", picture,
+                "Can a network have any values and any slopes? And how many points do slopes save?", "proved",
+                f"It can. The network of Proposition 1, built for {points} random points, misses none by more than {size}.",
                 "approximation")
 
 

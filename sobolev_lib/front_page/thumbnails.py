@@ -7,10 +7,9 @@ from typing import Sequence
 
 import numpy as np
 
-from sobolev_lib.plotting.style import METHODS
+from sobolev_lib.plotting.palette import PALETTE
 
 WIDTH, HEIGHT = 240, 170          # of every picture, in CSS pixels where it is smallest
-FALLBACKS = {"truth": METHODS["true"].colour, "regular": METHODS["regular"].colour, "sobolev": METHODS["sobolev"].colour}
 
 
 def paint(name: str) -> str:
@@ -19,7 +18,7 @@ def paint(name: str) -> str:
     >>> paint("sobolev").startswith("var(--sl-sobolev, #")
     True
     """
-    return f"var(--sl-{name}, {FALLBACKS.get(name, 'currentColor')})"
+    return f"var(--sl-{name}, {PALETTE[name]['light']})"
 
 
 def svg(content: str, alt: str) -> str:
@@ -44,7 +43,8 @@ def dots(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], ticks: Sequenc
     step = (bottom - top) / len(rows)
     parts = [f'<line x1="{x(number):.1f}" y1="{top - 6}" x2="{x(number):.1f}" y2="{bottom}" stroke="currentColor" '
              f'stroke-opacity="{0.7 if number == line else 0.2}"/>'
-             f'<text x="{x(number):.1f}" y="{bottom + 16}" text-anchor="middle">{html.escape(text)}</text>' for number, text in ticks]
+             f'<text x="{x(number):.1f}" y="{bottom + 16}" text-anchor="middle">{html.escape(text)}</text>'
+             for number, text in ticks]
     for i, (label, marks) in enumerate(rows):
         y = top + (i + 0.5) * step
         parts.append(f'<text x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
@@ -54,8 +54,8 @@ def dots(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], ticks: Sequenc
 
 
 def agreeing(knots: Sequence[tuple[float, float]], points: Sequence[float], alt: str, count: int = 8) -> str:
-    """Figure 2 of the paper, left: a function of three straight pieces and three points on it. Functions of the same kind take
-    turns: on the left some with the same values, on the right the one with the same values and slopes.
+    """Figure 2 of the paper, left: a function of three straight pieces and three points on it. Functions of the same kind
+    take turns: on the left some with the same values, on the right the one with the same values and slopes.
 
     >>> agreeing([(0, 0.2), (0.3, 0.9), (0.7, 0.2), (1, 0.8)], [0.15, 0.5, 0.9], "Two panels").count("<polyline") > 8
     True
@@ -64,16 +64,18 @@ def agreeing(knots: Sequence[tuple[float, float]], points: Sequence[float], alt:
     values = np.interp(points, xs, ys)
     turns = [bent for bent in _with_values(points, values, 200) if 0 < bent[:, 1].min() and bent[:, 1].max() < 1][:count]
     drawn = []
-    for start, name, many in ((10, "regular", turns), (128, "sobolev", [np.array(knots)])):
+    for start, label, name, many in ((10, "values", "regular", turns),
+                                     (128, "values and slopes", "sobolev", [np.array(knots)])):
         px, py = (lambda v, at=start: at + 102 * v), (lambda v: 14 + 140 * (0.92 - v))
         line = lambda path: " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in path)
         shapes = "".join(f'<polyline points="{line(path)}" fill="none" stroke-width="2" '
                          f'style="stroke: {paint(name)}; --at: {-k / len(many):.3f}"/>' for k, path in enumerate(many))
         drawn.append(f'<g class="slc-turn" style="--all: {len(many)}s">{shapes}</g>' if len(many) > 1 else shapes)
-        drawn.append(f'<polyline points="{line(knots)}" fill="none" stroke-width="1.5" stroke-dasharray="2 4" style="stroke: currentColor"/>')
-        drawn += [f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="4" style="fill: var(--sl-points, currentColor)"/>'
+        drawn.append(f'<polyline points="{line(knots)}" fill="none" stroke-width="1.5" stroke-dasharray="2 4" '
+                     'style="stroke: currentColor"/>')
+        drawn += [f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="4" style="fill: {paint("points")}"/>'
                   for a, b in zip(points, values)]
-        drawn.append(f'<text x="{start + 51}" y="160" text-anchor="middle">{"values" if name == "regular" else "values and slopes"}</text>')
+        drawn.append(f'<text x="{start + 51}" y="160" text-anchor="middle">{label}</text>')
     return svg("".join(drawn), alt)
 
 
@@ -100,7 +102,8 @@ def film(screens: np.ndarray, alt: str) -> str:
     """
     moving, still = _webp(screens), _webp(screens[len(screens) // 2][None])
     return (f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
-            f'<img src="{moving}" alt="{html.escape(alt, quote=True)}" width="{screens.shape[2]}" height="{screens.shape[1]}"></picture>')
+            f'<img src="{moving}" alt="{html.escape(alt, quote=True)}" '
+            f'width="{screens.shape[2]}" height="{screens.shape[1]}"></picture>')
 
 
 def _webp(screens: np.ndarray) -> str:

@@ -83,10 +83,10 @@ def table(header: Iterable, rows: Iterable[Iterable], caption: str | None = None
     The first column names the rows. ``.to_pandas()`` gives a data frame. Raises ``ValueError`` where a row is not as long
     as the header.
     """
-    header, rows = tuple(header), tuple(tuple(row) for row in rows)
-    wrong = [row for row in rows if len(row) != len(header)]
+    names, lines = tuple(header), tuple(tuple(row) for row in rows)
+    wrong = [line for line in lines if len(line) != len(names)]
     if wrong:
-        raise ValueError(f"rows: expected {len(header)} cells as in the header, got {len(wrong[0])} in {wrong[0]!r}")
-    if not header:
+        raise ValueError(f"rows: expected {len(names)} cells as in the header, got {len(wrong[0])} in {wrong[0]!r}")
+    if not names:
         raise ValueError("header: expected at least one column, got none")
-    return Table(header, rows, caption)
+    return Table(names, lines, caption)

@@ -26,7 +26,7 @@ def as_text(cell) -> str:
     if isinstance(cell, bool) or not isinstance(cell, Real):
         parts = one_line(str(cell)).split("`")
         return "`".join(part if k % 2 else typeset(part) for k, part in enumerate(parts))      # code stays as it is
-    return number(cell, ",d" if isinstance(cell, Integral) else ",.3g")
+    return number(cell, ",d" if isinstance(cell, Integral) else ",.3g")  # type: ignore[arg-type]  # any number with a format
 
 
 def as_html(cell) -> str:

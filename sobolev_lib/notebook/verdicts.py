@@ -64,7 +64,7 @@ class VerdictBlock:
     def _lines(self) -> list[str]:
         parts = {**self._parts(), "Rule": self.verdict.rule}
         return [f"**{self.verdict.status.capitalize()}.**", *[f"*{name}:* {one_line(text)}" for name, text in parts.items()],
-                *[self.made] * bool(self.made)]
+                *([self.made] if self.made else [])]
 
     def _repr_markdown_(self) -> str:
         return "\n>\n".join(f"> {line}" for line in self._lines()) + "\n"
@@ -90,9 +90,9 @@ def verdict(found: Verdict | dict) -> VerdictBlock:
         return VerdictBlock(found)
     if not isinstance(found, dict):
         raise TypeError(f"found: expected a verdict or a record, got {type(found).__name__}")
-    from sobolev_lib.experiments.runner import find        # here: a page without records needs no experiment
+    from sobolev_lib.experiments.runner import find  # here: a page without records needs no experiment
 
-    experiment = find(found.get("experiment"))
+    experiment = find(str(found.get("experiment")))
     if not hasattr(experiment, "verdict"):
         raise ValueError(f"found: expected a record of an experiment with a verdict, got one of {experiment.NAME}")
     return VerdictBlock(experiment.verdict(found), provenance(found).text)

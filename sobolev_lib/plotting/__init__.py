@@ -7,7 +7,6 @@ Each thing has one colour, marker and dash in all figures, from ``palette.json``
 in a notebook it is shown when it is the cell's last value, and ``show`` gives it a caption and the colours of the page.
 Needs matplotlib, and plotly for ``backend="plotly"``: the extra "plot".
 """
-from sobolev_lib import book_output
 from sobolev_lib.plotting import style
 from sobolev_lib.plotting.curves import error_bars, learning_curves
 from sobolev_lib.plotting.field import SurfaceField, surface_field
@@ -18,5 +17,3 @@ from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
 __all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "number", "show",
            "style", "style_of", "surface_field", "surface_with_field"]
-
-book_output.install()   # the book's pages show Plotly figures through HTML of our own

@@ -62,7 +62,6 @@ def error_bars(results: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]
     if not logs:
         raise ValueError("results: expected errors, got none")
     methods = list(dict.fromkeys(method for _, _, method in logs))
-    styles = styles_of(methods)
     with context():
         return shown_once(_draw_bars(results, logs, methods, ylabel))
 
@@ -129,6 +128,6 @@ def _metric(runs: dict, metric: str | None) -> str:
     common = [name for name in names[0] if all(name in other for other in names)]
     if metric is None and common:
         return common[0]
-    if metric not in common:
+    if metric is None or metric not in common:
         raise ValueError(f"metric: expected a name that all histories hold, one of {common}, got {metric!r}")
     return metric

@@ -36,17 +36,17 @@ def surface_field(f: Callable, domain: Domain, resolution: int = 33, arrows: int
     check_count("arrows", arrows, 1)
     x1, x2 = (np.linspace(low, high, resolution) for low, high in domain)
     at1, at2 = (low + (np.arange(arrows) + 0.5) / arrows * (high - low) for low, high in domain)
-    was_training = isinstance(f, nn.Module) and f.training
-    if was_training:
-        f.eval()   # dropout and batch statistics have no place in a picture of the function
+    trained = f if isinstance(f, nn.Module) and f.training else None
+    if trained is not None:
+        trained.eval()   # dropout and batch statistics have no place in a picture of the function
     try:
         with torch.no_grad():
             values = _column(f(_points(f, x1, x2)), resolution ** 2, ())
-        gradients = value_and_derivatives(f, _points(f, at1, at2), 1)[1]
+        slopes = value_and_derivatives(f, _points(f, at1, at2), 1)[1]
     finally:
-        if was_training:
-            f.train()
-    gradients = _column(gradients, arrows ** 2, (2,))
+        if trained is not None:
+            trained.train()
+    gradients = _column(slopes, arrows ** 2, (2,))
     for name, array in (("values", values), ("gradients", gradients)):
         if not np.isfinite(array).all():
             raise ValueError(f"f: expected finite {name} on the domain {domain}, "
@@ -72,7 +72,8 @@ def check_domain(domain) -> Domain:
         array = np.empty(0)
     if array.shape != (2, 2) or not np.isfinite(array).all() or not (array[:, 0] < array[:, 1]).all():
         raise ValueError(f"domain: expected ((low, high), (low, high)) with low < high, got {domain!r}")
-    return tuple((float(low), float(high)) for low, high in array)
+    (a, b), (c, d) = array.tolist()
+    return (a, b), (c, d)
 
 
 def check_points(points) -> np.ndarray | None:

@@ -66,7 +66,8 @@ def style_of(name: str, index: int = 0) -> Style:
 
 def styles_of(names) -> dict[str, Style]:
     """A style for each of several names drawn together; unknown names get different ones."""
-    named, styles = [name for name in names], {}
+    named = list(names)
+    styles: dict[str, Style] = {}
     for name in named:
         styles[name] = style_of(name, sum(s in OTHERS for s in styles.values()))
     return styles

@@ -1,6 +1,7 @@
 """Surfaces above gradient fields with Plotly: the reader turns and zooms them."""
 import numpy as np
 
+from sobolev_lib.book_output import show_plotly_figures
 from sobolev_lib.plotting.field import SurfaceField
 from sobolev_lib.plotting.style import COLOUR_MAP, INK, LINE, PAPER, POINTS, need
 from sobolev_lib.plotting.surfaces_matplotlib import GAP, arrow_lines
@@ -8,6 +9,7 @@ from sobolev_lib.plotting.surfaces_matplotlib import GAP, arrow_lines
 
 def draw(fields: dict[str, SurfaceField], *, points, limits, alt: str):
     go = need("plotly.graph_objects")
+    show_plotly_figures()
     low, high, longest = limits
     floor = low - GAP * ((high - low) or 1.0)
     # The bar lies below: in the book's column the scenes need all the width.

@@ -1,4 +1,5 @@
 """A matplotlib figure as a small SVG for the middle of a page: the page's colours and font, ids of its own, no clutter."""
+import base64
 import hashlib
 import html
 import io
@@ -9,6 +10,7 @@ from sobolev_lib.plotting.palette import PAGE, PALETTE
 from sobolev_lib.plotting.style import need
 
 DENSITY = 192   # dots per inch of what is drawn as pixels: twice the screen's
+SMALL, QUALITY = 8_000, 90   # bytes of a PNG that stays one, and WebP's quality for larger ones
 PAD = 0.04      # inches left around the drawing
 _SPACE = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
@@ -34,10 +36,10 @@ def svg_of(figure, alt: str) -> tuple[str, float]:
     parts = list(root.iter())
     used = {one for part in parts for name, value in part.attrib.items()
             for one in ([value[1:]] if name == _LINK else re.findall(r"url\(#([^)]+)\)", value))}
-    body = _merge_lines("".join(_written(part, used) for part in root))
+    body = _group_markers(_merge_lines("".join(_written(part, used) for part in root)))
     prefix = "f" + hashlib.sha256(f"{alt}{body}".encode()).hexdigest()[:8]
-    body = re.sub(r'((?:id|href)="#?|url\(#)\x00', rf"\g<1>{prefix}", body)
-    box = root.get("viewBox")
+    body = _short_ids(body, prefix)
+    box = root.get("viewBox", "")
     width, height = (float(number) for number in box.split()[2:])
     return (f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" viewBox="{box}" '
             f'style="aspect-ratio:{width:.0f}/{height:.0f}">{body}</svg>', width * 96 / 72)
@@ -70,7 +72,7 @@ def _written(element, used: set[str]) -> str:
                 continue
             value = "\0" + value
         elif name == _LINK:
-            name, value = "href", value if value.startswith("data:") else "#\0" + value[1:]
+            name, value = "href", _smaller(value) if value.startswith("data:") else "#\0" + value[1:]
         else:
             value = re.sub(r"url\(#", "url(#\0", value)
         if name == "transform" and re.fullmatch(r"rotate\(-?0 .*\)", value):
@@ -89,6 +91,16 @@ def _written(element, used: set[str]) -> str:
     return f"<{tag}{attributes}>{inside}</{tag}>" if inside else f"<{tag}{attributes}/>"
 
 
+def _smaller(picture: str) -> str:
+    """Pixels as WebP, a third of the same PNG's size; small ones stay, where each pixel counts."""
+    png = base64.b64decode(picture.partition(",")[2])
+    if len(png) < SMALL:
+        return picture
+    file = io.BytesIO()
+    need("PIL.Image").open(io.BytesIO(png)).save(file, format="webp", quality=QUALITY, method=6)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
 def _without_family(font) -> str:
     """matplotlib names its own fonts, in one long property or (before version 3.10) in the short form for all of a font."""
     slant, weight, size = font.groups()
@@ -104,14 +116,32 @@ def _merge_lines(text: str) -> str:
     merged, last = [], None   # (end, strokes, look)
     at = 0
     for found in path.finditer(text):
-        joins = last is not None and found.start() == at and found[2] == last[1] and "opacity" not in found[2]
-        if joins:
+        if last is not None and found.start() == at and found[2] == last[1] and "opacity" not in found[2]:
             last[0].append(found[1])
         else:
             merged.append(_path(last) + text[at:found.start()])
             last = ([found[1]], found[2])
         at = found.end()
     return "".join(merged) + _path(last) + text[at:]
+
+
+def _group_markers(text: str) -> str:
+    """Neighbouring markers of the same look say it once: a series of points is one element a point."""
+    marker = r'<use href="[^"]*"(?: [xy]="[^"]*")* style="{look}"/>'
+    # not those with an opacity of their own, which is not handed down
+    first, same = marker.format(look='((?!opacity|[^"]*;opacity)[^"]*)'), marker.format(look=r"\1")
+
+    def grouped(run):
+        look = f' style="{run[1]}"'
+        return f"<g{look}>{run[0].replace(look, '')}</g>"
+
+    return re.sub(f"{first}(?:{same})+", grouped, text)
+
+
+def _short_ids(text: str, prefix: str) -> str:
+    """Ids, which begin with a NUL, become ``prefix`` and a number."""
+    short: dict[str, str] = {}
+    return re.sub(r'\x00[^")]+', lambda found: short.setdefault(found[0], f"{prefix}-{len(short)}"), text)
 
 
 def _path(stroke) -> str:

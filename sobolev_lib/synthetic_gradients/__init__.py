@@ -5,3 +5,6 @@ from sobolev_lib.synthetic_gradients.methods import METHODS
 from sobolev_lib.synthetic_gradients.network import CutReport, DecoupledNetwork, StepReport
 from sobolev_lib.synthetic_gradients.networks import resnet50, resnet_cifar, small_conv
 from sobolev_lib.synthetic_gradients.training import TrainingHistory, evaluate, train
+
+__all__ = ["CutReport", "DecoupledNetwork", "Images", "InMemory", "METHODS", "StepReport", "Streamed", "TrainingHistory",
+           "evaluate", "load_images", "resnet50", "resnet_cifar", "small_conv", "train"]

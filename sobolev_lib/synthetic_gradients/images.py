@@ -10,8 +10,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from sobolev_lib.synthetic_gradients.image_files import (Opened, central, check_labels, data_folder, import_at_need,
-                                                         open_split, random_piece, read_image)
+from sobolev_lib.synthetic_gradients.image_files import (
+    Opened,
+    central,
+    check_labels,
+    data_folder,
+    import_at_need,
+    open_split,
+    random_piece,
+    read_image,
+)
 
 SHOWN = 224 / 256                                          # share of the shorter side that a central crop shows
 
@@ -218,7 +226,7 @@ def normalize(images: Tensor, mean: Tensor | Sequence[float], std: Tensor | Sequ
 
 
 def _digits(size: int | None) -> Images:
-    from sklearn.datasets import load_digits               # here, since it takes a second to import
+    from sklearn.datasets import load_digits  # here, since it takes a second to import
 
     digits = load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)                         # (1797, 8, 8), from 0 to 16

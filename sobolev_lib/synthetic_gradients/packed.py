@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sobolev_lib.records import write_whole
+from sobolev_lib.files import write_whole
 
 LIMIT = 30_000_000                                         # bytes; above it images are encoded anew
 QUALITY = 80                                               # of those JPEGs

@@ -1,5 +1,6 @@
 """Training a decoupled network: two optimisers, a history along the way, a checkpoint to go on from."""
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from sobolev_lib._arguments import integer, number
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.files import check_writable
 from sobolev_lib.synthetic_gradients.network import DecoupledNetwork, StepReport
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
@@ -76,10 +79,16 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     ``checkpoint`` names a file written every ``checkpoint_seconds`` and at the end; the same call goes on from it, to
     the very same result. ``on_checkpoint(step, steps)`` is called each time; what it raises ends the run, and nothing is
     lost. ``fingerprint`` says what else makes a run this run (data, seeds): a file with another one is refused with a
-    ``ValueError``.
+    ``ValueError``, as are settings out of range. Raises ``FloatingPointError`` if the loss stops being finite.
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
+    steps, accumulate, report_every = [integer(value, name) for name, value in (
+        ("steps", steps), ("accumulate", accumulate), ("report_every", report_every))]
+    for name, value in (("lr", lr), ("synthetic_lr", synthetic_lr), ("weight_decay", weight_decay)):
+        number(value, name, "a number >= 0", zero=True)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     test_every = test_every or steps
     place = next(model.parameters()).device
     optimizers = [OPTIMIZERS[optimizer](model.network_parameters(), lr, weight_decay)]
@@ -122,6 +131,8 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
             schedule.step()
         if noted:
             history.note(step, report)
+            if not math.isfinite(history.loss[-1]):
+                raise FloatingPointError(f"loss is {history.loss[-1]} at step {step}; a lower learning rate may help")
             bar.set_postfix(loss=f"{history.loss[-1]:.3g}", accuracy=f"{history.accuracy[-1]:.0%}")
         if test is not None and (step % test_every == 0 or step == steps):
             found = evaluate(model, test())

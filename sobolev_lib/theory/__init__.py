@@ -4,3 +4,6 @@ from sobolev_lib.theory.gradient_fields import jacobian_asymmetry
 from sobolev_lib.theory.identification import gaussian_from_derivative, gaussians_through, identify
 from sobolev_lib.theory.interpolation import interpolating_network
 from sobolev_lib.theory.tradeoff import Tradeoff, compromise, tradeoff
+
+__all__ = ["Tradeoff", "approximating_network", "compromise", "gaussian_from_derivative", "gaussians_through", "identify",
+           "interpolating_network", "jacobian_asymmetry", "modulus_of_continuity", "ridge_network", "tradeoff"]

@@ -56,7 +56,7 @@ def ridge_network(f: Function, domain: Sequence[tuple[float, float]], degree: in
     _check_count("segments", segments)
     _check_slope(negative_slope)
     waves = _waves(f, box, degree)
-    directions, profiles = {}, []
+    directions: dict[tuple, list] = {}
     for frequency, coefficient in waves.items():
         divisor = math.gcd(*frequency)
         if divisor:                                        # all but the constant
@@ -73,9 +73,9 @@ def ridge_network(f: Function, domain: Sequence[tuple[float, float]], degree: in
         hinges.append(hinge)
         changes.append(change)
     # u = k^T t where t runs from 0 to 1 along each side of the box
-    low, side = (torch.tensor(v, dtype=torch.float64) for v in zip(*[(a, b - a) for a, b in box]))
+    corner, side = (torch.tensor(v, dtype=torch.float64) for v in zip(*[(a, b - a) for a, b in box]))
     weight = torch.cat(rows) / side
-    return _network(weight, -torch.cat(hinges) - weight @ low, torch.cat(changes), total, negative_slope, dtype)
+    return _network(weight, -torch.cat(hinges) - weight @ corner, torch.cat(changes), total, negative_slope, dtype)
 
 
 def modulus_of_continuity(g: Function, domain: tuple[float, float], distance: float, *, points: int = 10_001) -> float:

@@ -27,7 +27,7 @@ def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = N
     if probes is not None and (not isinstance(probes, int) or probes < 1):
         raise ValueError(f"probes: expected a positive number or None, got {probes!r}")
     with torch.no_grad():
-        field = check_output(vector_field(h), h)
+        field = check_output(vector_field(h.clone()), h)
     if field.shape != h.shape:
         raise ValueError(f"vector_field: expected outputs of the inputs' shape {tuple(h.shape)}, got {tuple(field.shape)}")
     n, size = len(h), math.prod(h.shape[1:])
@@ -46,4 +46,4 @@ def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = N
             ahead = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(v))[1](v)[0].detach()
             total += (ahead.square() + back.square()).flatten(1).sum(1) / 2
             odd += (ahead - back).square().flatten(1).sum(1)
-    return torch.where(total > 0, (odd / total.clamp_min(torch.finfo(h.dtype).tiny)).sqrt() / 2, 0.0)
+    return torch.where(total != 0, (odd / total.clamp_min(torch.finfo(h.dtype).tiny)).sqrt() / 2, 0.0)

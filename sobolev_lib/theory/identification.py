@@ -24,15 +24,15 @@ def identify(features: Callable[[Tensor], Tensor], data: SobolevData) -> Tensor:
     """
     if data.values.shape[1:].numel() != 1:
         raise ValueError(f"data: expected a scalar function, got values of shape {tuple(data.values.shape)}")
-    x, target = data.inputs, [data.values.reshape(-1)]
+    x, targets = data.inputs, [data.values.reshape(-1)]
     if data.jacobian is None:
         with torch.no_grad():
-            rows = [features(x)]
+            parts = [features(x)]
     else:
         y, jacobian = value_and_derivatives(features, x)
-        rows = [y.detach(), jacobian.detach().movedim(1, -1).reshape(-1, y.shape[1])]      # (N, p), (N d, p)
-        target.append(data.jacobian.reshape(-1))
-    rows, target = torch.cat(rows), torch.cat(target)
+        parts = [y.detach(), jacobian.detach().movedim(1, -1).reshape(-1, y.shape[1])]      # (N, p), (N d, p)
+        targets.append(data.jacobian.reshape(-1))
+    rows, target = torch.cat(parts), torch.cat(targets)
     known = ~target.isnan()                                # NaN marks a derivative that is missing
     rows, target = rows[known], target[known]
     size = rows.norm(dim=0)

@@ -2,11 +2,11 @@
 import torch
 
 from sobolev_lib import theory
-from sobolev_lib.data import label
 from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.experiments.reproduction.claim import Found
 from sobolev_lib.experiments.reproduction.theory import claim, normal, seeded, yes
 from sobolev_lib.formats import number
+from sobolev_lib.labelling import label
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
 

@@ -7,10 +7,10 @@ import math
 import torch
 
 from sobolev_lib import theory
-from sobolev_lib.data import label
 from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.experiments.reproduction.claim import Claim, Found
 from sobolev_lib.formats import number
+from sobolev_lib.labelling import label
 
 DOUBLE = torch.float64
 

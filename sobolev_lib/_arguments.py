@@ -1,0 +1,53 @@
+"""Numbers as arguments: Python's and NumPy's alike, and what to say where one is neither."""
+import math
+import numbers
+
+
+def integer(value, name: str, expected: str = "a positive integer", *, least: int = 1) -> int:
+    """``value`` as an ``int``; raises ``ValueError`` if it is no whole number of at least ``least``.
+
+    >>> integer(np.int64(5), "steps")
+    5
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return int(value)
+
+
+def number(value, name: str, expected: str = "a positive number", *, zero: bool = False) -> float:
+    """``value`` itself; raises ``ValueError`` if it is no finite number above zero (or, with ``zero``, zero).
+
+    >>> number(np.float64(0.5), "lr")
+    0.5
+    """
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value) or value < 0 or \
+            not zero and value == 0:
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return value if isinstance(value, (int, float)) and type(value) in (int, float) else float(value)
+
+
+def several(values, name: str, expected: str = "a list or tuple") -> list:
+    """``values`` in their order, as a list; raises ``ValueError`` for what has none, as a set or a single number.
+
+    >>> several(np.array([1.0, 0.5]), "weights")
+    [1.0, 0.5]
+    """
+    if isinstance(values, (str, bytes, set, frozenset, dict)) or not hasattr(values, "__len__") or \
+            not hasattr(values, "__getitem__"):
+        raise ValueError(f"{name}: expected {expected}, got {values!r}")
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def several_numbers(values, name: str, count: int, expected: str, each: str, *, zero: bool = False) -> tuple[float, ...]:
+    """``count`` numbers in their order; raises ``ValueError`` saying what was ``expected`` of all, or of ``each``.
+
+    >>> several_numbers([1, 0.5], "weights", 2, "2 numbers", "numbers above zero")
+    (1, 0.5)
+    """
+    found = several(values, name, expected)
+    if len(found) != count:
+        raise ValueError(f"{name}: expected {expected}, got {values!r}")
+    try:
+        return tuple(number(value, name, zero=zero) for value in found)
+    except ValueError:
+        raise ValueError(f"{name}: expected {each}, got {values!r}") from None
