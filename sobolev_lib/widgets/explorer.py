@@ -23,8 +23,9 @@ def Explorer(axes: Mapping[str, Sequence[Option]], frames: Mapping[tuple, Frame]
     ``axes`` maps a name to its options, all strings or all numbers. What to show, a list of panels, is either looked
     up in ``frames`` (a tuple of options, in the order of ``axes``, to a list; every combination must be there) or
     returned by ``compute(**selection)``. With ``play``, that axis gets a play button; it plays once by itself when
-    all frames are at hand and the reader has not asked for less motion. ``initial`` chooses the first options; where it names
-    the axis to play, the figure stands still there until the reader presses the button. ``alt`` describes the figure to those who cannot see it.
+    all frames are at hand and the reader has not asked for less motion. ``initial`` chooses the first options; where it
+    names the axis to play, the figure stands still there until the reader presses the button.
+    ``alt`` describes the figure to those who cannot see it.
 
     Returns an anywidget whose ``selection`` (a dict) can be read and set; in the book's build an object that shows
     itself as HTML with every frame in it. Raises ``ValueError``/``TypeError`` for wrong axes, frames or options,

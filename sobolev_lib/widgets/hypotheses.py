@@ -27,12 +27,12 @@ def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[fl
     HTML. Raises ``ValueError`` for other than four corners, pieces without a bend between them, and points that coincide,
     lie on a bend or outside; ``ImportError`` if anywidget is missing. Source: figure 2 of the paper, on the left.
     """
-    knots = _checked_knots(knots)
+    corners = _checked_knots(knots)
     if points is None:
-        points = [a[0] + share * (b[0] - a[0]) for a, b, share in zip(knots, knots[1:], (0.75, 0.75, 0.8))]
-    low, high = min(y for _, y in knots), max(y for _, y in knots)
+        points = [a[0] + share * (b[0] - a[0]) for a, b, share in zip(corners, corners[1:], (0.75, 0.75, 0.8))]
+    low, high = min(y for _, y in corners), max(y for _, y in corners)
     room = 0.25 * (high - low)
-    state = {"knots": knots, "points": _checked_points(points, knots), "heights": [low - room, high + room],
+    state: dict = {"knots": corners, "points": _checked_points(points, corners), "heights": [low - room, high + room],
              "alt": alt or "Three points on a function of three straight pieces, to be dragged along it."}
     if book_output.in_book():
         label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."

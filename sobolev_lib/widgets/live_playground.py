@@ -26,11 +26,10 @@ class LivePlayground(anywidget.AnyWidget):
     and "errors", the latter by network and then by error. Both are empty until the browser has reported.
     """
     _esm = book_output.module_script("playground")
-    schema = traitlets.List().tag(sync=True)
-    presets = traitlets.List().tag(sync=True)
+    schema: traitlets.List = traitlets.List().tag(sync=True)
+    presets: traitlets.List = traitlets.List().tag(sync=True)
     problem = traitlets.Dict().tag(sync=True)
     controls = traitlets.Unicode().tag(sync=True)
-    colours = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     home = traitlets.Unicode().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)

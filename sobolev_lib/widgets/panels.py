@@ -45,6 +45,7 @@ class SurfacePanel:
         self.zrange = _limits("zrange", self.zrange, self.z)
 
     def pack(self, blobs: Blobs) -> dict:
+        assert self.zrange is not None                     # set above where it was not given
         low, high = self.zrange
         packed = {"kind": "surface", "title": self.title, "caption": self.caption, "domain": self.domain,
                   "n": len(self.z), "zrange": [low, high], "z": blobs.add(pack8(self.z, low, high))}
@@ -162,9 +163,9 @@ class ImagePanel:
 
     def pack(self, blobs: Blobs) -> dict:
         height, width = self.image.shape[:2]
-        packed = {"kind": "image", "title": self.title, "caption": self.caption, "size": [width, height],
+        packed: dict = {"kind": "image", "title": self.title, "caption": self.caption, "size": [width, height],
                   "image": blobs.add(deflate(self.image))}
-        if self.overlay is not None:
+        if self.overlay is not None and self.limit is not None:
             packed |= {"overlay": blobs.add(deflate(pack_signed(self.overlay, self.limit))), "steps": STEPS,
                        "colours": OVERLAY, "labels": self.labels}
         return packed
@@ -190,7 +191,7 @@ def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, p
     return SurfacePanel(sampled.values, domain, sampled.gradients if arrows else None, points, title, caption, zrange)
 
 
-def line_panel(x, curves: Mapping[str, object], *, points=None, slopes=None, chosen: int | None = None, title: str = "",
+def line_panel(x, curves: Mapping, *, points=None, slopes=None, chosen: int | None = None, title: str = "",
                caption: str = "", xlabel: str = "", ylabel: str = "", logx: bool = False, logy: bool = False,
                yrange=None) -> LinePanel:
     """A panel with curves over a common ``x``; NaN in a curve leaves a gap.

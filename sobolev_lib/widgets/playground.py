@@ -5,13 +5,12 @@ from typing import Callable, Sequence
 import torch
 
 from sobolev_lib import book_output
-from sobolev_lib.data import SobolevData, label
-from sobolev_lib.plotting.style import METHODS, POINTS
+from sobolev_lib.data import SobolevData
+from sobolev_lib.labelling import label
 from sobolev_lib.widgets.playground_settings import PRESETS, SCHEMA, checked_settings
 
 NODES = {1: 257, 2: 65}   # of the lattice that stands for a function of the caller's own
 HOME = "welcome.html"      # the page of the book that has the playground with all its controls
-SLOPES = "#009e73"        # tangents and the handles of slopes
 MOST = 10_000             # rows of a table: more would make the page slow
 
 
@@ -46,7 +45,7 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         settings = {"function": "custom", **settings}
     elif function is not None:
         settings = {"function": function, **settings}
-    presets = PRESETS
+    presets: list = PRESETS
     if preset is not None:
         chosen = [one for one in PRESETS if one["name"] == preset]
         if not chosen:
@@ -61,9 +60,7 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         own = {"function": "Your function", "table": "Your data"}[problem["title"]]
         first = {**SCHEMA[0], "options": ["custom", *SCHEMA[0]["options"]], "text": [own, *SCHEMA[0]["text"]]}
         schema = [first, *SCHEMA[1:]]
-    state = {"schema": schema, "presets": presets, "settings": settings, "problem": problem, "controls": controls,
-             "colours": {"points": POINTS, "slopes": SLOPES,
-                         **{name: METHODS[name].colour for name in ("regular", "sobolev")}},
+    state: dict = {"schema": schema, "presets": presets, "settings": settings, "problem": problem, "controls": controls,
              "home": HOME, "alt": alt or "Two networks that train side by side: on values, and on values and derivatives."}
     if book_output.in_book():
         space = _placeholder(controls, bool(presets))
@@ -124,6 +121,7 @@ def _lattice(function: Callable, domain: list[list[float]]) -> dict:
     lines = [torch.linspace(low, high, side, dtype=torch.float64) for low, high in domain]
     x = torch.stack(torch.meshgrid(*lines, indexing="xy"), dim=-1).reshape(-1, len(domain))   # the first input runs fastest
     known = label(function, x)
+    assert known.jacobian is not None
     if known.out_shape not in ((), (1,)):
         raise ValueError(f"function: expected one value a point, got values of shape {tuple(known.values.shape)}")
     values, jacobian = known.values.reshape(-1), known.jacobian.reshape(-1, len(domain))

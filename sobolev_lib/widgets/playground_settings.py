@@ -68,7 +68,7 @@ SCHEMA = [
 ]
 DEFAULTS = {entry["name"]: entry["default"] for entry in SCHEMA}
 
-PRESETS = [
+PRESETS: list[dict] = [
     {"name": "3 points are enough",
      "settings": {"function": "curve", "drawing": [-0.6, -0.2, 0.5, 0.6, 0.1, -0.5, -0.3], "at": [0.12, 0.5, 0.88],
                   "activation": "tanh", "derivative_weight": 1, "speed": 100},
@@ -120,7 +120,7 @@ def checked_settings(settings: Mapping[str, Any], own: int | None = None) -> dic
 
 def _formula_inputs(settings: Mapping[str, Any]) -> int:
     """1 for a formula in x alone, 2 with y (or x2) in it; the page reads the rest of the formula."""
-    inputs = 2 if re.search(r"\b(y|x2)\b", settings["formula"]) else 1
+    inputs = 2 if re.search(r"(?<![A-Za-z0-9])(y|x2)(?![A-Za-z0-9])", settings["formula"]) else 1
     limits = settings["range"]
     if limits is not None and (len(limits) % 2 or any(low >= high for low, high in zip(limits[::2], limits[1::2]))):
         raise ValueError(f"range: expected low < high for each input, got {limits}")

@@ -9,7 +9,6 @@ import torch
 
 from sobolev_lib import book_output
 from sobolev_lib.models import MLP
-from sobolev_lib.plotting.style import METHODS, POINTS
 
 PLACES = (-2.0, -1.2, -0.4, 0.4, 1.2, 2.0)
 SEED = 4   # of the initial weights: of the seeds 0 to 4 the one whose errors have the median ratio
@@ -21,20 +20,20 @@ def Wave(*, alt: str = ""):
 
     >>> figure = Wave()
 
-    The reader moves a point, or turns its tangent; the truth, a dashed curve, bends with them. Both networks train in the
-    browser, from the same initial weights, and rest within a second. ``alt`` describes the figure to those who cannot see it.
+    The reader moves a point, or turns its tangent; the truth, a dotted curve, bends with them. Both networks train in the
+    browser, from the same initial weights, and rest within a second. ``alt`` describes the figure to those who cannot see
+    it.
 
-    Returns an anywidget whose ``points`` (a list of six [x, value, slope]) and ``told`` (whether the second network is told the
-    slopes) can be read and set, and whose ``errors`` holds "regular" and "sobolev", the root mean squared distance from the truth
-    once the networks rest; in the book's build an object that shows itself as HTML. Raises ``ImportError`` if anywidget is
-    missing; setting ``points`` raises ``ValueError`` for other than six rows of three, or for places out of order.
+    Returns an anywidget whose ``points`` (a list of six [x, value, slope]) and ``told`` (whether the second network is told
+    the slopes) can be read and set, and whose ``errors`` holds "regular" and "sobolev", the root mean squared distance from
+    the truth once the networks rest; in the book's build an object that shows itself as HTML. Raises ``ImportError`` if
+    anywidget is missing; setting ``points`` raises ``ValueError`` for other than six rows of three, or for places out of
+    order.
     """
     points = [[x, math.sin(3 * x) + x, 3 * math.cos(3 * x) + 1] for x in PLACES]
-    state = {"start": points, "points": points, "told": True, "weights": _initial_weights(), "errors": {},
-             "colours": {"points": POINTS, "slopes": POINTS,
-                         "regular": METHODS["regular"].colour, "sobolev": METHODS["sobolev"].colour},
-             "alt": alt or "Six points of a wave, each with a short tangent. Two curves are fitted to them: one that knows the values, "
-                           "and one that knows the values and the slopes."}
+    state: dict = {"start": points, "points": points, "told": True, "weights": _initial_weights(), "errors": {},
+             "alt": alt or "Six points of a wave, each with a short tangent. Two curves are fitted to them: one that "
+                           "knows the values, and one that knows the values and the slopes."}
     if book_output.in_book():
         return book_output.StaticWidget(book_output.widget_html("wave", state, state["alt"], placeholder=_placeholder()))
     try:
@@ -64,7 +63,6 @@ def _live():
         told = traitlets.Bool(True).tag(sync=True)
         weights = traitlets.List().tag(sync=True)
         errors = traitlets.Dict().tag(sync=True)
-        colours = traitlets.Dict().tag(sync=True)
         alt = traitlets.Unicode().tag(sync=True)
 
         @traitlets.validate("points")
@@ -97,9 +95,9 @@ def _checked_points(points: Sequence) -> list[list[float]]:
         raise ValueError(f"points: expected {len(PLACES)} rows (x, value, slope) of finite numbers, got {points!r}")
     x, values, slopes = np.round(array.T, 9)
     if abs(x).max() > REACH or np.diff(x).min() < GAP - 1e-6:
-        raise ValueError(f"points: expected places from left to right between {-REACH:g} and {REACH:g}, {GAP:g} apart at least, "
-                         f"got {x.tolist()}")
+        raise ValueError(f"points: expected places from left to right between {-REACH:g} and {REACH:g}, {GAP:g} apart at "
+                         f"least, got {x.tolist()}")
     if abs(values).max() > VALUE or abs(slopes).max() > SLOPE:
-        raise ValueError(f"points: expected values up to {VALUE:g} and slopes up to {SLOPE:g} in size, got {values.tolist()} and "
-                         f"{slopes.tolist()}")
+        raise ValueError(f"points: expected values up to {VALUE:g} and slopes up to {SLOPE:g} in size, got "
+                         f"{values.tolist()} and {slopes.tolist()}")
     return array.tolist()

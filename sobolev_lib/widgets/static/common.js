@@ -66,9 +66,8 @@ export function prepare(canvas) {
   const ctx = canvas.getContext("2d");
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   ctx.clearRect(0, 0, width, height);
-  const style = getComputedStyle(canvas);
-  ctx.font = `11px ${style.fontFamily}`;
-  return { ctx, width, height, ink: style.color };
+  ctx.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  return { ctx, width, height, ink: inkOf(canvas) };
 }
 
 // An arrow whose middle is at (x, y) and that reaches (dx, dy) from tail to head.
@@ -104,6 +103,11 @@ export function onThemeChange(f) {
   const media = matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", f);
   return () => { observer.disconnect(); media.removeEventListener("change", f); };
+}
+
+// The colour of text where `node` stands. JupyterLab takes cells out of sight from the page: there it is the page's.
+export function inkOf(node) {
+  return getComputedStyle(node.isConnected ? node : document.body).color;
 }
 
 // The colour of a thing of the palette on the page whose text has the colour `ink`.

@@ -9,7 +9,7 @@ const TITLES = ["Target", "Regular training", "Sobolev training"];
 const CHARTS = ["value error", "gradient error"];
 
 export class Display {
-  // `colours`: points, slopes, and for the two methods lines of { colour, dash }
+  // `lines` of the two methods: { colour, dash }, the colour as the page's theme has it
   constructor({ lines }) {
     this.lines = lines;
     this.canvases = TITLES.map(() => element("canvas", {}));
@@ -21,8 +21,9 @@ export class Display {
       ...this.bars.map(({ strip, scale }) => element("div", { className: "spg-bar" }, strip, scale)));
     this.charts = CHARTS.map(() => element("canvas", {}));
     this.chartTitles = CHARTS.map(() => element("div", { className: "spg-title" }));
+    this.swatches = [0, 1].map(() => element("span", {}));
     const legend = element("div", { className: "spg-legend", ariaHidden: "true" },
-      ...lines.map((line, k) => element("span", {}, swatch(line), ["Regular", "Sobolev"][k])));
+      ...this.swatches.map((node, k) => element("span", {}, node, ["Regular", "Sobolev"][k])));
     this.curves = element("div", { className: "spg-curves" }, legend, element("div", { className: "spg-charts" },
       ...this.charts.map((canvas, i) => element("figure", {}, this.chartTitles[i], canvas))));
     this.canvases[0].tabIndex = 0;
@@ -36,6 +37,7 @@ export class Display {
     if (!this.canvases[0].clientWidth) return;
     this.pictures.dataset.turns = !view.map && scene.domain.length === 2 ? "yes" : "no";
     const limit = differenceLimit(scene, snapshot.networks), mark = JSON.stringify([id, view]);
+    if (all || !this.drawn) this.swatches.forEach((node, k) => node.replaceChildren(swatch(this.lines[k])));
     if (all || this.drawn !== mark) drawPicture(this.canvases[0], scene, 0, null, view, limit);
     this.drawn = mark;
     snapshot.networks.forEach((network, k) => drawPicture(this.canvases[k + 1], scene, k + 1, network, view, limit));

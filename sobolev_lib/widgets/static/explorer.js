@@ -2,7 +2,7 @@
 //
 // The model holds: spec {axes, play, alt}, selection {axis: option}, frames {key: panels}, blobs {key: base64}. A key is
 // the positions of the chosen options, joined by commas. A frame that is not there is asked of the kernel.
-import { colourGradient, colourOf, format, onThemeChange, ticks } from "./common.js";
+import { colourGradient, colourOf, format, inkOf, onThemeChange, ticks } from "./common.js";
 import STYLE from "./explorer.css" with { type: "text" };
 import { decodeImage, drawImage, overlayGradient } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
@@ -184,7 +184,7 @@ export default {
 
     // Give everything the colours of the page's theme.
     function dress() {
-      const ink = getComputedStyle(root).color;
+      const ink = inkOf(root);
       for (const [i, panel] of panels.entries()) {
         Object.assign(panel, { mark: colourOf("points", ink), slopeMark: colourOf("slopes", ink) });
         for (const curve of panel.curves ?? []) Object.assign(curve, { colour: colourOf(curve.look, ink), dash: PALETTE[curve.look].dash });

@@ -3,7 +3,7 @@
 //
 // The model holds: knots [[x, y] x 4], points [x x 3], heights [low, high] of the picture, alt. A
 // function is a list of four vertices [x, y]: continuous, and of three pieces at most. All samples are deterministic.
-import { colourOf, onThemeChange } from "./common.js";
+import { colourOf, inkOf, onThemeChange } from "./common.js";
 import { PALETTE } from "./palette.js";
 import STYLE from "./hypotheses.css" with { type: "text" };
 
@@ -211,7 +211,7 @@ export default {
       make("div", { className: "shp-panels" }, ...panels.map((panel) => panel.figure)), legend, says);
     el.append(root);
     const paint = () => {
-      const ink = getComputedStyle(root).color;
+      const ink = inkOf(root);
       for (const name of ["truth", "points", "slopes", "regular", "sobolev"]) {
         root.style.setProperty(`--shp-${name}`, colourOf(name, ink));
         root.style.setProperty(`--shp-${name}-dash`, PALETTE[name].dash.join(" ") || "none");

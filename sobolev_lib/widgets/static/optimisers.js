@@ -1,5 +1,5 @@
 // Optimisers in PyTorch's formulas and with PyTorch's defaults. Each takes parameters, a list of arrays, and returns a
-// function of their gradients that makes one step in place. Adam's takes a share of the learning rate, too, for a rate that decays.
+// function of their gradients that makes one step in place. Adam's takes a share of the learning rate, too: rates decay.
 const zeros = (parameters) => parameters.map((one) => new Float64Array(one.length));
 
 export const OPTIMISERS = {

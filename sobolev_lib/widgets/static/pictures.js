@@ -1,8 +1,9 @@
 // The three pictures side by side: the target, the regular network, the Sobolev network. In 3-D, from above, or, for one
 // input, as curves. What can be taken by hand on the target is in grips.js.
-import { disc, isDark, prepare } from "./common.js";
+import { disc, inkOf, isDark, prepare } from "./common.js";
 import { differenceColour } from "./diverging.js";
 import { gripsOf, REACH_OF_TANGENTS, unitPoints } from "./grips.js";
+import { PALETTE } from "./palette.js";
 import { drawProfile } from "./profile.js";
 import { draw3d, drawMap } from "./surface.js";
 
@@ -100,7 +101,7 @@ function drawLine(canvas, scene, k, shown, view, limit) {
   const { grid: { x }, known, truth, data, colours, tangents } = scene, difference = view.errors && shown !== null;
   const minus = (a, b) => Float64Array.from(a, (one, p) => one - b[p]);
   const curves = truth && !difference
-    ? [{ x, values: known.values, slopes: known.gradients, colour: null, dash: shown ? [5, 4] : [] }] : [];
+    ? [{ x, values: known.values, slopes: known.gradients, colour: colours.truth, dash: PALETTE.truth.dash }] : [];
   if (shown) {
     const { colour, dash } = colours.lines[k - 1];
     curves.push({ x, colour, dash, values: difference ? minus(shown.values, known.values) : shown.values,
@@ -124,7 +125,7 @@ function drawNothing(canvas) {
 }
 
 function drawHandles(canvas, scene, view) {
-  const ctx = canvas.getContext("2d"), ink = getComputedStyle(canvas).color;
+  const ctx = canvas.getContext("2d"), ink = inkOf(canvas);
   for (const { kind, index, x, y } of gripsOf(canvas, scene, view)) {
     const held = view.held?.kind === kind && view.held.index === index;
     if (kind === "height") {

@@ -1,17 +1,19 @@
 // The playground: two networks of the same size, start and data train in the page, one on values, one on values and
 // derivatives. A worker computes; this file asks it, and keeps the settings.
 //
-// The model holds: schema, settings, presets, problem (a function or a table from Python), controls ("all" or "few"), colours,
-// alt; and for Python: running, metrics, weights.
+// The model holds: schema, settings, presets, problem (a function or a table from Python), controls ("all" or "few"), home, alt;
+// and for Python: running, metrics, weights.
 import { toBase64 } from "./base64.js";
 import { pythonOf } from "./code.js";
-import { onThemeChange } from "./common.js";
+import { colourOf, inkOf, onThemeChange } from "./common.js";
+import { record } from "./curves.js";
 import { Display } from "./display.js";
 import { takeDrops } from "./drops.js";
 import { button, control, element } from "./form.js";
 import { handle } from "./hands.js";
 import { fromHash, toHash } from "./hash.js";
 import { ownData } from "./owndata.js";
+import { PALETTE } from "./palette.js";
 import { sceneOf } from "./pictures.js";
 import { Runner } from "./runner.js";
 import { LOOK } from "./style.js";
@@ -20,7 +22,6 @@ import { paintThumbnails } from "./thumbnails.js";
 import { HELP, sentence } from "./words.js";
 
 const SEEN = ["view", "errors", "speed", "turn", "tilt"]; // settings that only change what is shown
-const MOST = 400;                                         // points of a curve before every other one is dropped
 const OWN = "Your own experiment. Whatever you change here, both networks begin again.";
 const DEFAULT = "Thirty points, and two networks of the same size and start. Values alone leave most of the surface open; "
   + "with slopes all four valleys appear, and the difference stays. New sample, under More settings, draws other points.";
@@ -32,7 +33,7 @@ export default {
     const full = model.get("controls") === "all", inPage = model.kernel === false; // in the book: no kernel, but an address
     const defaults = Object.fromEntries(schema.map((entry) => [entry.name, entry.default]));
     const first = { ...defaults, ...model.get("settings") };
-    const colours = coloursOf(model.get("colours"));
+    const colours = { lines: ["regular", "sobolev"].map((name) => ({ dash: PALETTE[name].dash })) }; // they follow the theme
     let settings = { ...first }, good = first;         // the reader's, and the last ones that could be trained
     const view = { held: null };                       // as the settings have it, and what the reader holds
     let made = null, scene = null, snapshot = null, history = null;
@@ -86,6 +87,13 @@ export default {
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", model.get("alt"));
     el.append(root);
+    tint();
+
+    function tint() {
+      const ink = inkOf(root), of = (name) => colourOf(name, ink);
+      Object.assign(colours, { truth: of("truth"), points: of("points"), slopes: of("slopes") });
+      ["regular", "sobolev"].forEach((name, k) => { colours.lines[k].colour = of(name); });
+    }
 
     // A part that opens below: { opener, panel, open() }.
     function door(name, node, k) {
@@ -181,7 +189,7 @@ export default {
       failed: refused,
       made(answer) {
         made = answer;
-        good = settings;
+        good = made.settings;
         scene = sceneOf(made, colours);
         history = { steps: [], errors: [[[], []], [[], []]], every: 1 };
         show();
@@ -252,7 +260,10 @@ export default {
       said.textContent = sentence(snapshot, settings);
     }
     function speak() { spoken.textContent = sentence(snapshot, settings); }
-    function say(text) { message.textContent = text; }
+    function say(text) {
+      message.textContent = text;
+      message.tabIndex = message.scrollHeight > message.clientHeight ? 0 : -1; // a long one scrolls, by keyboard too
+    }
     function showCode() {
       if (panels[2].panel.hidden || !made || runner.busy && made.id !== runner.id) return;
       coded = performance.now();
@@ -283,7 +294,7 @@ export default {
     });
     const sizes = new ResizeObserver(() => redraw(true));
     const sight = new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; runner.next(); });
-    const forget = onThemeChange(() => redraw(true));
+    const forget = onThemeChange(() => { tint(); redraw(true); });
     const woken = () => runner.next(), moved = () => { if (readAddress()) runner.make(); };
     const follow = () => { // Python changed the settings
       const wanted = { ...settings, ...model.get("settings") };
@@ -327,21 +338,4 @@ function cardOf(name, act) {
   card.title = "Thumbnail: what the Sobolev network learns, and the value errors of both. A click plays it.";
   card.addEventListener("click", act);
   return card;
-}
-
-function coloursOf({ points, slopes, regular, sobolev }) {
-  return { points, slopes, lines: [{ colour: regular, dash: [7, 3] }, { colour: sobolev, dash: [] }] };
-}
-
-// Adds a snapshot to the curves; of a long training, every other point is dropped now and then.
-function record(history, { step, networks }) {
-  const { steps, errors } = history;
-  if (steps.length && step - steps.at(-1) < history.every) return;
-  steps.push(step);
-  networks.forEach((network, k) => network.errors.forEach((error, i) => errors[k][i].push(error)));
-  if (steps.length <= MOST) return;
-  const thin = (list) => list.filter((_, i) => i % 2 === 0);
-  history.steps = thin(steps);
-  history.errors = errors.map((lists) => lists.map(thin));
-  history.every = Math.ceil(step / MOST * 2);
 }

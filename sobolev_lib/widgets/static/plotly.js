@@ -1,6 +1,6 @@
 // A Plotly figure in the built book, in the colours of the page. plotly.js is several megabytes: it is loaded when the first
 // figure is in sight.
-import { colourOf, onThemeChange } from "./common.js";
+import { colourOf, inkOf, onThemeChange } from "./common.js";
 import { PALETTE } from "./palette.js";
 
 // The figure as Python made it, for a white ground: its ink, ground, rules and things of the palette become the page's.
@@ -23,9 +23,10 @@ export default {
       el.parentElement.style.overflowX = "auto";
     }
     const show = () => {
-      const { data, layout } = themed(figure, getComputedStyle(el).color);
+      const { data, layout } = themed(figure, inkOf(el));
       layout.uirevision = "kept"; // the reader's own view stays when the theme changes
-      return window.Plotly.react(el, data, layout, { responsive: true, displaylogo: false });
+      // Without its button that sends the reader's figure to another host.
+      return window.Plotly.react(el, data, layout, { responsive: true, displaylogo: false, showSendToCloud: false });
     };
     await show();
     return onThemeChange(() => requestAnimationFrame(show));

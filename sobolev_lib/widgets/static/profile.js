@@ -25,7 +25,7 @@ export function tangent({ px, py }, { x, y, slope }, reach, run) {
   return [dx * scale, dy * scale];
 }
 
-// `curves`: { x, values, slopes, colour (null for ink), dash }; `points`: { x, y, slope or NaN }, slopes as tangents.
+// `curves`: { x, values, slopes, colour, dash }; `points`: { x, y, slope or NaN }, slopes as tangents.
 export function drawProfile(canvas, { limits, curves, points, mark, slopeMark = mark, radius, names, reach = SHORT }) {
   const { ctx, width, height, ink } = prepare(canvas);
   const frame = profileFrame(width, height, limits), { boxes, px, py } = frame;
@@ -53,7 +53,7 @@ export function drawProfile(canvas, { limits, curves, points, mark, slopeMark = 
     for (const curve of curves) {
       ctx.beginPath();
       (k ? curve.slopes : curve.values).forEach((y, i) => ctx[i ? "lineTo" : "moveTo"](px(curve.x[i]), py(k, y)));
-      ctx.strokeStyle = curve.colour ?? ink;
+      ctx.strokeStyle = curve.colour;
       ctx.lineWidth = 2;
       ctx.setLineDash(curve.dash);
       ctx.stroke();

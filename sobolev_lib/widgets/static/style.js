@@ -17,7 +17,7 @@ export const LOOK = `
 .sobolev-playground :is(button, select, input):disabled { opacity: .5; cursor: default; }
 .sobolev-playground select option { color: #222; background: #fff; }
 .sobolev-playground :focus-visible { outline: 3px solid #3d9be0; outline-offset: 2px; }
-.sobolev-playground figure { margin: 0; min-width: 0; }
+.sobolev-playground figure { margin: 0; padding: 0; min-width: 0; }
 .sobolev-playground p { margin: 0; }
 .sobolev-playground label { display: flex; flex-direction: column; font-size: 13px; line-height: 18px; margin: 0;
   min-width: 0; }
@@ -39,7 +39,7 @@ export const LOOK = `
 .spg-tools label > select { height: 34px; }
 .sobolev-playground .spg-tools .spg-play { width: 92px; padding: 0; white-space: nowrap; font-weight: 600;
   background: rgb(0 114 178 / .16); }
-.spg-steps { margin-left: auto; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.spg-steps { margin-left: auto; min-width: 6rem; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 
 .spg-pictures { display: grid; gap: 0 12px; grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .spg-pictures canvas { display: block; width: 100%; height: 250px; border-radius: 5px; touch-action: pan-y; }

@@ -1,6 +1,7 @@
 // Small pictures of the stories, trained by the same engine once the page is at rest: on the left what the Sobolev network
 // has learned, on the right the value errors of both networks.
 import { colour } from "./common.js";
+import { PALETTE } from "./palette.js";
 import { workerAddress } from "./runner.js";
 
 const STEPS = 400, REPORTS = 16, SIDE_OF_THUMB = 48, WIDE = 60, SCALE = 2;
@@ -40,7 +41,7 @@ function painted({ domain, grid, truth }, networks, curves, lines) {
   if (domain.length === 1) {
     const [low, high] = limits([truth.values]), room = (high - low) * 0.2;
     const draw = (values, style) => stroke(ctx, values, low - room, high + room, 0, SIDE_OF_THUMB, style);
-    draw(truth.values, { colour: "#888888", dash: [2, 2] });
+    draw(truth.values, { colour: PALETTE.truth.light, dash: PALETTE.truth.dash });
     networks.forEach(({ values }, k) => draw(values, lines[k]));
   } else paintMap(ctx, Math.round(Math.sqrt(grid.n)), truth.values, networks[1].values);
   const [low, high] = limits(curves), room = (high - low) * 0.1;

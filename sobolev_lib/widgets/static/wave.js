@@ -1,10 +1,12 @@
-// The wave: six points with a value and a slope each, to be dragged, and two networks that follow them while the reader looks on.
+// The wave: six points with a value and a slope each, to be dragged, and two networks that follow them at once.
 //
-// The model holds: points [[x, value, slope] x 6], told (whether the second network is told the slopes), weights [{ weight, bias }]
-// as base64, start as points were at first, colours { points, slopes, regular, sobolev }, alt; errors { regular, sobolev } are reported at rest.
+// The model holds: points [[x, value, slope] x 6], told (whether the second network is told the slopes), weights
+// [{ weight, bias }] as base64, start as points were at first, alt;
+// errors { regular, sobolev } are reported at rest.
 import { unpack8 } from "./base64.js";
-import { format } from "./common.js";
+import { colourOf, format, inkOf, onThemeChange } from "./common.js";
 import { button, element } from "./form.js";
+import { PALETTE } from "./palette.js";
 import { miss, STEPS, WaveFit } from "./wave_fit.js";
 import { LOOK } from "./wave_look.js";
 import { Picture, stroke } from "./wave_picture.js";
@@ -13,6 +15,7 @@ import { allowed, GRID, truthThrough } from "./wave_truth.js";
 const SECOND = 1000;  // milliseconds that a run takes where the device keeps up
 const BUDGET = 12;    // milliseconds of a picture's 16 that training may take
 const PATIENCE = 600; // milliseconds between the picture's coming into sight and the first run
+const THINGS = ["truth", "regular", "sobolev", "points", "slopes"];
 const TOLD = ["values only", "values and slopes"];
 const MOVES = { ArrowLeft: [-0.05, 0, 0], ArrowRight: [0.05, 0, 0], ArrowUp: [0, 0.1, 0], ArrowDown: [0, -0.1, 0],
   PageUp: [0, 0.5, 0], PageDown: [0, -0.5, 0] };
@@ -29,16 +32,18 @@ export function sentence([regular, sobolev], told, left) {
 
 export default {
   render({ model, el }) {
-    const start = model.get("start"), colours = model.get("colours");
+    const start = model.get("start");
     const floats = (text) => new Float32Array(unpack8(text).buffer);
-    const fit = new WaveFit(start, model.get("weights").map(({ weight, bias }) => ({ weight: floats(weight), bias: floats(bias) })));
+    const layers = model.get("weights").map(({ weight, bias }) => ({ weight: floats(weight), bias: floats(bias) }));
+    const fit = new WaveFit(start, layers);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     let points = model.get("points").map((point) => [...point]), told = model.get("told"), truth = [], errors = [NaN, NaN];
     let paused = false, waiting = !calm, frame = 0, last = 0, due = 0; // waiting: for the reader's eye to arrive
 
     // --- page ---------------------------------------------------------------------------------------------------
-    const paint = (name) => `var(--sl-${name}, ${colours[name]})`;
-    const curves = [{ paint: "var(--sl-truth, var(--ink))", dash: "2 5" }, { paint: paint("regular"), dash: "9 4" }, { paint: paint("sobolev"), dash: "" }];
+    const paint = (name) => `var(--swv-${name})`;
+    const dashes = (name) => PALETTE[name].dash.map((length) => 1.5 * length).join(" ");
+    const curves = THINGS.slice(0, 3).map((name) => ({ paint: paint(name), dash: dashes(name) }));
     const picture = new Picture(points.length, curves, { points: paint("points"), slopes: paint("slopes") });
     picture.node.setAttribute("aria-label", model.get("alt"));
     const numbers = [element("em", { textContent: "typical miss:" }), element("b", {}), element("b", {})];
@@ -50,10 +55,11 @@ export default {
     const forget = button("Forget the slopes", () => tell(!told));
     const pause = button("", () => { paused = !paused; showPause(); run(); }, { className: "swv-pause" });
     const buttons = element("div", { className: "swv-buttons" }, button("Reset", reset), forget, pause);
+    const keys = " With the keyboard: arrow keys move a point, Shift and an arrow key turn its slope.";
     const hint = element("div", { className: "swv-hint" }, "Drag a point, or the ring at its tangent's end.",
-      element("span", { className: "swv-keys", textContent: " With the keyboard: arrow keys move a point, Shift and an arrow key turn its slope." }));
-    const root = element("div", { className: "swv swv-fresh" }, element("style", { textContent: LOOK }), legend, picture.node, says,
-      buttons, hint, spoken);
+      element("span", { className: "swv-keys", textContent: keys }));
+    const root = element("div", { className: "swv swv-fresh" }, element("style", { textContent: LOOK }), legend,
+      picture.node, says, buttons, hint, spoken);
     el.append(root);
 
     // --- training -----------------------------------------------------------------------------------------------
@@ -86,7 +92,8 @@ export default {
     }
 
     function rest() {
-      spoken.textContent = `${says.textContent} Typical miss: ${TOLD.map((name, k) => `${name} ${numbers[k + 1].textContent}`).join(", ")}.`;
+      const misses = TOLD.map((name, k) => `${name} ${numbers[k + 1].textContent}`).join(", ");
+      spoken.textContent = `${says.textContent} Typical miss: ${misses}.`;
       model.set("errors", { regular: errors[0], sobolev: errors[1] });
       model.save_changes();
       root.dataset.rest = paused ? "paused" : "yes";
@@ -139,14 +146,17 @@ export default {
       let held = null; // { x, y }: from the pointer to what it holds
       for (const grip of grips) {
         const turns = grip.dataset.grip === "slope";
-        const at = (event) => { const box = picture.node.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
+        const at = (event) => {
+          const box = picture.node.getBoundingClientRect();
+          return [event.clientX - box.left, event.clientY - box.top];
+        };
         grip.addEventListener("pointerdown", (event) => {
           if (event.button) return;
           event.preventDefault(); // else the browser selects text
           grip.setPointerCapture(event.pointerId);
           node.focus({ preventScroll: true, focusVisible: false });
-          const [x, y] = at(event);
-          held = { x: Number(grip.getAttribute("cx")) - x, y: Number(grip.getAttribute("cy")) - y, side: picture.side(i, points) };
+          const [x, y] = at(event), [cx, cy] = ["cx", "cy"].map((name) => Number(grip.getAttribute(name)));
+          held = { x: cx - x, y: cy - y, side: picture.side(i, points) };
         });
         grip.addEventListener("pointermove", (event) => {
           if (!held) return;
@@ -177,6 +187,11 @@ export default {
       changed();
     };
     for (const name of ["points", "told"]) model.on(`change:${name}`, follow);
+    const dress = () => {
+      const ink = inkOf(root);
+      for (const name of THINGS) root.style.setProperty(`--swv-${name}`, colourOf(name, ink));
+    };
+    const forgetTheme = onThemeChange(() => requestAnimationFrame(dress));
     const sizes = new ResizeObserver(() => { picture.fit(); changed(); });
     sizes.observe(picture.node);
     const sight = new IntersectionObserver(([entry]) => {
@@ -184,7 +199,8 @@ export default {
       sight.disconnect();
       setTimeout(() => { waiting = false; run(); }, PATIENCE);
     }, { threshold: 0.5 });
-    sight.observe(picture.node);
+    if (waiting) sight.observe(picture.node);
+    dress();
     showPause();
     picture.fit();
     tell(told);
@@ -192,6 +208,7 @@ export default {
       for (const name of ["points", "told"]) model.off(`change:${name}`, follow);
       sizes.disconnect();
       sight.disconnect();
+      forgetTheme();
       cancelAnimationFrame(frame);
     };
   },

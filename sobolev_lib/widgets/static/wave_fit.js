@@ -13,8 +13,8 @@ const moments = (list) => {
 };
 
 export class WaveFit {
-  // `start`: the points whose z-scores the networks see, for good: a scale that followed a dragged point would move the curves by
-  // itself. `layers`: the initial weights of both networks.
+  // `start`: the points whose z-scores the networks see, for good: a scale that followed a dragged point would move the
+  // curves by itself. `layers`: the initial weights of both networks.
   constructor(start, layers) {
     this.layers = layers;
     [this.xMean, this.xStd] = moments(start.map(([x]) => x));
@@ -30,28 +30,39 @@ export class WaveFit {
     this.networks = [0, 1].map(() => new Network(SIZES, "tanh", this.layers));
     this.optimisers = this.networks.map((network) => OPTIMISERS.adam(network.parameters(), RATE));
     this.told = told;
+    this.data = { x: [], values: [], gradients: [] }; // what a network that starts has been told
+    this.steps = [STEPS, STEPS];
     this.follow(points);
   }
 
-  // Other points, the same networks: a new run from where they are.
+  // Other points, the same networks: a new run from where they are. A network that is told nothing new stays as it is.
   follow(points) {
+    const before = this.data;
     this.data = { x: Float64Array.from(points, ([x]) => (x - this.xMean) / this.xStd),
       values: Float64Array.from(points, ([, value]) => (value - this.mean) / this.std),
       gradients: Float64Array.from(points, ([, , slope]) => slope * this.xStd / this.std) };
-    this.left = STEPS;
+    const differs = (name) => this.data[name].some((one, p) => one !== before[name][p]);
+    const moved = ["x", "values"].some(differs), turned = this.told && differs("gradients");
+    this.steps = this.steps.map((left, k) => (moved || (k === 1 && turned) ? STEPS : left));
+  }
+
+  // Steps until both networks rest.
+  get left() {
+    return Math.max(...this.steps);
   }
 
   step() {
     const { x, values, gradients } = this.data, n = x.length;
     this.networks.forEach((network, k) => {
+      if (this.steps[k] === 0) return;
       const weight = k === 1 && this.told ? this.weight : null;
       const y = network.values(x, n), g = weight === null ? null : network.slopes(n);
       const r = new Float64Array(n), q = weight === null ? null : new Float64Array(n);
       lossGradients(y, g, values, gradients, weight, n, r, q);
       network.backward(r, q, n);
-      this.optimisers[k](network.slopesOfParameters(), this.left / STEPS);
+      this.optimisers[k](network.slopesOfParameters(), this.steps[k] / STEPS);
+      this.steps[k] -= 1;
     });
-    this.left -= 1;
   }
 
   // Values of network k on the grid.

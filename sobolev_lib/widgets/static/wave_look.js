@@ -1,6 +1,7 @@
 // The wave's look. The parts' heights depend on the width alone, so that the page can keep their place: see wave.py.
 export const LOOK = `
-.swv { --ink: var(--sl-ink, var(--pst-color-text-base, var(--jp-content-font-color1, var(--colab-primary-text-color, #222))));
+.swv { --ink: var(--sl-ink, var(--pst-color-text-base,
+    var(--jp-content-font-color1, var(--colab-primary-text-color, #222))));
   --ground: var(--sl-ground, var(--pst-color-background, var(--jp-layout-color0, #fff)));
   color: var(--ink); font: 14px/20px system-ui, sans-serif; container-type: inline-size; }
 .swv * { box-sizing: border-box; }
@@ -26,7 +27,8 @@ export const LOOK = `
 @media (prefers-reduced-motion: no-preference) { /* where to take hold, until the reader has */
   .swv-fresh .swv-ring { stroke: currentColor; animation: swv-call 1.6s 1.5s ease-out 3 both; } }
 @keyframes swv-call { from { opacity: .7; r: 7px; } to { opacity: 0; r: 20px; } }
-.swv-says { margin: 4px 0; height: 40px; display: flex; align-items: center; justify-content: center; text-align: center; font-weight: 600; }
+.swv-says { margin: 4px 0; height: 40px; display: flex; align-items: center; justify-content: center; text-align: center;
+  font-weight: 600; }
 .swv-buttons { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; height: 36px; }
 .swv-buttons button { font: inherit; color: inherit; background: transparent; height: 36px; padding: 0 .8em; cursor: pointer;
   border: 1px solid currentColor; border-radius: 6px; }
@@ -35,6 +37,7 @@ export const LOOK = `
 .swv-pause { min-width: 6.6em; }
 .swv-hint { margin: 8px 0 0; height: 40px; text-align: center; font-size: 13px; opacity: .85; }
 .swv-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@container (max-width: 520px) { .swv { font-size: 13px; } .swv-keys { display: none; } .swv-row { gap: 0 .3rem; font-size: 13px; }
+@container (max-width: 520px) { .swv-says, .swv-buttons, .swv-row { font-size: 13px; } .swv-keys { display: none; }
+  .swv-row { gap: 0 .3rem; }
   .swv-row > div > span { gap: 4px; } .swv-row svg { width: 18px; }
   .swv-buttons { gap: 6px; } .swv-buttons button { padding: 0 .55em; } .swv-hint { height: 20px; } }`;

@@ -15,7 +15,7 @@ function draw(tag, attributes, ...children) {
 // A short stroke for the legend: colour and dashes of a curve.
 export function stroke({ paint, dash }) {
   return draw("svg", { width: 26, height: 8, "aria-hidden": "true" },
-    draw("line", { x1: 0, y1: 4, x2: 26, y2: 4, "stroke-width": 2.75, style: `stroke: ${paint}`, "stroke-dasharray": dash }));
+    draw("line", { x2: 26, y1: 4, y2: 4, "stroke-width": 2.75, "stroke-dasharray": dash, style: `stroke: ${paint}` }));
 }
 
 export class Picture {
@@ -28,12 +28,16 @@ export class Picture {
       const tangent = draw("line", { class: "swv-tangent", style: `stroke: ${paints.slopes}` });
       const end = draw("circle", { class: "swv-end", r: 6, style: `stroke: ${paints.slopes}` });
       const node = draw("g", { class: "swv-point", tabindex: 0, role: "slider", "aria-label": `Point ${i + 1}`,
-        "aria-valuemin": -LIMITS.value, "aria-valuemax": LIMITS.value }, tangent, end,
-        draw("circle", { class: "swv-ring", r: 12 }), draw("circle", { class: "swv-dot", r: 7, style: `fill: ${paints.points}` }),
-        draw("circle", { class: "swv-grip", r: 17, "data-grip": "point" }), draw("circle", { class: "swv-grip", r: 14, "data-grip": "slope" }));
-      return { node, tangent, end, ring: node.children[2], dot: node.children[3], grips: [node.children[4], node.children[5]] };
+        "aria-valuemin": -LIMITS.value, "aria-valuemax": LIMITS.value }, tangent, end);
+      const ring = draw("circle", { class: "swv-ring", r: 12 });
+      const dot = draw("circle", { class: "swv-dot", r: 7, style: `fill: ${paints.points}` });
+      const grips = [["point", 17], ["slope", 14]].map(([kind, r]) =>
+        draw("circle", { class: "swv-grip", r, "data-grip": kind }));
+      node.append(ring, dot, ...grips);
+      return { node, tangent, end, ring, dot, grips };
     });
-    this.node = draw("svg", { class: "swv-picture", role: "group" }, this.axes, ...this.curves, ...this.points.map(({ node }) => node));
+    this.node = draw("svg", { class: "swv-picture", role: "group" }, this.axes, ...this.curves,
+      ...this.points.map(({ node }) => node));
   }
 
   // From the function's plane to CSS pixels and back.
@@ -49,12 +53,12 @@ export class Picture {
   fit() {
     const { width, height, px, py } = this.scale;
     this.node.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const number = (value, at) => Object.assign(draw("text", at), { textContent: String(value).replace("-", "−") });
     this.axes.replaceChildren(draw("line", { class: "swv-axis", x1: 0, y1: py(0), x2: width, y2: py(0) }),
       ...[-2, -1, 0, 1, 2].flatMap((x) => [
         draw("line", { class: "swv-axis", x1: px(x), y1: py(0) - 4, x2: px(x), y2: py(0) + 4 }),
-        Object.assign(draw("text", { x: px(x), y: height - 4, "text-anchor": "middle" }), { textContent: String(x).replace("-", "−") })]),
-      ...[-2, 2].map((y) => Object.assign(draw("text", { x: 2, y: py(y) + 4 }), { textContent: String(y).replace("-", "−") })),
-      Object.assign(draw("text", { x: 2, y: py(0) - 4 }), { textContent: "0" }));
+        number(x, { x: px(x), y: height - 4, "text-anchor": "middle" })]),
+      ...[-2, 0, 2].map((y) => number(y, { x: 2, y: py(y) + (y ? 4 : -4) }))); // zero above its axis
   }
 
   showCurve(k, values) {
@@ -69,10 +73,12 @@ export class Picture {
       const { node, tangent: line, end, ring, dot, grips } = this.points[i];
       const size = tangent / Math.hypot(kx, ky * slope), [dx, dy] = [kx * size, -ky * slope * size];
       const side = this.side(i, points), [cx, cy] = [px(x), py(value)];
-      const place = (circle, px, py) => { circle.setAttribute("cx", px.toFixed(1)); circle.setAttribute("cy", py.toFixed(1)); };
-      for (const circle of [ring, dot, grips[0]]) place(circle, cx, cy);
-      for (const circle of [end, grips[1]]) place(circle, cx + side * dx, cy + side * dy);
-      for (const [name, at] of [["x1", cx - dx], ["y1", cy - dy], ["x2", cx + dx], ["y2", cy + dy]]) line.setAttribute(name, at.toFixed(1));
+      const place = (shape, places) => {
+        for (const [name, at] of Object.entries(places)) shape.setAttribute(name, at.toFixed(1));
+      };
+      for (const circle of [ring, dot, grips[0]]) place(circle, { cx, cy });
+      for (const circle of [end, grips[1]]) place(circle, { cx: cx + side * dx, cy: cy + side * dy });
+      place(line, { x1: cx - dx, y1: cy - dy, x2: cx + dx, y2: cy + dy });
       node.setAttribute("aria-valuenow", value.toFixed(2));
       node.setAttribute("aria-valuetext", `at ${x.toFixed(2)}: value ${value.toFixed(2)}, slope ${slope.toFixed(2)}`);
     });

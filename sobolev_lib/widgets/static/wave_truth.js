@@ -8,8 +8,8 @@ export const LIMITS = { value: 2.4, slope: 8, gap: 0.2 }; // of what a point may
 const wave = (x) => Math.sin(3 * x) + x;
 const waveSlope = (x) => 3 * Math.cos(3 * x) + 1;
 
-// A function of x. Between two points the correction is the cubic with the right values and slopes at both; outside it is straight.
-// Where all points lie on the wave with its slopes, the correction is zero and the truth is the wave.
+// A function of x. Between two points the correction is the cubic with the right values and slopes at both; outside it is
+// straight. Where all points lie on the wave with its slopes, the correction is zero and the truth is the wave.
 export function truthThrough(points) {
   const knots = points.map(([x, value, slope]) => [x, value - wave(x), slope - waveSlope(x)]);
   return (x) => {
