@@ -1,9 +1,19 @@
 "use strict";
 
+// The fonts stand in a style sheet (fonts.css): read now, they are there when the first line is set.
+for (const style of ["", "italic "]) document.fonts.load(`${style}1em "Source Serif 4"`);
+
 // The theme decides between light and dark only when the whole page is there; until then it would be light.
 if (document.documentElement.dataset.theme === "auto") {
   document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
+
+// Until the formulas are set, what stands below the first one is not shown. Without MathJax it is.
+document.documentElement.classList.add("sl-typesetting");
+document.addEventListener("DOMContentLoaded", async () => {
+  await window.MathJax?.startup?.promise?.catch(() => {});
+  document.documentElement.classList.remove("sl-typesetting");
+});
 
 // A page opened from disk may not fetch other files, so the search there lists titles without excerpts.
 if (location.protocol === "file:") {
@@ -38,6 +48,17 @@ function watchScrollers() {
       el.addEventListener("scroll", () => showEdges(el), { passive: true });
       resized.observe(el);
     });
+  }
+}
+
+// --- What is told about values and about slopes has the colours in code that it has in formulas and pictures ---
+
+const TOLD = { y: "points", value: "points", values: "points", dy: "slopes", slope: "slopes", slopes: "slopes",
+  gradient: "slopes", gradients: "slopes", jacobian: "slopes" };
+
+function colourCode() {
+  for (const token of document.querySelectorAll(".bd-article .highlight .n")) {
+    if (Object.hasOwn(TOLD, token.textContent)) token.style.color = `var(--sl-${TOLD[token.textContent]})`;
   }
 }
 
@@ -86,6 +107,7 @@ function watchEnd() {
 
 document.addEventListener("DOMContentLoaded", () => {
   watchScrollers();
+  colourCode();
   markRead();
   watchEnd();
 });
