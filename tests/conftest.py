@@ -1,4 +1,4 @@
-"""The devices that tests run on, and how to run those tests where little else is installed."""
+"""The devices and the browser that tests run on, and how to run tests where little else is installed."""
 import re
 
 import pytest
@@ -6,6 +6,17 @@ import torch
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 USES_DEVICE = re.compile(r"^ *def \w+\((?:[^)]*\W)?device[,)]", re.MULTILINE)
+
+
+NEED_A_BROWSER = {"chromium", "jupyterlab", "site"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
+    for item in items:
+        if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("browser")
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
@@ -22,3 +33,24 @@ def pytest_ignore_collect(collection_path, config):
         return None
     files = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
     return None if any(USES_DEVICE.search(file.read_text()) for file in files) else True
+
+
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-sync",
+             "--disable-background-networking", "--disable-component-update",
+             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+             "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium that reaches nothing but this machine. No Chromium fails the tests: none is skipped."""
+    import browser  # scripts/browser.py
+    from playwright.sync_api import sync_playwright
+
+    program = browser.find()
+    if program is None:
+        pytest.fail(browser.MISSING, pytrace=False)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()

@@ -7,8 +7,15 @@ import torch
 from torch import nn
 
 import sobolev_lib as sl
-from sobolev_lib import SobolevData, SobolevLoss, StochasticSobolevLoss, atari, label
-from sobolev_lib import value_and_derivatives, value_and_projections
+from sobolev_lib import (
+    SobolevData,
+    SobolevLoss,
+    StochasticSobolevLoss,
+    atari,
+    label,
+    value_and_derivatives,
+    value_and_projections,
+)
 from sobolev_lib.experiments import runner
 from sobolev_lib.models import MLP
 from sobolev_lib.records import load_record
@@ -221,7 +228,9 @@ TABLE = {
     "an unknown distribution": (lambda: StochasticSobolevLoss(1, 1, "uniform"), ValueError,
                                 r"distribution: expected one of sphere, gaussian, rademacher, got 'uniform'"),
     "no teacher": (lambda: StochasticSobolevLoss()(NET, X, None), TypeError,
-                   r"teacher: expected a callable, SobolevData or ProjectedTargets, got NoneType"),
+                   r"batch: expected SobolevData, a Teacher or ProjectedTargets \(or points, .*got Tensor"),
+    "a teacher that is no function": (lambda: StochasticSobolevLoss()(NET, X, 5), TypeError,
+                                      r"teacher: expected a callable, SobolevData or ProjectedTargets, got int"),
     "other points than tabulated": (lambda: StochasticSobolevLoss()(NET, X + 1, DATA), ValueError,
                                     r"inputs of the tabulated teacher, got other points"),
     "fewer points than tabulated": (lambda: StochasticSobolevLoss()(NET, X[:3], DATA), ValueError,

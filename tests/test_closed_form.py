@@ -98,7 +98,8 @@ def test_few_points_are_right_and_leave_the_weights_alone(sizes, activation, n, 
         some_loss(*found).backward()
         with torch.no_grad():
             value_and_derivatives(model, x)
-        backward_of(model, sl.SobolevLoss(1))(sl.SobolevData(x, *(t.detach() for t in expected)), (1.0, 1.0))
+        loss = sl.SobolevLoss(1)
+        backward_of(model, loss)(loss, sl.SobolevData(x, *(t.detach() for t in expected)))
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
 
@@ -275,7 +276,7 @@ def test_what_a_model_does_beyond_its_layers_is_not_lost(make):
 def test_order_two_and_functional_transforms_take_the_general_way():
     model, x = network((2, 4, 1)), points(3, 2)
     assert path_of(model, x, order=2) == "autograd: order 2, the closed form has order 1"
-    value = lambda parameters: torch.func.functional_call(  # noqa: E731
+    value = lambda parameters: torch.func.functional_call(
         Wrapped(model), {f"model.{name}": p for name, p in parameters.items()}, (x,))
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     ours = torch.cat([g.flatten() for g in torch.func.grad(value)(parameters).values()])
@@ -335,7 +336,7 @@ def test_the_quick_backward_leaves_what_backward_leaves(make, device):
     data = sl.SobolevData(x, points(7, outputs), points(7, 2 * outputs).reshape(7, outputs, 2)).to(device)
     loss, twin = sl.SobolevLoss(1, normalize=True), copy.deepcopy(model)
     for _ in range(2):                                     # gradients add up
-        total, terms = backward_of(model, loss)(data, (0.5, 2.0))
+        total, terms = backward_of(model, loss)(loss.weighted((0.5, 2.0)), data)
         again = loss.terms(lambda x: twin(x), data)
         (0.5 * again[0] + 2.0 * again[1]).backward()
         torch.testing.assert_close((total, *terms), (0.5 * again[0] + 2.0 * again[1], *again))
@@ -349,7 +350,7 @@ def test_the_quick_backward_reaches_parameters_of_the_loss():
     scale = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
     loss = sl.SobolevLoss(1, derivative_loss=lambda p, t: scale * (p - t).square().flatten(1).sum(1))
     model, data = network((2, 5, 1)), sl.label(sl.functions.booth, points(6, 2))
-    _, terms = backward_of(model, loss)(data, (1.0, 1.0))
+    _, terms = backward_of(model, loss)(loss, data)
     torch.testing.assert_close(scale.grad, terms[1].detach() / 2)
 
 
@@ -358,7 +359,7 @@ def test_the_quick_backward_under_autocast(device):
     data = sl.label(sl.functions.booth, points(32, 2, torch.float32).to(device))
     twin, loss = copy.deepcopy(model), sl.SobolevLoss(1, normalize=True)
     with torch.autocast(device, torch.bfloat16):
-        backward_of(model, loss)(data, (1.0, 1.0))
+        backward_of(model, loss)(loss, data)
     loss(twin, data).backward()
     ours, exact = (torch.cat([p.grad.flatten() for p in m.parameters()]) for m in (model, twin))
     assert ours.dtype == torch.float32 and 1e-4 < (ours - exact).norm() / exact.norm() < 0.1
@@ -366,8 +367,8 @@ def test_the_quick_backward_under_autocast(device):
 
 @pytest.mark.parametrize("make, loss, message", [
     (lambda: network((2, 4, 1), nn.Mish()), sl.SobolevLoss(1), "Mish where an activation"),
-    (lambda: network((2, 4, 1)), sl.SobolevLoss(2), "a SobolevLoss of order 1"),
-    (lambda: network((2, 4, 1)), sl.StochasticSobolevLoss(1), "a SobolevLoss of order 1")])
+    (lambda: network((2, 4, 1)), sl.SobolevLoss(2), "expected one of whole derivatives of order 1"),
+    (lambda: network((2, 4, 1)), sl.StochasticSobolevLoss(1), "expected one of whole derivatives of order 1")])
 def test_the_quick_backward_says_what_it_does_not_do(make, loss, message):
     with pytest.raises(ValueError, match=message):
         backward_of(make(), loss)
@@ -414,3 +415,25 @@ def test_the_regressor_tells_too():
     X = points(20, 2).numpy()
     regressor = sl.SobolevRegressor(hidden=(8,), steps=2).fit(X, X.sum(1), 0 * X + 1)
     assert regressor.history_.path == "closed form"
+
+
+@pytest.mark.parametrize("name", ["__call__", "_call_impl", "__iter__"])
+@pytest.mark.parametrize("kind", [nn.Sequential, MLP])
+def test_a_container_that_does_more_than_its_layers_has_no_closed_form(kind, name):
+    class Tripled(kind):
+        pass
+
+    def tripled(self, *args):
+        found = getattr(kind, name)(self, *args)
+        return found if name == "__iter__" else 3 * found
+
+    make = lambda container: container(2, 4, 1) if kind is MLP else container(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    model, plain = make(Tripled), make(kind)
+    Layers.of(model), setattr(Tripled, name, tripled)
+    with pytest.raises(ValueError, match="Tripled is not a plain MLP or Sequential"):
+        Layers.of(model)
+    plain.load_state_dict(model.state_dict())
+    x = torch.rand(3, 2)
+    factor = 1 if name == "__iter__" else 3
+    for ours, theirs in zip(sl.value_and_derivatives(model, x), sl.value_and_derivatives(plain, x)):
+        torch.testing.assert_close(ours, factor * theirs)

@@ -8,9 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-import sobolev_lib as sl
-from sobolev_lib import derivatives as module
-from sobolev_lib import value_and_derivatives, value_and_projections
+from sobolev_lib import derivatives as module, value_and_derivatives, value_and_projections
 
 DOUBLE = torch.float64
 
@@ -355,5 +353,5 @@ def test_compiles_into_one_graph(outputs, order):
 def test_no_warning_reaches_the_caller():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, (make, in_shape) in MODELS.items():
+        for make, in_shape in MODELS.values():
             value_and_derivatives(seeded(make), points(2, *in_shape), 2)

@@ -17,7 +17,7 @@ from sobolev_lib import SobolevLoss, functions, label
 from sobolev_lib.fast import train_many
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized
-from sobolev_lib.together import WARM_UP
+from sobolev_lib.training.together import WARM_UP
 
 DOUBLE = torch.float64
 STEPS = 12
@@ -346,7 +346,7 @@ def test_compiled_training_is_the_same(order, activation, outputs, device, quick
     function = f if outputs == 1 else lambda x: torch.stack([f(x) / 50, x[:, 0] ** 2], dim=1)
     data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1))
             for k in range(2)]
-    for train in (_many, _fit):
+    for train in (_many, _fit, _fit_many):
         plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
         train(plain, data, order, compile=False)
         train(compiled, data, order, compile=True)
@@ -363,6 +363,11 @@ def _many(models, data, order, compile):
 def _fit(models, data, order, compile):
     for model, own in zip(models, data):
         sl.fit(model, own, loss=SobolevLoss(order), steps=5, batch_size=4, progress=False, compile=compile)
+
+
+def _fit_many(models, data, order, compile):
+    """In epochs of two widths, each of which is compiled, with divisors that are each network's own."""
+    sl.fit_many(models, data, loss=SobolevLoss(order, normalize=True), steps=4, batch_size=3, progress=False, compile=compile)
 
 
 def test_compiled_training_under_autocast(device, quick_compiler):
@@ -388,7 +393,7 @@ def test_where_compilation_fails_the_message_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize("order", [0, 1])
 def test_compiled_training_is_the_same_with_the_real_compiler(order):
     models, data = networks(2, "relu"), sets(2)
-    for train in (_many, _fit):
+    for train in (_many, _fit, _fit_many):
         plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
         train(plain, data, order, compile=False)
         train(compiled, data, order, compile=True)

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-import gpu_results                                         # scripts/gpu_results.py
+import gpu_results  # scripts/gpu_results.py
 import pytest
 from arcade import recording
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from sobolev_lib import models
 from sobolev_lib.identity import describe, digest, rules, tensor_bytes, weights
 
 FACTOR = 2.0
@@ -95,8 +96,8 @@ PAIRS = {                                                  # made twice each: eq
 @pytest.mark.parametrize("what", PAIRS)
 def test_equal_things_are_equal_and_others_are_not(what):
     one, other = PAIRS[what]
-    assert digest(it=one()) == digest(it=one()) and digest(it=other()) == digest(it=other())
-    assert digest(it=one()) != digest(it=other())
+    assert digest(model=one()) == digest(model=one()) and digest(model=other()) == digest(model=other())
+    assert digest(model=one()) != digest(model=other())
 
 
 def test_a_number_that_a_function_reads_from_its_file_counts(monkeypatch):
@@ -106,15 +107,22 @@ def test_a_number_that_a_function_reads_from_its_file_counts(monkeypatch):
 
 
 def test_a_class_that_was_edited_is_another_one(monkeypatch):
-    before = digest(it=Net())
+    before = digest(model=Net())
     with monkeypatch.context() as patch:
         patch.setattr(Net, "forward", lambda self, x: self.layer(x) + x)
         Net.forward.__name__ = "forward"
-        assert digest(it=Net()) != before
+        assert digest(model=Net()) != before
     with monkeypatch.context() as patch:
         patch.setattr(Net, "scale", 2.0)
-        assert digest(it=Net()) != before
-    assert digest(it=Net()) == before
+        assert digest(model=Net()) != before
+    assert digest(model=Net()) == before
+
+
+def test_weights_are_a_part_of_every_module_but_the_model_that_is_trained():
+    one, same, other = (models.MLP(2, 4, 1, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert digest(model=one) == digest(model=other)        # its weights are compared apart, as the training begins with them
+    for held in (lambda net: net, lambda net: net.forward, lambda net: [net], lambda net: functools.partial(net, 1)):
+        assert digest(loss=held(one)) == digest(loss=held(same)) != digest(loss=held(other))
 
 
 def test_whole_numbers_are_numbers_and_numpys_are_pythons():

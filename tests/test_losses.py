@@ -249,6 +249,30 @@ def test_normalisation_divides_by_the_labels_mean_square(missing, device):
         torch.testing.assert_close(normal, term / square)
 
 
+def smooth(prediction, target):
+    return torch.nn.functional.smooth_l1_loss(prediction, target, beta=0.3, reduction="none").flatten(1).sum(1)
+
+
+@pytest.mark.parametrize("fixed", [False, True], ids=["batch", "all labels"])
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "norm", smooth, "kl", "kl_teacher_first"])
+def test_units_cancel_for_every_loss(name, fixed, device):
+    """Lengths in millimetres and values in cents are the same problem; kl takes the values as they are."""
+    (model, in_shape), meters, cents = make(outputs=2, device=device), 1000.0, 1.0 if str(name).startswith("kl") else 100.0
+    data = table(6, in_shape, (2,), 1, missing=not str(name).startswith("kl")).to(device)
+    other = SobolevData(meters * data.inputs, cents * data.values, cents / meters * data.jacobian)
+    loss = SobolevLoss(1, value_loss=name, derivative_loss="huber" if str(name).startswith("kl") else name, normalize=True)
+    one, two = (loss.normalized_by(data), loss.normalized_by(other)) if fixed else (loss, loss)
+    terms = one.terms(model, data)
+    torch.testing.assert_close(two.terms(lambda x: cents * model(x / meters), other), terms)
+    if not str(name).startswith("kl"):
+        scales = [labels.nan_to_num().square().sum().div(6).sqrt() for labels in data.derivatives]
+        plain = SobolevLoss(0, value_loss=name)
+        expected = plain(lambda x: model(x) / scales[0], SobolevData._unchecked(data.inputs, data.values / scales[0]))
+        torch.testing.assert_close(terms[0], expected)
+    else:
+        torch.testing.assert_close(terms[0], SobolevLoss(0, value_loss=name)(model, data))
+
+
 def test_normalized_by_keeps_everything_else():
     model, in_shape = make(outputs=2)
     data = table(4, in_shape, (2,), 2)

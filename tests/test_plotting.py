@@ -2,6 +2,7 @@
 import base64
 import doctest
 import importlib
+import io
 import itertools
 import re
 import sys
@@ -12,6 +13,7 @@ import matplotlib.pyplot
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 matplotlib.use("agg")
 
@@ -149,10 +151,10 @@ def test_a_notebook_shows_a_figure_once(monkeypatch):
 # --- Plotly in the book -----------------------------------------------------------------------------------------
 
 def test_plotly_in_the_book_is_light_and_labelled(monkeypatch):
-    figure = plotting.compare({name: f for name in ("True", "Regular", "Sobolev")}, DOMAIN, backend="plotly",
+    figure = plotting.compare(dict.fromkeys(("True", "Regular", "Sobolev"), f), DOMAIN, backend="plotly",
                               alt='Three "surfaces"')
     markup = book_output.plotly_html(figure.to_dict())
-    assert 'aria-label="Three &quot;surfaces&quot;"' in markup and 'role="img"' in markup
+    assert 'role="group" aria-label="Three &quot;surfaces&quot;"' in markup   # no image: it has buttons
     assert len(markup) < 100_000
     assert "plotly.min.js" not in markup   # loaded once a page by the shim
     figure.update_layout(meta=None)
@@ -165,11 +167,10 @@ def test_the_renderer_is_active_in_the_book_only(monkeypatch):
 
     before = pio.renderers.default
     monkeypatch.delenv("SOBOLEV_BOOK_BUILD", raising=False)
-    book_output.install()
+    plotting.surface_with_field(f, DOMAIN, backend="plotly", alt="f")
     assert pio.renderers.default == before
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
     try:
-        book_output.install()
         figure = plotting.surface_with_field(f, DOMAIN, backend="plotly", alt="f")
         bundle = figure._repr_mimebundle_()
         assert list(bundle) == ["text/html"] and 'data-widget="plotly"' in bundle["text/html"]
@@ -307,9 +308,34 @@ def test_strokes_of_one_look_become_one_path_and_lose_nothing():
     assert "<image" in shown(plotting.surface_with_field(f, DOMAIN, resolution=5, arrows=3)).picture   # the surface: pixels
 
 
+def test_markers_of_one_look_say_it_once_and_stay_where_they_are():
+    figure, axes = matplotlib.pyplot.subplots()
+    axes.plot(range(50), range(50), "o", clip_on=False)
+    axes.scatter(range(20), range(20), alpha=0.5)
+    axes.set(xticks=[], yticks=[])
+    space, root = "{http://www.w3.org/2000/svg}", tree(shown(figure).picture)
+    groups = [[use.attrib for use in group if use.tag == f"{space}use"] for group in root.iter(f"{space}g") if group.get("style")]
+    assert sorted(len(group) for group in groups) == [20, 50] and len(list(root.iter(f"{space}use"))) == 70
+    places = [(float(use["x"]), float(use["y"])) for use in max(groups, key=len)]
+    assert len(set(places)) == 50 and places == sorted(places, key=lambda place: place[0])
+    assert all("style" not in use for group in groups for use in group)
+
+
+def test_large_pixels_are_webp_and_look_the_same():
+    figure, axes = matplotlib.pyplot.subplots(figsize=(4, 4))
+    waves = np.sin(np.linspace(0, 6, 300))
+    axes.imshow(waves[:, None] + waves, vmin=-2, vmax=2, interpolation="nearest")
+    axes.set_axis_off()
+    picture = shown(figure).picture
+    shown_as = base64.b64decode(re.search(r"data:image/webp;base64,([^\"]*)", picture)[1])
+    seen = np.asarray(Image.open(io.BytesIO(shown_as)).convert("RGB"), dtype=float)
+    wanted = Image.fromarray((matplotlib.colormaps["viridis"](waves[:, None] / 4 + waves / 4 + 0.5)[..., :3] * 255).astype(np.uint8))
+    assert np.abs(seen - np.asarray(wanted.resize(seen.shape[1::-1]))[::-1]).mean() < 4
+
+
 def test_a_figure_of_very_many_shapes_becomes_pixels_at_twice_the_density():
     figure, axes = matplotlib.pyplot.subplots(figsize=(4, 3))
-    axes.scatter(*np.random.default_rng(0).random((2, 9000)))
+    axes.scatter(*np.random.default_rng(0).random((2, 15_000)))
     result = shown(figure)
     assert result.picture.startswith('<img class="sl-card" alt="Three falling lines" src="data:image/png;base64,')
     header = base64.b64decode(result.picture.split("base64,")[1][:64])

@@ -128,3 +128,111 @@ def test_load_refuses_other_files(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="SobolevRegressor.save"):
         sl.SobolevRegressor.load(tmp_path / "other.safetensors")
+
+
+# --- what must not pass silently ------------------------------------------------------------------------------------
+
+def quick(**settings):
+    return sl.SobolevRegressor(**{"hidden": (8,), "steps": 20} | settings)
+
+
+def test_masked_and_missing_entries_take_no_part():
+    X, y, dy = quadratic(20)
+    hole = np.zeros(dy.shape, dtype=bool)
+    hole[3] = hole[5, 1] = True
+    expected = quick().fit(X, y, np.where(hole, np.nan, dy)).predict(X)
+    np.testing.assert_array_equal(quick().fit(X, y, np.ma.array(np.where(hole, 1e20, dy), mask=hole)).predict(X), expected)
+    gaps = np.zeros(20, dtype=bool)
+    gaps[[2, 7]] = True
+    missing = quick().fit(X, np.where(gaps, np.nan, y), dy)
+    np.testing.assert_array_equal(missing.predict(X), quick().fit(X, np.ma.array(np.where(gaps, 9e36, y), mask=gaps), dy).predict(X))
+    assert missing.scaling_.output_mean == pytest.approx(y[~gaps].mean())
+    for X_, y_, dy_ in ((np.ma.array(X, mask=hole), y, dy), (X, np.ma.array(y, mask=gaps), None),
+                        (X, np.where(gaps, np.nan, y), np.where(gaps[:, None], np.nan, dy))):
+        with pytest.raises(ValueError, match="NaN"):
+            quick().fit(X_, y_, dy_)
+
+
+def test_tables_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas", reason="not installed")
+    X, y, dy = quadratic(20)
+    table, slopes = pandas.DataFrame(X, columns=list("abc")), pandas.DataFrame(dy, columns=list("abc"))
+    right = quick().fit(table, y, slopes)
+    np.testing.assert_array_equal(right.predict(table), quick().fit(X, y, dy).predict(X))
+    with pytest.raises(ValueError, match="expected columns in the order of the inputs'"):
+        quick().fit(table, y, slopes[["b", "a", "c"]])
+
+
+@pytest.mark.parametrize("size", [1e160, 1e-170])
+def test_values_of_any_size(size):
+    X, y, dy = quadratic(20)
+    plain = quick().fit(X, y, dy)
+    np.testing.assert_allclose(quick().fit(X, size * y, size * dy).predict(X) / size, plain.predict(X), rtol=1e-3, atol=1e-3)
+
+
+def test_numpy_numbers_in_a_grid_and_in_a_file(tmp_path):
+    X, y, dy = quadratic(20)
+    found = GridSearchCV(quick(), {"steps": np.arange(5, 8), "hidden": [np.int64(4)], "lr": np.array([1e-3])}, cv=2).fit(X, y).best_estimator_
+    found.set_params(random_state=np.random.RandomState(0), derivative_weight=np.float32(0.5), device=torch.device("cpu"))
+    found.fit(X, y, dy).save(tmp_path / "r.safetensors")
+    loaded = sl.SobolevRegressor.load(tmp_path / "r.safetensors")
+    np.testing.assert_array_equal(loaded.predict(X), found.predict(X))
+    assert loaded.random_state is None and loaded.device == "cpu" and loaded.steps == found.steps
+
+
+def test_another_default_dtype_changes_nothing(tmp_path):
+    X, y, dy = quadratic(20)
+    try:
+        torch.set_default_dtype(torch.float64)
+        regressor = quick().fit(X, y, dy)
+        regressor.save(tmp_path / "r.safetensors")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert regressor.predict(X).dtype == np.float64 and np.isfinite(regressor.predict(X)).all()
+    np.testing.assert_array_equal(sl.SobolevRegressor.load(tmp_path / "r.safetensors").predict(X), regressor.predict(X))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    from safetensors import safe_open
+
+    X, y, dy = quadratic(20)
+    path = tmp_path / "r.safetensors"
+    quick().fit(X, y, dy).save(path)
+    with safe_open(path, framework="pt") as file:
+        return path, {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["SobolevRegressor"]
+
+
+WRONG = {
+    "no scale": lambda t: t.pop("scaling.input_std"), "one scale": lambda t: t.update({"scaling.input_std": torch.ones(1).double()}),
+    "a scale of zero": lambda t: t["scaling.input_std"].zero_(), "NaN": lambda t: t["network.0.weight"].fill_(float("nan")),
+    "whole numbers": lambda t: t.update({"network.0.weight": t["network.0.weight"].long()}),
+    "an output more": lambda t: t.update({"scaling.output_mean": torch.zeros(2).double()}),
+    "a tensor more": lambda t: t.update(other=torch.zeros(2)), "no weights": lambda t: t.pop("network.0.weight"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_file_that_is_no_whole_regressor_is_refused(what, saved):
+    from safetensors.torch import save_file
+
+    path, tensors, header = saved
+    save_file(tensors, path, metadata={"SobolevRegressor": header})
+    sl.SobolevRegressor.load(path)                         # an earlier version's file has no sum, and is as good
+    WRONG[what](tensors)
+    save_file(tensors, path, metadata={"SobolevRegressor": header})
+    with pytest.raises(ValueError, match="load: expected a file written by SobolevRegressor.save, got .*r.safetensors"):
+        sl.SobolevRegressor.load(path)
+
+
+def test_a_flipped_bit_anywhere_is_noticed(saved):
+    path, _, _ = saved
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+        with pytest.raises(ValueError, match="r.safetensors"):
+            pytest.fail(f"byte {place}: {sl.SobolevRegressor.load(path)}")
+    for length in (0, 5, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="r.safetensors"):
+            sl.SobolevRegressor.load(path)

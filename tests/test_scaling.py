@@ -9,7 +9,7 @@ from torch import nn
 import sobolev_lib as sl
 from sobolev_lib import SobolevData, SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.scaling import Standardized
+from sobolev_lib.scaling import Standardized, ZScores
 
 DOUBLE = torch.float64
 
@@ -185,3 +185,25 @@ def test_short_numbers_that_vary_are_no_constants(dtype):
     torch.testing.assert_close(model.input_std.float(), x.float().std(0, correction=0), rtol=1e-2, atol=0)
     flat = sl.Standardized(torch.nn.Identity(), sl.SobolevData(torch.full((5, 1), 10.1, dtype=dtype), x[:5, 0]))
     assert float(flat.input_std) == 1
+
+
+@pytest.mark.parametrize("outputs", [None, 2])
+def test_a_teacher_in_z_scores_answers_what_its_labels_become(outputs):
+    f = lambda x: x.prod(1) if outputs is None else torch.stack([x.prod(1), x.square().sum(1)], 1)
+    x = 5 + 3 * torch.randn(9, 3, dtype=DOUBLE, generator=seeded(0))
+    data = sl.label(f, x, 2)
+    scores = ZScores.of(data)
+    expected, teacher = scores.standardize(data), scores.standardize(sl.Teacher(f, x))
+    torch.testing.assert_close(teacher.up_to(2).tensors, expected.tensors)
+    torch.testing.assert_close(teacher[2:5].up_to(1).tensors, expected[2:5].up_to(1).tensors)
+    torch.testing.assert_close(scores.jacobian(expected.jacobian), data.jacobian)
+    torch.testing.assert_close(scores.outputs(expected.values), data.values)
+
+
+def test_scores_are_shared_by_models():
+    x = torch.randn(9, 2, dtype=DOUBLE, generator=seeded(0))
+    data = SobolevData(x, x.sum(1))
+    one, other = Standardized(nn.Linear(2, 1, dtype=DOUBLE), data), nn.Linear(2, 1, dtype=DOUBLE)
+    again = Standardized(other, one.scores)
+    other.load_state_dict(one.model.state_dict())
+    assert torch.equal(again(x), one(x)) and all(torch.equal(a, b) for a, b in zip(again.buffers(), one.buffers()))

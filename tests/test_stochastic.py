@@ -240,10 +240,9 @@ def test_targets_can_be_stacked_for_vmap_over_students(device):
     loss = StochasticSobolevLoss(1, 2, derivative_loss="norm")
     targets = [loss.targets(x, net(seed=seed).to(device), generator=seeded(seed)) for seed in (7, 8, 9)]
     parameters, _ = torch.func.stack_module_state(students)
-    stack = lambda name: [torch.stack(tensors) for tensors in zip(*[getattr(t, name) for t in targets])]
-    one = lambda p, vectors, labels: loss(lambda x: torch.func.functional_call(students[0], p, (x,)), x,
-                                          type(targets[0])(vectors, labels))
-    values = torch.vmap(one)(parameters, stack("vectors"), stack("labels"))
+    stacked = torch.utils._pytree.tree_map(lambda *tensors: torch.stack(tensors), *targets)
+    one = lambda p, batch: loss(lambda x: torch.func.functional_call(students[0], p, (x,)), batch)
+    values = torch.vmap(one)(parameters, stacked)
     torch.testing.assert_close(values, torch.stack([loss(s, x, t) for s, t in zip(students, targets)]))
 
 

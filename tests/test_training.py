@@ -18,7 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 import sobolev_lib as sl
-from sobolev_lib import training
+from sobolev_lib.training import fitting
 
 F = sl.functions.styblinski_tang
 
@@ -55,6 +55,30 @@ def test_equals_a_plain_adam_loop(device):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
+MINIMISED = {
+    "weighted": sl.SobolevLoss(1, weights=(0.3, 2.0)), "regular": sl.SobolevLoss(0, value_loss="huber"),
+    "normalised": sl.SobolevLoss(1, weights=(1.0, 0.1), normalize=(50.0, 700.0), derivative_loss="norm"),
+    "order two": sl.SobolevLoss(2, weights=(1.0, 0.5, 0.2), normalize=True),
+    "stochastic": sl.StochasticSobolevLoss(1, 2, weights=(0.5, 3.0), normalize=(50.0, 700.0)),
+}
+
+
+@pytest.mark.parametrize("source", ["data", "teacher"])
+@pytest.mark.parametrize("kind", MINIMISED)
+def test_a_step_minimises_what_the_loss_says(kind, source, device):
+    """``loss(model, data)`` and nothing else: one step of SGD goes down its gradient, and records its value."""
+    loss, table = MINIMISED[kind], labelled(12, order=2, dtype=torch.float64).to(device)
+    source = table if source == "data" else sl.Teacher(F, table.inputs)
+    model, twin = [network(dtype=torch.float64).to(device) for _ in range(2)]
+    history = sl.fit(model, source, loss=loss, steps=1, optimizer=lambda p: torch.optim.SGD(p, lr=0.1), seed=4, progress=False)
+    value = loss(twin, source, generator=torch.Generator().manual_seed(5))       # vectors have a seed of their own
+    value.backward()
+    assert history.train["loss"][0] == pytest.approx(float(value.detach()), rel=1e-12)
+    for moved, start in zip(model.parameters(), twin.parameters()):
+        slope = torch.zeros_like(start) if start.grad is None else start.grad
+        torch.testing.assert_close(moved.detach(), start.detach() - 0.1 * slope, rtol=1e-10, atol=1e-12)
+
+
 def test_default_loss_uses_all_labels_there_are():
     model = network()
     history = sl.fit(model, labelled(10, order=2), steps=2, progress=False)
@@ -84,7 +108,7 @@ def killed_at(step):
                 raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "tqdm", functools.partial(Bar, file=io.StringIO()))
+        patch.setattr(fitting, "tqdm", functools.partial(Bar, file=io.StringIO()))
         patch.setattr(Bar, "__init__", lambda self, *args, disable, **kwargs: tqdm.__init__(self, *args, **kwargs))
         yield
 
@@ -429,6 +453,113 @@ def test_convolutional_model_with_image_inputs(device):
     assert history.train["jacobian"][-1] < 0.7 * history.train["jacobian"][0]
 
 
+@pytest.mark.parametrize("report, expected", [(None, [3, 6, 8]), ([1, 4, 8], [1, 4, 8]), ([2], [2])])
+def test_on_step_is_called_after_the_steps_asked_for_with_their_weights(report, expected):
+    data, seen = labelled(12), []
+
+    def on_step(step, model):
+        seen.append((step, model[0].weight.detach().clone()))
+        return step * 10 if step != 4 else None
+
+    model = network()
+    history = sl.fit(model, data, steps=8, evaluate_every=3, on_step=on_step, report=report, progress=False)
+    assert [step for step, _ in seen] == expected and history.reported == [10 * step for step in expected if step != 4]
+    for step, weight in seen:
+        again = network()
+        sl.fit(again, data, steps=step, progress=False)
+        assert torch.equal(again[0].weight, weight)
+
+
+def test_what_on_step_returned_outlives_a_kill(tmp_path):
+    settings = dict(steps=40, evaluate_every=10, on_step=lambda step, model: [step, float(model[0].weight.detach().sum())],
+                    report=[4, 12, 25, 33], progress=False)
+    whole = sl.fit(network(), labelled(20), **settings)
+    path = tmp_path / "run.safetensors"
+    with killed_at(28):
+        sl.fit(network(), labelled(20), checkpoint=path, **settings)
+    resumed = sl.fit(network(), labelled(20), checkpoint=path, **settings)
+    assert resumed.reported == whole.reported and [step for step, _ in whole.reported] == [4, 12, 25, 33]
+    with pytest.raises(ValueError, match="settings differ"):
+        sl.fit(network(), labelled(20), checkpoint=path, **{**settings, "report": [5]})
+
+
+# --- a teacher that is asked at each batch, and optimisers that ask again ------------------------------------------
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("standardized", [False, True])
+@pytest.mark.parametrize("loss", [sl.SobolevLoss(1, weights=(1.0, 0.2)), sl.SobolevLoss(0), sl.StochasticSobolevLoss(1, 2)], ids=repr)
+def test_a_teacher_teaches_what_its_labels_would(loss, standardized, normalize, device):
+    x = F.sample(30, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device=device)
+    table, models = sl.label(F, x), []
+    loss = type(loss)(order=loss.order, weights=loss.weights, normalize=normalize)
+    for source in (table, sl.Teacher(F, x)):
+        model = network(dtype=torch.float64).to(device)
+        model = sl.Standardized(model, table) if standardized else model
+        history = sl.fit(model, source, loss=loss, steps=12, batch_size=8, lr=1e-2, validation=table, progress=False)
+        models.append((model, history))
+    (one, first), (other, second) = models
+    torch.testing.assert_close(dict(one.state_dict()), dict(other.state_dict()), rtol=1e-7, atol=1e-9)
+    for name, numbers in first.validation.items():
+        assert second.validation[name] == pytest.approx(numbers, rel=1e-6)
+
+
+def test_a_teacher_is_asked_at_each_batch_and_only_there():
+    rows = []
+
+    def f(x):
+        rows.append(len(x))
+        return F(x)
+
+    teacher = sl.Teacher(f, labelled(10).inputs)
+    rows.clear()
+    sl.fit(network(), teacher, loss=sl.SobolevLoss(0), steps=4, batch_size=4, progress=False)
+    assert rows == [4, 4, 2, 4]
+    assert set(sl.fit(network(), teacher, steps=1, progress=False).train) == {"loss", "values", "jacobian"}
+
+
+def test_a_checkpoint_of_another_teacher_is_refused(tmp_path):
+    path, x = tmp_path / "run.safetensors", labelled(20).inputs
+    steps = trained(path, data=sl.Teacher(network(5), x)).steps
+    assert trained(path, data=sl.Teacher(network(5), x)).steps == steps
+    for other in (sl.Teacher(network(6), x), sl.Teacher(network(5), x + 1), labelled(20)):
+        with pytest.raises(ValueError, match=r"belongs to another run \(data differ\)"):
+            trained(path, data=other)
+
+
+@pytest.mark.parametrize("source", ["data", "teacher"])
+@pytest.mark.parametrize("loss", [sl.SobolevLoss(1), sl.StochasticSobolevLoss(1)], ids=["exact", "stochastic"])
+def test_an_optimizer_that_needs_a_closure(loss, source, device):
+    """L-BFGS asks several times a step, of one batch and one set of vectors; what is recorded is where it began."""
+    table = labelled(40, dtype=torch.float64).to(device)
+    data = table if source == "data" else sl.Teacher(F, table.inputs)
+    model, twin = [sl.Standardized(network(dtype=torch.float64), table).to(device) for _ in range(2)]
+    history = sl.fit(model, data, loss=loss, steps=3, optimizer=torch.optim.LBFGS, lr=0.5, progress=False)
+    z = twin.standardize(table)
+    lbfgs = torch.optim.LBFGS(twin.parameters(), lr=0.5)
+    begun = []
+    for _ in range(3):                                     # one output: its projections are the gradient itself
+        def closure():
+            lbfgs.zero_grad()
+            value = sl.SobolevLoss(1)(twin.model, z)
+            value.backward()
+            return value.detach()
+        begun.append(float(closure()))
+        lbfgs.step(closure)
+    assert history.train["loss"] == pytest.approx(begun, rel=1e-6)
+    torch.testing.assert_close(dict(model.state_dict()), dict(twin.state_dict()), rtol=1e-5, atol=1e-7)
+
+
+def test_a_run_of_lbfgs_resumes_bit_for_bit(tmp_path):
+    make = lambda p: torch.optim.LBFGS(p, lr=0.3, history_size=5, max_iter=4, line_search_fn="strong_wolfe")
+    settings = dict(steps=20, batch_size=16, evaluate_every=3, optimizer=make, progress=False)
+    whole, resumed, path = network(), network(), tmp_path / "run.safetensors"
+    sl.fit(whole, labelled(50), **settings)
+    with killed_at(11):
+        sl.fit(network(), labelled(50), checkpoint=path, **settings)
+    sl.fit(resumed, labelled(50), checkpoint=path, **settings)
+    assert same_weights(whole, resumed)
+
+
 def test_history_plots_itself():
     matplotlib = pytest.importorskip("matplotlib", reason="plot extra not installed")
     matplotlib.use("Agg")
@@ -462,7 +593,10 @@ def test_history_plots_itself():
     (dict(loss=nn.MSELoss()), TypeError, "loss: expected a SobolevLoss"),
     (dict(loss=sl.SobolevLoss(2)), ValueError, "expected labels up to the hessian"),
     (dict(optimizer=lambda p: "adam"), TypeError, "optimizer: expected a torch.optim.Optimizer"),
-    (dict(optimizer=torch.optim.LBFGS), TypeError, "needs no closure"),
+    (dict(report=[1]), ValueError, "report: expected on_step beside it"),
+    (dict(report=[0], on_step=print), ValueError, "report: expected steps from 1 to 1000, got 0"),
+    (dict(report=[5, 11], on_step=print, steps=10), ValueError, "report: expected steps from 1 to 10, got 11"),
+    (dict(report=5, on_step=print), ValueError, "report: expected steps from 1 to 1000, got 5"),
     (dict(optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)), ValueError, "holds none of them"),
     (dict(scheduler=lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o)), TypeError, "schedule of steps alone"),
     (dict(weight_schedule=lambda t: (1.0,)), ValueError, "weight_schedule: expected 2 weights"),
@@ -476,7 +610,7 @@ def test_bad_settings(settings, error, message):
 @pytest.mark.parametrize("model, data, error, message", [
     (lambda x: x, labelled(5), TypeError, "model: expected an nn.Module"),
     (nn.Identity(), labelled(5), ValueError, "expected parameters to train"),
-    (network(), labelled(5).inputs, TypeError, "data: expected SobolevData"),
+    (network(), labelled(5).inputs, TypeError, "source: expected SobolevData .* or a Teacher"),
     (network(), labelled(5, dtype=torch.float64), TypeError, "expected parameters of dtype torch.float64"),
     (sl.models.MLP(2, 8, 3), labelled(5), ValueError, r"expected outputs of shape \(5,\).* got \(5, 3\)"),
 ])
@@ -551,3 +685,17 @@ def test_modes_come_back_after_an_exception():
     with pytest.raises(KeyboardInterrupt):
         sl.fit(model, labelled(20), loss=sl.SobolevLoss(0, value_loss=fails), steps=2, validation=labelled(5), progress=False)
     assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("broken", ["cut short", "empty", "text", "another kind", "a bit"])
+def test_a_broken_checkpoint_is_refused_by_name(broken, tmp_path):
+    path = tmp_path / "run.safetensors"
+    trained(path)
+    whole = path.read_bytes()
+    at = len(whole) - 40                                   # within a tensor
+    path.write_bytes({"cut short": whole[:-7], "empty": b"", "text": b"{}", "another kind": whole,
+                      "a bit": whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:]}[broken])
+    if broken == "another kind":
+        save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="checkpoint: expected .*run.safetensors"):
+        trained(path)

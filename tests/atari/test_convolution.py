@@ -59,3 +59,22 @@ def test_the_module_is_conv2d_in_another_dress():
     theirs.load_state_dict(ours.state_dict())
     x = torch.rand(2, 3, 9, 9, generator=seeded(2))
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("wrong", [dict(padding=1), dict(dilation=2), dict(groups=3), dict(padding="same")])
+def test_what_it_has_not_is_refused(wrong):
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        Convolution(3, 3, 3, **wrong)
+    with pytest.raises(TypeError, match="positional"):
+        Convolution(3, 3, 3, 1, 1)
+    with pytest.raises(ValueError, match=r"stride: expected one for both directions, got \(2, 1\)"):
+        Convolution(3, 4, 3, (2, 1))
+    with pytest.raises(ValueError, match=r"input: expected shape \(N, C, H, W\), got \(3, 9, 9\)"):
+        Convolution(3, 4, 3)(torch.zeros(3, 9, 9))
+
+
+def test_without_a_bias():
+    ours, theirs = Convolution(3, 4, (3, 2), bias=False), torch.nn.Conv2d(3, 4, (3, 2), bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(2, 3, 9, 9, generator=seeded(2))
+    torch.testing.assert_close(ours(x), theirs(x))

@@ -1,5 +1,6 @@
 """Distillation: gradients of the paper's objective by plain double backward, lessons that no other run can change."""
 import copy
+import math
 import signal
 import subprocess
 import sys
@@ -244,7 +245,7 @@ def test_batches_come_from_the_training_states_and_are_shared_by_a_seeds_runs(st
     teach(RUNS, states, train=train, steps=30, jacobian=True)
     indices = [arguments[0].indices[arguments[1].numpy()] for arguments, _ in read if len(arguments[1]) == 3]
     assert len(indices) == 2 * 30, "one batch a step and seed, whatever the number of runs"
-    for seed, own in train.items():
+    for own in train.values():
         batches = [batch for batch in indices if set(batch.tolist()) <= set(own.tolist())]
         assert len(batches) == 30 and all(batch.shape == (3,) for batch in batches)
         assert len({batch.tobytes() for batch in batches}) > 25, "batches must be fresh at every step"
@@ -453,3 +454,32 @@ def test_bad_runs():
         Run("hints", lr=1e-3)
     with pytest.raises(ValueError, match="expected lr > 0"):
         Run("kl", lr=0.0)
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (dict(steps=0), "steps: expected a positive integer, got 0"), (dict(batch_size=-1), "batch_size: expected a positive integer"),
+    (dict(clip=-1.0), "clip: expected a positive number or None, got -1.0"), (dict(clip=math.nan), "clip: expected a positive"),
+    (dict(warmup=-1), "warmup: expected an integer >= 0"), (dict(projections=0), "projections: expected an integer >= 1"),
+    (dict(checkpoint_seconds=math.nan), "checkpoint_seconds: expected"),
+    (dict(checkpoint="/proc/no/such/file"), "checkpoint: expected a file that can be written"),
+])
+def test_settings_out_of_range_are_refused(states, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        teach(RUNS[:1], states, **wrong)
+    for lr, strength in ((math.inf, 0.0), (1e-3, math.nan), (1e-3, math.inf)):
+        with pytest.raises(ValueError, match="lr, strength: expected"):
+            Run("kl", lr=lr, strength=strength)
+
+
+def test_a_run_that_diverges_is_told_and_the_others_go_on(states):
+    with pytest.warns(UserWarning, match=r"distill: the weights of \[Run\(method='kl', lr=1e\+30.*no longer finite"):
+        lost, kept = teach([Run("kl", lr=1e30), RUNS[0]], states, steps=4)
+    alone, = teach(RUNS[:1], states, steps=4)
+    assert torch.equal(vector(alone), vector(kept)) and not vector(lost).isfinite().all()
+
+
+def test_numpy_numbers_describe_the_same_run(states, tmp_path):
+    run = Run("kl", lr=np.float32(0.5), strength=np.float64(0.5), seed=np.int64(0))
+    assert run == Run("kl", lr=0.5, strength=0.5, seed=0)
+    teach([run], states, steps=np.int64(2), checkpoint=tmp_path / "run.safetensors")
+    teach([Run("kl", lr=0.5, strength=0.5)], states, steps=2, checkpoint=tmp_path / "run.safetensors")

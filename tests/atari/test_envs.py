@@ -109,18 +109,21 @@ def test_a_state_is_the_last_four_screens_grey_and_small():
 def test_the_seed_and_the_actions_decide():
     def play(seed, count, threads=1):
         games = Games("space_invaders", count, seed=seed, threads=threads)
-        given = [games.reset()]
-        copies = [given[0].copy()]
-        for t in range(20):
-            given.append(games.step([t % 6, (t + 3) % 6][:count]).states)
-            copies.append(given[-1].copy())
-        again = games.reset()
+        episodes = []
+        for _ in range(2):
+            given = [games.reset()]
+            copies = [given[0].copy()]
+            for t in range(20):
+                given.append(games.step([t % 6, (t + 3) % 6][:count]).states)
+                copies.append(given[-1].copy())
+            assert np.array_equal(given, copies), "later steps overwrite the arrays of earlier ones"
+            episodes.append(np.stack(given))
         games.close()
-        assert np.array_equal(given, copies), "later steps overwrite the arrays of earlier ones"
-        return np.stack(given), again
+        return episodes
 
-    states, again = play(0, 2)
-    assert np.array_equal(again, states[0]), "reset begins the same episodes again"
+    (states, again), (_, same) = play(0, 2), play(0, 2)
+    assert not np.array_equal(again, states), "reset begins new episodes"
+    assert np.array_equal(again, same), "which the seed decides as well"
     assert np.array_equal(states, play(0, 2, threads=2)[0])
     assert not np.array_equal(states[:, :1], play(7, 1)[0])
     assert not np.array_equal(states[:, 0], states[:, 1])
@@ -131,7 +134,7 @@ def test_an_episode_ends_at_the_limit_of_frames(monkeypatch):
     games = Games("pong", threads=1)
     games.reset()
     ended = []
-    for t in range(25):
+    for _ in range(25):
         after = games.step([0])
         ended.append(bool(after.ended[0]))
         assert after.ended[0] == after.lives_lost[0]

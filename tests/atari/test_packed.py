@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     path = pack_states(recording(tmp_path / "made", [5]), tmp_path / "made.states")
 
     def full(file, screens):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "save", full)

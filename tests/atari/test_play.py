@@ -7,9 +7,8 @@ import torch
 from arcade import Alley, Rule, Tiny, count_games, tiny
 from torch import nn
 
-from sobolev_lib.atari import Games, play, watch
-from sobolev_lib.atari import states as recorded
-from sobolev_lib.atari.play import check_actions
+from sobolev_lib.atari import Games, play, states as recorded, watch
+from sobolev_lib.atari.rollout import check_actions
 
 module = importlib.import_module("sobolev_lib.atari.play")  # the package's function hides the module of that name
 

@@ -99,3 +99,24 @@ def test_blocks_are_the_same_pixels_to_a_policy(kind, device):
         if ours is not None:
             torch.testing.assert_close(ours, theirs)
     assert any(gradient is not None and gradient.any() for gradient in seconds[0])
+
+
+def test_numbers_that_are_not_scaled_are_refused():
+    policy, dark = Tiny(3), torch.zeros(1, 4, 84, 84)
+    dark[0, 2, 5, 5] = 32.0                                # of 255
+    for take in (policy, scaled, blocks):
+        with pytest.raises(ValueError, match=r"expected floating-point pixels in \[0, 1\], got up to 32; divide them by 255"):
+            take(dark)
+    noisy = pixels() / 255 + torch.randn(3, 4, 84, 84, generator=seeded(0))
+    assert policy(noisy).isfinite().all()
+    torch.func.vmap(policy)(noisy.unsqueeze(1))            # where numbers can't be looked at
+
+
+def test_another_default_dtype_changes_nothing():
+    expected = Student(3)(pixels())
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = Student(3)(pixels())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == expected.dtype and found.shape == expected.shape

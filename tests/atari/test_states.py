@@ -1,5 +1,7 @@
 """Recorded states: stacks exactly as the teacher saw them, splits by whole episodes, recordings whole or not at all."""
+import json
 import os
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +259,102 @@ def test_too_few_episodes_to_keep_apart_are_refused(tmp_path):
         recording(tmp_path / "two", [50, 50]).split(0.01)
     with pytest.raises(ValueError, match="1 episodes"):
         recording(tmp_path / "one", [50]).split(0.01)
+
+
+# --- what must not pass silently ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8])
+def test_indices_of_any_integer_dtype_give_the_same_stacks(tmp_path, dtype):
+    made = recording(tmp_path, [5, 5])
+    assert torch.equal(made[np.array([0, 1, 6], dtype=dtype)], made[[0, 1, 6]])
+
+
+@pytest.mark.parametrize("name, content", [("about.json", b"{"), ("about.json", b"3"), ("about.json", b'{"count": 1}'),
+                                           ("screens.npy", b""), ("screens.npy", b"\x93NUMPY"), ("screens.npy", None)])
+def test_broken_recordings_are_refused_by_name(tmp_path, name, content):
+    made = recording(tmp_path, [5, 5])
+    path = made.folder / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ValueError, match="folder: expected recorded states in .*delete it") as raised:
+        RecordedStates(made.folder)
+    assert str(made.folder) in str(raised.value)
+
+
+def test_screens_of_another_recording_are_refused(tmp_path):
+    made = recording(tmp_path, [5, 5])
+    np.save(made.folder / "screens.npy", np.zeros((9, 84, 84), dtype=np.uint8))
+    with pytest.raises(ValueError, match="screens that its about.json doesn't describe"):
+        RecordedStates(made.folder)
+
+
+def test_a_full_disk_is_told_before_a_game_is_played(alley, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    teacher = Rule(3)
+    monkeypatch.setattr(states.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left on device: a recording of 0.0 GB.*screens"):
+        record(teacher, tmp_path)
+    assert teacher.seen == [] and files(tmp_path) == []
+    monkeypatch.delattr(states.os, "posix_fallocate")      # where a system has no such call, zeros are written
+    assert len(record(teacher, tmp_path)) == 60
+    monkeypatch.undo()
+
+
+def test_a_recording_takes_its_space_at_once(alley, tmp_path):
+    class Looks(Rule):
+        def forward(self, x):
+            self.blocks = min(path.stat().st_blocks for path in tmp_path.rglob("screens.*.npy"))
+            return super().forward(x)
+
+    teacher = Looks(3)
+    record(teacher, tmp_path)
+    assert teacher.blocks * 512 >= 60 * 84 * 84
+
+
+def test_what_killed_recorders_left_goes(alley, tmp_path):
+    made = record(Rule(3), tmp_path)
+    (made.folder / "about.json").unlink()
+    for number in (1, 2):
+        left = made.folder / f"screens.{number}.npy"
+        left.write_bytes(b"half")
+        os.utime(left, (0, 0))
+    record(Rule(3), tmp_path)
+    assert files(tmp_path) == ["about.json", "screens.npy"]
+
+
+def test_a_recording_of_another_version_of_the_emulator_is_used_with_a_warning(alley, tmp_path, monkeypatch):
+    made = record(Rule(3), tmp_path)
+    assert made.about["ale_py"] == states.emulator_version()
+    monkeypatch.setattr(states, "emulator_version", lambda: "9.9")
+    with pytest.warns(UserWarning, match=f"was recorded with ale-py {made.about['ale_py']}, and 9.9 is installed"):
+        assert record(Rule(3), tmp_path).folder == made.folder
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_recording_serves_without_an_emulator_and_without_its_version(alley, tmp_path, monkeypatch, known):
+    made = record(Rule(3), tmp_path)
+    if known:
+        monkeypatch.setattr(metadata, "version", lambda name: (_ for _ in ()).throw(metadata.PackageNotFoundError(name)))
+    else:   # as the first versions of this library wrote it
+        about = {key: value for key, value in made.about.items() if key != "ale_py"}
+        (made.folder / "about.json").write_text(json.dumps(about))
+    assert record(Rule(3), tmp_path).folder == made.folder
+
+
+def test_a_policy_that_works_in_place_leaves_the_recording_as_it_was(alley, tmp_path):
+    class Wipes(Rule):
+        def forward(self, x):
+            found = super().forward(x)
+            x.zero_()
+            return found
+
+    expected, got = record(Rule(3), tmp_path / "one"), record(Wipes(3), tmp_path / "two")
+    assert np.array_equal(expected.screens, got.screens)
+
+
+def test_a_network_with_numbers_of_its_own_has_a_digest():
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    before = states.weights_digest(net)
+    net(torch.ones(3, 2))                                  # counts a batch
+    assert states.weights_digest(net) != before

@@ -61,7 +61,7 @@ def test_another_games_teacher_is_refused(small, tmp_path):
                          ids=json.dumps)
 def test_another_kind_of_file_is_refused(small, tmp_path, metadata):
     path = tmp_path / "file.safetensors"
-    save_file({name: tensor for name, tensor in tiny().state_dict().items()}, path, metadata=metadata)
+    save_file(dict(tiny().state_dict()), path, metadata=metadata)
     with pytest.raises(ValueError, match="path: expected a sobolev_lib.atari.Teacher for 'pong', got (None|another) for "):
         load_teacher("pong", path)
 
@@ -84,7 +84,7 @@ def test_saving_replaces_the_whole_file(small, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     with monkeypatch.context() as context:
-        context.setattr("sobolev_lib.records.os.replace", fail)
+        context.setattr("sobolev_lib.files.os.replace", fail)
         with pytest.raises(OSError, match="disk full"):
             save_teacher(tiny(seed=1), "alley", path)
     assert path.read_bytes() == kept
@@ -142,3 +142,22 @@ def test_a_shipped_teacher_plays_as_recorded_over_thirty_episodes(game, greedy):
     before = recorded(game)["greedy_scores" if greedy else "scores"]
     error = np.std(before, ddof=1) * (2 / 30) ** 0.5
     assert abs(np.mean(scores) - np.mean(before)) <= max(3 * error, 0.5)
+
+
+def test_a_damaged_file_is_refused_by_name(small, tmp_path):
+    path = tmp_path / "teacher"
+    save_teacher(tiny(), "alley", path)
+    whole = path.read_bytes()
+    for broken in (whole[:-5], whole[:-40] + bytes([whole[-40] ^ 8]) + whole[-39:], b""):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=f"path: expected .*{path}"):
+            load_teacher("alley", path)
+    weights = {name: tensor.half() for name, tensor in tiny().state_dict().items()}
+    about = {"kind": "sobolev_lib.atari.Teacher", "game": "alley", "num_actions": "3"}
+    save_file(weights, path, metadata=about)
+    load_teacher("alley", path)                            # an earlier version's file has no sum
+    for wrong in ({**weights, "head.bias": torch.full((3,), torch.nan)}, {**weights, "head.bias": torch.zeros(3).long()},
+                  {**weights, "head.bias": torch.zeros(4)}, {name: weights[name] for name in list(weights)[:-1]}):
+        save_file(wrong, path, metadata=about)
+        with pytest.raises(ValueError, match="path: expected a teacher's weights in"):
+            load_teacher("alley", path)

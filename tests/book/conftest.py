@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 
-import browser as browser_finder
 import nbformat
 import pytest
 from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT
@@ -56,27 +55,3 @@ def origins(site):
         yield {"http": f"http://127.0.0.1:{server.server_port}", "file": site.as_uri()}
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless Chromium that reaches nothing but this machine. No Chromium fails the tests: none is skipped."""
-    from playwright.sync_api import sync_playwright
-
-    program = browser_finder.find()
-    if program is None:
-        pytest.fail(browser_finder.MISSING, pytrace=False)
-    arguments = [
-        "--no-sandbox",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ]
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield instance
-        instance.close()

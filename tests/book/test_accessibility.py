@@ -4,7 +4,7 @@ import pytest
 from walks import NARROW, WIDE, walk
 
 # The first test that needs the site may have to build it.
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.mark.parametrize("size", ["wide", "phone"])

@@ -34,6 +34,13 @@ def test_colours_come_from_the_palette(notebook):
     assert [found for source in drawings for found in FIXED.findall(re.sub(r"(^|\s)#[^\n]*", "", source))] == []
 
 
+def test_formulas_take_the_colours_of_values_and_slopes(notebook):
+    told = {PALETTE[name]["light"] for name in ("points", "slopes")}
+    used = [colour for cell in notebook.cells if cell.cell_type == "markdown"
+            for colour in re.findall(r"\\(?:text)?color\{([^}]*)\}", cell.source)]
+    assert set(used) <= told
+
+
 def test_axes_show_numbers_and_no_logarithms(notebook):
     labels = re.compile(r"label=f?[\"'][^\"']*log(?:10|₁₀| )", re.IGNORECASE)
     assert [source for source in code(notebook) if labels.search(source)] == []
@@ -121,3 +128,22 @@ def test_style_sheet_knows_every_thing(chromium, origins, page):
     names = tab.evaluate(missing, [*PALETTE, *PAGE])
     tab.close()
     assert names == []
+
+
+def test_values_and_slopes_have_one_colour_each_in_formulas_and_code(chromium, origins):
+    tab = chromium.new_page(color_scheme="light")
+    tab.goto(f"{origins['http']}/book/the_loss.html")
+    tab.wait_for_selector("mjx-container svg [fill]", state="attached")
+    for theme in ("light", "dark"):
+        if theme == "dark":
+            set_dark(tab)
+        colours = tab.evaluate("""() => {
+          const of = (el, part) => getComputedStyle(el)[part];
+          const fills = [...document.querySelectorAll("mjx-container [fill]")].map((el) => of(el, "fill"));
+          const tokens = [...document.querySelectorAll(".highlight .n")].filter((el) => el.style.color);
+          return { fills: [...new Set(fills)], code: Object.fromEntries(tokens.map((el) => [el.textContent, of(el, "color")])) };
+        }""")
+        told = {name: "rgb({}, {}, {})".format(*bytes.fromhex(PALETTE[name][theme][1:])) for name in ("points", "slopes")}
+        assert set(told.values()) <= set(colours["fills"])
+        assert colours["code"]["values"] == told["points"] and colours["code"]["jacobian"] == told["slopes"]
+    tab.close()

@@ -2,6 +2,7 @@
 
 import doctest
 
+import build_book
 import frame
 import page_body
 import pytest
@@ -12,7 +13,7 @@ from pages import PAGES, ROOT
 KILOBYTE = 1_000
 
 
-@pytest.mark.parametrize("module", [frame, page_body])
+@pytest.mark.parametrize("module", [build_book, frame, page_body])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0
@@ -55,6 +56,11 @@ def test_formulas_and_data_of_widgets_pass_unchanged():
     body = ('<p><span class="math">\\(a &lt; b &amp; c\\)</span></p><div class="sobolev-widget">'
             '<script type="application/json">{"a": "\\u003c & >", "b": 1e-3}</script></div>')
     assert str(page_body.parsed(body)) == body
+
+
+def test_fonts_are_in_their_style_sheet():
+    css = build_book.with_fonts((ROOT / "book" / "templates" / "fonts.css").read_text())
+    assert css.count("data:font/woff2;base64,") == 2 and ".woff2" not in css
 
 
 def test_fonts_are_small():

@@ -5,7 +5,7 @@ from pages import PAGES
 from walks import walk
 
 # The first test that needs the site may have to build it.
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(params=["wide", "phone"])

@@ -219,9 +219,7 @@ def test_page_is_light(site, page, markup):
     """Its own text and images; the scripts that all pages share are not counted."""
     own = site / f"{page}.html"
     images = {(own.parent / tag["src"]).resolve() for tag in markup.find_all("img") if "_images/" in tag["src"]}
-    # the drawings of seven_functions are large, and are to become smaller
-    most = 1.3 * MEGABYTE if page == "book/seven_functions" else MEGABYTE
-    assert sum(path.stat().st_size for path in {own, *images}) < most
+    assert sum(path.stat().st_size for path in {own, *images}) < MEGABYTE
 
 
 def test_notebook_can_be_downloaded_and_opened_in_colab(site, page, markup):

@@ -4,7 +4,7 @@ One walk serves the tests of layout and those of accessibility, whichever ask fi
 """
 
 import dataclasses
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import pages
 
@@ -53,24 +53,28 @@ WATCH = """
 
   // The places that the contents list and links lead to: sections with a heading.
   walk.places = () => all(".bd-article section[id]").filter((el) => el.querySelector(":scope > :is(h1, h2, h3)") && shown(el)).map((el) => el.id);
-  // How far the heading is from where it is to land: below what sticks to the top. The end of the page cannot rise further.
+  // How far the heading, with the line above a title, is from where it is to land: below what sticks to the top. The end of the
+  // page cannot rise further.
   walk.miss = (id) => {
     const { scrollHeight } = document.documentElement, end = scrollY + innerHeight >= scrollHeight - 2;
-    const { top } = document.getElementById(id).querySelector(":is(h1, h2, h3)").getBoundingClientRect();
+    const { top } = document.getElementById(id).querySelector(":scope > :is(.sl-kicker, h1, h2, h3)").getBoundingClientRect();
     const off = top - (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
     return end && off > 0 && top < innerHeight ? 0 : Math.round(off);
   };
-  // Only where a widget comes into sight is there anything to wait for.
-  walk.jump = async (id) => {
-    const link = document.querySelector(`a[href="#${CSS.escape(id)}"]:not(.headerlink)`); // in the contents list
-    if (link) link.click(); else location.hash = id;
-    await new Promise(setTimeout);
-    if (mounting()) await walk.settled();
-    return walk.miss(id);
-  };
-  walk.jumps = async (ids) => {
+  // After the page's own listeners, and what they put off.
+  const changed = () => new Promise((done) => addEventListener("hashchange", () => setTimeout(done), { once: true }));
+  // By the contents list, or else by the address. Before all widgets have mounted, those that come into sight are waited for.
+  walk.jumps = async (ids, mounted) => {
+    document.documentElement.style.scrollBehavior = "auto"; // the theme glides there, which is only slower
     const missed = [];
-    for (const id of ids) { const off = await walk.jump(id); if (Math.abs(off) > 20) missed.push(`#${id} lands ${off} px off`); }
+    for (const id of ids) {
+      const link = document.querySelector(`a[href="#${CSS.escape(id)}"]:not(.headerlink)`), before = location.href;
+      if (link) link.click(); else location.hash = id;
+      if (!mounted && location.href !== before) await changed();
+      if (!mounted && mounting()) await walk.settled();
+      const off = walk.miss(id);
+      if (Math.abs(off) > 20) missed.push(`#${id} lands ${off} px off`);
+    }
     return missed;
   };
   walk.down = async () => {
@@ -86,12 +90,29 @@ WATCH = """
   walk.sideways = () => document.documentElement.scrollWidth - innerWidth;
   walk.theme = async (theme) => {
     for (const key of ["theme", "mode"]) document.documentElement.dataset[key] = theme;
-    await Promise.all(document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {})));
+    finish();
     await walk.frame();
   };
-  // What axe calls serious or critical. Inside a typeset formula there is nothing to judge but paths.
+  // Fades to their end; what never ends goes on.
+  const finish = () => document.getAnimations().filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).forEach((one) => one.finish());
+  // Takes out what axe would look at in vain, as it takes most of the time: the shapes of drawings and formulas, and of coloured
+  // code all words but the first of each colour. What is folded is opened, so that it is judged too.
+  walk.thin = () => {
+    for (const fold of all(".bd-article details")) fold.open = true;
+    finish();
+    const shapes = all(".bd-article svg :is(path, use, rect, line, circle, ellipse, polygon, polyline, image, defs)");
+    for (const el of shapes) if (!el.closest(".sobolev-widget")) el.remove();
+    for (const el of all("mjx-container > *")) el.replaceChildren();
+    const seen = new Set();
+    for (const word of all(".highlight span:not(:has(span))").filter(shown)) {
+      const look = `${word.className} ${word.style.color} ${word.closest("details")?.className} ${word.closest(".output") !== null}`;
+      if (seen.has(look)) word.replaceWith(word.textContent);
+      seen.add(look);
+    }
+  };
+  // What axe calls serious or critical.
   walk.axe = async (where, rules) => {
-    const context = { include: [where], exclude: ["mjx-container svg"] };
+    const context = { include: [where] };
     const options = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
     const { violations } = await axe.run(context, options);
     return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
@@ -103,16 +124,20 @@ WATCH = """
       for (const fold of all("details", el)) fold.open = true;
       for (const button of all("button:not(:disabled)", el).filter(shown)) button.click();
     }
-    await walk.frame();
+    await walk.settled();
   };
-  // What moves by itself although the reader wants less motion: pictures that change, animations, films.
-  walk.moving = async () => {
-    const picture = (el) => (el.tagName === "CANVAS" ? el.toDataURL() : el.outerHTML);
+  // What moves by itself although the reader wants less motion: pictures that have changed since they were looked at (at least
+  // 0.7 s before), animations, films.
+  const picture = (el) => (el.tagName === "CANVAS" ? el.toDataURL() : el.outerHTML);
+  walk.look = () => {
     const pictures = all(".sobolev-widget :is(canvas, svg)").filter((el) => shown(el) && !el.closest("[data-widget=plotly]"));
-    const before = pictures.map(picture);
-    await new Promise((done) => setTimeout(done, 700));
+    walk.looked = { pictures: pictures.map((el) => [el, picture(el)]), until: performance.now() + 700 };
+  };
+  walk.moving = async () => {
+    const { pictures, until } = walk.looked;
+    if (pictures.length) await new Promise((done) => setTimeout(done, until - performance.now()));
     return [
-      ...pictures.filter((el, i) => picture(el) !== before[i]).map((el) => `a picture of ${el.closest(".sobolev-widget").ariaLabel.slice(0, 60)}`),
+      ...pictures.filter(([el, before]) => picture(el) !== before).map(([el]) => `a picture of ${el.closest(".sobolev-widget").ariaLabel.slice(0, 60)}`),
       ...document.getAnimations().filter((one) => one.playState === "running").map((one) => `an animation of ${name(one.effect.target)}`),
       ...all("video").filter((film) => !film.paused).map((film) => `a film: ${name(film)}`),
     ];
@@ -141,22 +166,27 @@ WALKS: dict[tuple[str, str], Walk] = {}
 def walk(chromium, url, size):
     """Walk through the page at this address and size, "wide" or "phone"; a second time the Walk of the first is returned.
 
-    The phone asks for less motion. The page is opened twice: by a link to its last heading, and at its top.
+    The phone asks for less motion. The page is opened twice: at its top, and by a link to its last heading.
     """
-    if (url, size) not in WALKS:
-        calm = size == "phone"
-        page = chromium.new_page(viewport=SIZES[size], color_scheme="light", reduced_motion="reduce" if calm else "no-preference")
-        try:
-            WALKS[url, size] = _walk(page, url, size)
-        finally:
-            page.close()
-    return WALKS[url, size]
+    key = urlsplit(url).path, size  # the port is another one in each file of tests
+    if key not in WALKS:
+        WALKS[key] = _walk(_tab(chromium, size), url, size)
+    return WALKS[key]
+
+
+def _tab(chromium, size):
+    """The one tab of all walks: what pages share, such as scripts and fonts, is there after the first."""
+    if not chromium.contexts:
+        chromium.new_page(color_scheme="light").add_init_script(WATCH)
+    page = chromium.contexts[0].pages[0]
+    page.goto("about:blank")
+    page.set_viewport_size(SIZES[size])
+    page.emulate_media(reduced_motion="reduce" if size == "phone" else "no-preference")
+    return page
 
 
 def _walk(page, url, size):
     seen = Walk()
-    page.add_init_script(WATCH)
-
     places = _open(page, url).evaluate("walk.places()")
     seen.ready = page.evaluate("walk.ready")
     shifts = page.evaluate("walk.down()")
@@ -165,14 +195,17 @@ def _walk(page, url, size):
     seen.grown = page.evaluate("walk.grown()")
     seen.sideways = page.evaluate("walk.sideways()")
     if size == "phone":
+        page.evaluate("walk.look()")
+    seen.missed = page.evaluate("ids => walk.jumps(ids, true)", places)
+    if size == "phone":
         seen.moving = page.evaluate("walk.moving()")
-    seen.missed = page.evaluate("ids => walk.jumps(ids)", places)  # everything has mounted
 
     page.evaluate(AXE.read_text())
+    page.evaluate("walk.thin()")
     if size == "phone":
         page.set_viewport_size(NARROW)
         page.evaluate("walk.settled()")
-    seen.faults = _judge(page, "body", "as it opens")
+    seen.faults = _judge(page, "html", "as it opens")
     page.evaluate("walk.press()")
     if page.locator(".sobolev-widget").count():
         seen.faults += _judge(page, ".sobolev-widget", "with its buttons pressed")
@@ -181,8 +214,8 @@ def _walk(page, url, size):
     missed = page.evaluate("id => walk.miss(id)", places[-1])
     if abs(missed) > 20:
         seen.missed.append(f"a link to #{places[-1]} from outside lands {missed} px off")
-    # upwards, so that nothing above the heading has mounted yet
-    seen.missed += page.evaluate("ids => walk.jumps(ids)", places[-2::-1])
+    # upwards, so that nothing above the heading has mounted yet, and down again
+    seen.missed += page.evaluate("ids => walk.jumps(ids, false)", [*places[-2::-1], places[-1]])
     return seen
 
 

@@ -88,7 +88,7 @@ def layers(x, state, counts, kernels, training):
 
 def disturbed(network, seed=0):
     """Other numbers in all norms than those they start with, so that none can be forgotten."""
-    for name, tensor in network.state_dict().items():
+    for tensor in network.state_dict().values():
         if tensor.ndim == 1:
             tensor.copy_(1 + torch.rand(tensor.shape, generator=seeded(seed)))
     return network.double()

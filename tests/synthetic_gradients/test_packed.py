@@ -7,8 +7,7 @@ import PIL.Image
 import pytest
 import torch
 
-from sobolev_lib.synthetic_gradients import __main__ as command
-from sobolev_lib.synthetic_gradients import image_files
+from sobolev_lib.synthetic_gradients import __main__ as command, image_files
 from sobolev_lib.synthetic_gradients.images import load_images
 from sobolev_lib.synthetic_gradients.packed import pack, read_packed
 

@@ -228,3 +228,19 @@ def test_an_epoch_takes_no_image_twice_and_ranks_share_it():
 def test_too_few_images_for_a_batch():
     with pytest.raises(ValueError, match="batch_size: expected at most 22 for 2 ranks, got 23"):
         InMemory(images(), 23, world=2)
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (dict(lr=float("nan")), "lr: expected a number >= 0"), (dict(synthetic_lr=-1.0), "synthetic_lr: expected a number >= 0"),
+    (dict(steps=0), "steps: expected a positive integer"), (dict(accumulate=0), "accumulate: expected a positive integer"),
+    (dict(weight_decay=-0.1), "weight_decay: expected a number >= 0"), (dict(report_every=0), "report_every: expected"),
+    (dict(checkpoint="/proc/no/such/file"), "checkpoint: expected a file that can be written"),
+])
+def test_settings_out_of_range_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        run(cut(), **wrong)
+
+
+def test_a_run_that_diverges_says_so():
+    with pytest.raises(FloatingPointError, match="loss is .* at step .*; a lower learning rate may help"):
+        run(cut(), lr=1e38, optimizer="sgd", report_every=1)

@@ -1,4 +1,5 @@
 """The paper's theorems as code, against cases that can be worked out by hand."""
+import contextlib
 import math
 
 import pytest
@@ -82,3 +83,18 @@ def test_a_field_with_no_slope_has_none():
 def test_bad_input(field, h, options, message):
     with pytest.raises(ValueError, match=message):
         jacobian_asymmetry(field, h, **options)
+
+
+@pytest.mark.parametrize("probes", [None, 3])
+def test_what_is_not_a_number_stays_none(probes):
+    found = jacobian_asymmetry(lambda h: h * torch.where(h[:, :1] > 0, 1.0, torch.nan), torch.tensor([[1.0, 2.0], [-1.0, 2.0]]),
+                               probes=probes, generator=seeded(0))
+    assert found[0] == 0 and found[1].isnan()
+
+
+def test_a_field_that_works_in_place_leaves_the_points():
+    h = points()
+    before = h.clone()
+    with contextlib.suppress(RuntimeError):                # autograd refuses it
+        jacobian_asymmetry(lambda z: z.mul_(2).sin(), h)
+    assert torch.equal(h, before)

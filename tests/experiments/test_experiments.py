@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from sobolev_lib import records
-from sobolev_lib.experiments import __main__ as command_line
-from sobolev_lib.experiments import runner, seven_functions, unfinished
+from sobolev_lib.experiments import __main__ as command_line, runner, seven_functions, unfinished
 from sobolev_lib.experiments.keeping import TimeIsUp
 
 NAME, PROBE = "seven-functions", 0.25

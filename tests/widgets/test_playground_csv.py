@@ -1,8 +1,6 @@
 """Tables that a reader drops into the playground: what is read, which column is taken for what, and what is said of wrong ones."""
 import numpy as np
 import pytest
-from test_playground_engine import engine  # noqa: F401  fixture
-from test_widgets_browser import chromium  # noqa: F401  fixture
 
 LEARN = """const csv = readCsv(given), roles = guessRoles(csv.names), { columns, note } = columnsOf(csv, roles);
 const plain = Object.fromEntries(Object.entries(columns).map(([name, column]) =>
@@ -12,7 +10,7 @@ EXPECTED = {"x": [0, 5], "y": [1, 6], "f": [2, 7], "g": [3, 8], "h": [4, 9]}
 
 
 @pytest.fixture
-def learn(engine):  # noqa: F811
+def learn(engine):
     """What the page makes of a text: columns and a note, or the message."""
     return lambda text: engine(f"try {{ {LEARN} return [plain, note]; }} catch (error) {{ return error.message; }}", text, source="csv")
 
@@ -62,7 +60,7 @@ NAMES = {   # columns of x, y, value, slope along x, slope along y
 
 
 @pytest.mark.parametrize("names", NAMES)
-def test_columns_are_guessed_by_their_names(engine, names):  # noqa: F811
+def test_columns_are_guessed_by_their_names(engine, names):
     count = names.count(",") + 1 - names.count('"') // 2
     rows = names + "\n" + "\n".join([",".join(["1"] * count)] * 2)
     assert tuple(engine("return Object.values(guessRoles(readCsv(given).names))", rows, source="csv")) == NAMES[names]
@@ -125,7 +123,7 @@ def test_ten_thousand_rows_are_taken_and_no_more(learn):
     assert learn(text + "\n1,2,3") == "expected at most 10,000 rows, got 10,001"
 
 
-def test_roles_that_do_not_fit(engine):  # noqa: F811
+def test_roles_that_do_not_fit(engine):
     call = """try { return columnsOf(readCsv(given[0]), { x: 0, y: -1, f: 2, g: 3, h: -1, ...given[1] }).note; }
         catch (error) { return error.message; }"""
     assert engine(call, [PLAIN, {}], source="csv") == ""
@@ -133,7 +131,7 @@ def test_roles_that_do_not_fit(engine):  # noqa: F811
     assert engine(call, [PLAIN, {"h": 4}], source="csv").startswith("a slope along the second input needs a second input")
 
 
-def test_a_table_comes_back_from_its_setting(engine):  # noqa: F811
+def test_a_table_comes_back_from_its_setting(engine):
     got = engine(f"""{LEARN.replace('given', 'given[0]')} const text = packTable(columns), back = unpackTable(text);
         return [text, Object.entries(back).every(([name, column]) => String(column) === String(columns[name]))]""",
                  ["x,f,dx\n0.1,-2.5,\n3,4e10,1e-20\n-7,0,3\n"], source="tables")

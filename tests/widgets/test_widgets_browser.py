@@ -4,33 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
-import browser as browser_finder   # scripts/browser.py
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from readers import KERNEL
 
 from sobolev_lib import book_output
 from sobolev_lib.plotting.palette import PALETTE
-from sobolev_lib.widgets import Explorer, SurfacePanel, image_panel, line_panel, surface_panel
+from sobolev_lib.widgets import Explorer, SurfacePanel, Wave, image_panel, line_panel, surface_panel
 from sobolev_lib.widgets.panels import OVERLAY
 
 DOMAIN = ((-1.0, 1.0), (-1.0, 1.0))
-PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Widgets</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-<style>:root {{ --pst-color-text-base: #222; }}
-html[data-theme=dark] {{ --pst-color-text-base: #ddd; background: #121212; }}
-body {{ max-width: 720px; margin: 0 auto; padding: 0 12px; }}</style></head><body>{body}</body></html>"""
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run",
-             "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND",
-             "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
-# a number that changes when a pixel of the i-th canvas changes
-PIXELS = """i => { const c = document.querySelectorAll('canvas')[i];
-  const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-  let hash = 0, seen = 0;
-  for (let k = 0; k < d.length; k++) { hash = (hash * 31 + d[k]) | 0; if (k % 4 === 3 && d[k]) seen++; }
-  return [hash, seen / (c.width * c.height)]; }"""
-
 NEGATIVE, POSITIVE = (np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) for colour in OVERLAY)
 
 
@@ -48,87 +32,6 @@ def curves(step):
     x = np.linspace(0, 1, 30)
     return [line_panel(x, {"True": x, "Regular": x * step / 10}, xlabel="x", title="Fit", caption=f"step {step}",
                        yrange=(0, 1))]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    program = browser_finder.find()
-    if program is None:
-        pytest.fail(browser_finder.MISSING)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-class Reader:
-    """A page with some HTML on it, opened from disk; fails at the end if anything went wrong on it."""
-
-    def __init__(self, chromium, folder, body, **options):
-        (folder / "book").mkdir()
-        book_output.write_scripts(folder / "_static" / "widgets")
-        (folder / "book" / "page.html").write_text(PAGE.format(body=body), encoding="utf-8")
-        options = {"viewport": {"width": 900, "height": 1000}, "reduced_motion": "reduce", **options}
-        self.page = chromium.new_page(**options)
-        self.troubles, self.requested = [], []
-        self.page.on("console", lambda m: self.troubles.append(m.text) if m.type in ("error", "warning")
-                     and "willReadFrequently" not in m.text else None)   # that one is about PIXELS
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", lambda request: self.requested.append(request.url))
-        self.page.goto((folder / "book" / "page.html").as_uri())
-
-    def ready(self):
-        self.page.wait_for_selector(".sobolev-widget[data-ready] canvas")
-        self.settle()
-        return self
-
-    def settle(self):
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-    def pixels(self, i=0):
-        self.settle()
-        return self.page.evaluate(PIXELS, i)[0]
-
-    def ink(self, i=0):
-        """Share of the canvas that is painted."""
-        return self.page.evaluate(PIXELS, i)[1]
-
-    def captions(self):
-        return self.page.locator(".sbx-caption").all_inner_texts()
-
-    def pixel(self, row, column, i=0):
-        """Colour of the i-th canvas, which has a pixel for each of its image."""
-        colour = self.page.evaluate("""([i, x, y]) => { const c = document.querySelectorAll('canvas')[i];
-            return [...c.getContext('2d').getImageData(x, y, 1, 1).data]; }""", [i, column, row])
-        assert colour[3] in (0, 255)
-        return colour[:3] if colour[3] else None
-
-    def wait_for_pixel(self, row, column, colour, i=0):
-        """Images are decoded in the background."""
-        self.page.wait_for_function("""([i, x, y, colour]) => { const c = document.querySelectorAll('canvas')[i];
-            return c.getContext('2d').getImageData(x, y, 1, 1).data.slice(0, 3).join() === colour; }""",
-                                    arg=[i, column, row, ",".join(map(str, colour))])
-
-    def height(self):
-        return self.page.locator(".sobolev-widget").bounding_box()["height"]
-
-
-@pytest.fixture
-def read(chromium, tmp_path, monkeypatch):
-    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
-    readers = []
-
-    def opened(body, **options):
-        if not isinstance(body, str):
-            body = body._repr_html_()
-        readers.append(Reader(chromium, tmp_path, body, **options))
-        return readers[-1]
-
-    yield opened
-    for reader in readers:
-        reader.page.close()
-        assert reader.troubles == []
-        assert [url for url in reader.requested if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 @pytest.fixture
@@ -555,7 +458,9 @@ def test_plotly_figures_are_drawn_from_one_script(read, tmp_path):
     reader = read(markup + markup)
     reader.page.wait_for_function("document.querySelectorAll('.sobolev-widget[data-ready] canvas').length >= 2")
     assert sum("plotly.min.js" in url for url in reader.requested) == 1
-    assert reader.page.get_by_role("img", name="A bowl").count() == 2
+    assert reader.page.get_by_role("group", name="A bowl").count() == 2
+    buttons = reader.page.locator(".modebar-btn").evaluate_all("all => all.map(button => button.dataset.title)")
+    assert buttons and not any("cloud" in title.lower() for title in buttons)   # nothing is sent to another host
     assert reader.page.evaluate("document.querySelector('.plotly-graph-div').data.map(trace => trace.type)") == ["surface", "scatter3d"]
     reader.page.evaluate("document.body.style.color = '#ddd'; document.documentElement.dataset.theme = 'dark'")
     reader.page.wait_for_function("document.querySelector('.plotly-graph-div').layout.font.color === 'rgb(221, 221, 221)'")
@@ -571,6 +476,27 @@ def test_curves_take_the_colours_of_the_theme(read):
     reader.page.wait_for_function("colour => document.querySelector('.sbx-legend line').getAttribute('stroke') === colour",
                                   arg=looks[0]["dark"])
     assert reader.page.locator(".sbx-legend line").evaluate_all(colours) == [look["dark"] for look in looks]
+
+
+@pytest.mark.parametrize("widget, root, variable", [(Wave, ".swv", "--swv-regular"), (None, ".sbx", None)], ids=["wave", "explorer"])
+def test_a_theme_that_changes_while_a_cell_is_away_is_the_cell_s(read, widget, root, variable):
+    """JupyterLab takes what is out of sight from the page, and puts it back."""
+    reader = read(widget() if widget else Explorer({"step": [5]}, compute=curves))
+    reader.page.wait_for_selector(f".sobolev-widget[data-ready] {root}")
+    reader.page.evaluate("""async () => {
+      document.body.style.color = "#222";
+      const cell = document.querySelector(".sobolev-widget"), place = cell.parentElement;
+      cell.remove();
+      document.documentElement.dataset.theme = "dark";
+      document.body.style.color = "#ddd";
+      for (let k = 0; k < 3; k++) await new Promise(requestAnimationFrame);
+      place.append(cell);
+    }""")
+    reader.settle()
+    seen = reader.page.evaluate("""([root, variable]) => variable
+        ? document.querySelector(root).style.getPropertyValue(variable)
+        : document.querySelectorAll(".sbx-legend line")[1].getAttribute("stroke")""", [root, variable])
+    assert seen == PALETTE["regular"]["dark"]
 
 
 def test_tangents_at_points_and_the_chosen_point_are_drawn(read):
@@ -600,22 +526,6 @@ def test_an_axis_name_keeps_clear_of_the_labels(read, ylabel, values):
 
 
 # --- the same front end with a kernel behind it -----------------------------------------------------------------
-
-KERNEL = """source => {
-  const listeners = {};
-  const model = window.model = {
-    state: window.state,
-    get(key) { return this.state[key]; },
-    set(key, value) { this.state[key] = value; (listeners['change:' + key] ?? []).forEach(f => f()); },
-    on(event, f) { (listeners[event] ??= []).push(f); },
-    comm_live_update() { listeners.comm_live_update.forEach(f => f()); },
-    off() {}, save_changes() { window.saved(this.state.selection); },
-    send(message) { window.kernel(message).then(answer => listeners['msg:custom'].forEach(f => f(answer))); },
-  };
-  const module = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  return import(module).then(({ default: widget }) => { widget.render({ model, el: document.querySelector('#stage') }); });
-}"""
-
 
 def curves_or_error(N):
     if N == 3:

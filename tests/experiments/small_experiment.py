@@ -7,8 +7,7 @@ import torch
 
 import sobolev_lib as sl
 from sobolev_lib import fast, records
-from sobolev_lib.experiments import __main__ as command_line
-from sobolev_lib.experiments import runner
+from sobolev_lib.experiments import __main__ as command_line, runner
 
 NAME, SHOWS = "small", "Section 0"
 

@@ -3,8 +3,6 @@ import math
 
 import pytest
 import torch
-from test_playground_engine import engine  # noqa: F401  fixture
-from test_widgets_browser import chromium  # noqa: F401  fixture
 
 # formula, and the same in Python
 MEANINGS = {
@@ -35,13 +33,13 @@ READ = """const node = parseFormula(given[0]), parts = [node, derivativeOf(node,
 
 
 @pytest.mark.parametrize("text", MEANINGS)
-def test_formulas_mean_what_they_mean_on_paper(engine, text):  # noqa: F811
+def test_formulas_mean_what_they_mean_on_paper(engine, text):
     got = engine(READ + "return given[1].map((place) => compiled(node)(...place))", [text, PLACES], source="formula")
     assert got == pytest.approx([MEANINGS[text](*place) for place in PLACES], rel=1e-12)
 
 
 @pytest.mark.parametrize("text", MEANINGS)
-def test_derivatives_are_those_of_finite_differences(engine, text):  # noqa: F811
+def test_derivatives_are_those_of_finite_differences(engine, text):
     got = engine(READ + "return given[1].map((place) => parts.slice(1).map((part) => compiled(part)(...place)))", [text, PLACES],
                  source="formula")
     f, h = MEANINGS[text], 1e-5
@@ -51,7 +49,7 @@ def test_derivatives_are_those_of_finite_differences(engine, text):  # noqa: F81
 
 
 @pytest.mark.parametrize("text", MEANINGS)
-def test_what_is_written_is_what_was_read(engine, text):  # noqa: F811
+def test_what_is_written_is_what_was_read(engine, text):
     """For readers: read again, it and its derivatives have the same values. For Python: PyTorch computes the same."""
     again = engine(READ + """return parts.map((part) => written(part)).map((one) => uses(parseFormula(one + '+0*x'), 'x')
         && given[1].map((place) => compiled(parseFormula(one + '+0*x'))(...place)))""", [text, PLACES], source="formula")
@@ -90,7 +88,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_wrong_formulas_are_told_where(engine, text):  # noqa: F811
+def test_wrong_formulas_are_told_where(engine, text):
     said = engine("try { parseFormula(given); return 'fine'; } catch (error) { return error.message; }", text, source="formula")
     assert said.startswith(WRONG[text]) or WRONG[text] in said
 
@@ -101,14 +99,14 @@ NOT_FINITE = {"x/0": "the function is not finite at x = -2", "log(x)": "the func
 
 
 @pytest.mark.parametrize("text", NOT_FINITE)
-def test_what_is_not_finite_is_told_where(engine, text):  # noqa: F811
+def test_what_is_not_finite_is_told_where(engine, text):
     said = engine("""try { const target = targetOf({ function: 'formula', formula: given });
         labelled(target, gridOf(target.domain)); return 'fine'; }
         catch (error) { return error.message; }""", text)
     assert said.startswith(NOT_FINITE[text])
 
 
-def test_limits_in_the_wrong_order_are_refused(engine):  # noqa: F811
+def test_limits_in_the_wrong_order_are_refused(engine):
     call = "try { return targetOf(given).domain; } catch (error) { return error.message; }"
     said = engine(call, {"function": "formula", "formula": "x*y", "range": [0, 1, 3, 3]})
     assert said == "y runs from 3 to 3: expected a lower number first"

@@ -2,80 +2,12 @@
 import json
 
 import pytest
-from test_widgets_browser import Reader, chromium, read  # noqa: F401  fixtures
+from players import ROOT
+from readers import Reader
 
 import sobolev_lib as sl
 from sobolev_lib.widgets import Playground
 from sobolev_lib.widgets.playground_settings import DEFAULTS, PRESETS, SCHEMA
-
-ROOT = ".sobolev-playground"
-
-
-class Player:
-    """A page with a playground on it."""
-
-    def __init__(self, reader):
-        self.reader, self.page = reader, reader.page
-        self.page.wait_for_selector(f"{ROOT}[data-step]")
-
-    def press(self, name):
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    def data(self):
-        self.reader.settle()
-        data = self.page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
-        return int(data["step"]), float(data["regularError"]), float(data["sobolevError"])
-
-    def rest(self):
-        """A step on its way is finished and shown."""
-        step = None
-        while step != (step := self.data()[0]):
-            self.page.wait_for_timeout(800)
-
-    def wait_for_step(self, least):
-        self.page.wait_for_function(f"Number(document.querySelector('{ROOT}').dataset.step) >= {least}")
-
-    def restarted(self, act):
-        """Do something that makes a new experiment; returns its first errors."""
-        self.page.evaluate(f"document.querySelector('{ROOT}').dataset.step = 'old'")
-        act()
-        self.page.wait_for_function(f"document.querySelector('{ROOT}').dataset.step !== 'old'")
-        return self.data()
-
-    def open(self, name):
-        """Open one of the parts below the buttons."""
-        opener = self.page.get_by_role("button", name=name, exact=True)
-        if opener.get_attribute("aria-expanded") == "false":
-            opener.click()
-
-    def code(self):
-        return self.page.get_by_label("The experiment in Python").input_value()
-
-    def text(self, part):
-        self.reader.settle()
-        return self.page.locator(f".spg-{part}").first.inner_text()
-
-    def hash(self):
-        return self.page.evaluate("new Promise((done) => setTimeout(() => done(location.hash), 300))")   # it follows after a moment
-
-    def on_target(self, u, v):
-        """A place on the target's canvas, seen from above, in the page's coordinates."""
-        box = self.page.locator(".spg-pictures canvas").first.bounding_box()
-        size = min(box["width"] - 42, box["height"] - 38)
-        x0, y0 = 34 + (box["width"] - 42 - size) / 2, 8 + (box["height"] - 38 - size) / 2
-        return box["x"] + x0 + u * size, box["y"] + y0 + (1 - v) * size
-
-    def drag(self, start, end):
-        self.page.mouse.move(*start)
-        self.page.mouse.down()
-        self.page.mouse.move(*end, steps=5)
-        self.page.mouse.up()
-
-
-@pytest.fixture
-def play(read):  # noqa: F811
-    return lambda *args, screen=None, **settings: Player(read(Playground(*args, **settings), **(screen or {})))
-
 
 # --- training ---------------------------------------------------------------------------------------------------
 
@@ -437,7 +369,7 @@ def test_everything_has_a_name(play):
 
 @pytest.mark.parametrize("controls", ["all", "few"])
 @pytest.mark.parametrize("width", [360, 600, 1000])
-def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path, monkeypatch, width, controls):  # noqa: F811
+def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path, monkeypatch, width, controls):
     """In boxes of every kind: before the script has come, after, and with each story."""
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
     for number, preset in enumerate((None, "Weight too high")):
@@ -461,7 +393,7 @@ def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path
         reader.page.close()
 
 
-def test_everything_needed_fits_one_screen(chromium, tmp_path, monkeypatch):  # noqa: F811
+def test_everything_needed_fits_one_screen(chromium, tmp_path, monkeypatch):
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
     reader = Reader(chromium, tmp_path, Playground()._repr_html_(), viewport={"width": 1280, "height": 800})
     reader.page.add_style_tag(content="body { max-width: 1000px !important; padding: 0 !important; }")

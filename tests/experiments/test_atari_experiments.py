@@ -11,9 +11,27 @@ import torch
 from arcade import Tiny, count_games, recording, tiny
 
 from sobolev_lib import records
-from sobolev_lib.atari import GAMES, Answers, Games, Plan, Run, actor_critic, agreement, distillation, envs, load_teacher
-from sobolev_lib.atari import Student, Teacher, gradient_similarity, input_gradient, logits_of, record_states, save_teacher
-from sobolev_lib.atari import states, teachers
+from sobolev_lib.atari import (
+    GAMES,
+    Answers,
+    Games,
+    Plan,
+    Run,
+    Student,
+    Teacher,
+    actor_critic,
+    agreement,
+    distillation,
+    envs,
+    gradient_similarity,
+    input_gradient,
+    load_teacher,
+    logits_of,
+    record_states,
+    save_teacher,
+    states,
+    teachers,
+)
 from sobolev_lib.experiments import atari_distillation, atari_teachers, gradient_pictures, runner
 from sobolev_lib.experiments.gradient_pictures import Pictures
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
@@ -42,7 +60,7 @@ def folder(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "Teacher", Tiny)
     monkeypatch.setattr(distillation, "Student", Tiny)
     for experiment in (atari_distillation, atari_teachers):
-        monkeypatch.setattr(experiment, "probe", lambda: {}, raising=False)  # it has tests of its own
+        monkeypatch.setattr(experiment, "probe", dict, raising=False)  # it has tests of its own
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     save_teacher(tiny(seed=9), "pong", tmp_path / "weights" / "pong.safetensors")

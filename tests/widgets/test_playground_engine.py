@@ -2,36 +2,18 @@
 import base64
 import json
 
-import assemble   # scripts/assemble.py
+import assemble  # scripts/assemble.py
 import numpy as np
 import pytest
 import torch
-from test_widgets_browser import chromium  # noqa: F401  fixture
 
 import sobolev_lib as sl
-from sobolev_lib import book_output
 from sobolev_lib.widgets import Playground
 from sobolev_lib.widgets.playground_settings import DEFAULTS, PRESETS
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "softplus")
 # lambdas of the functions that the library has no name for
 OTHERS = {"ridge": lambda x: torch.sin(2 * x[..., 0] + x[..., 1]), "wave": lambda x: torch.sin(2 * x[..., 0]) + x[..., 0] / 2}
-
-
-@pytest.fixture(scope="module")
-def engine(chromium):  # noqa: F811
-    """Evaluates JavaScript in which all names of one source file are known, the training code's unless another is named.
-
-    `given` is its argument, `first` goes in front.
-    """
-    page = chromium.new_page()
-
-    def evaluate(code, given=None, first="", source="experiment"):
-        run = f"given => {{ {first}{book_output.bundle(source)}\n; const list = (x) => Array.from(x); {code} }}"
-        return page.evaluate(run, given)
-
-    yield evaluate
-    page.close()
 
 
 def tensor(numbers, dtype=torch.float64):

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sobolev_lib.experiments import keeping
+from sobolev_lib.experiments import keeping, memory
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 
 SCRIPT = Path(__file__).parent / "small_experiment.py"
@@ -21,6 +21,16 @@ SCRIPT = Path(__file__).parent / "small_experiment.py"
 
 def noted(keep):
     return json.loads((keep.folder / "progress.json").read_text())
+
+
+def test_peak_memory_is_in_bytes(monkeypatch):
+    # this process holds PyTorch: more than 50 MB, less than a terabyte
+    assert 50e6 < memory.peak_memory_bytes() < 1e12
+    # Windows has no such module, and psutil there tells the peak in bytes
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=123_456_789))
+    monkeypatch.setattr(memory, "resource", None)
+    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
+    assert memory.peak_memory_bytes() == 123_456_789
 
 
 # --- a unit's folder --------------------------------------------------------------------------------------------

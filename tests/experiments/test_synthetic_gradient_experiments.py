@@ -9,7 +9,11 @@ import torch
 
 from sobolev_lib import records
 from sobolev_lib.experiments import (
-    decoupled_parts, runner, synthetic_gradients_cifar10, synthetic_gradients_imagenet, table_1,
+    decoupled_parts,
+    runner,
+    synthetic_gradients_cifar10,
+    synthetic_gradients_imagenet,
+    table_1,
 )
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 from sobolev_lib.experiments.table_1 import Case, Config
@@ -306,7 +310,7 @@ def test_decoupled_parts_are_timed_in_turns_and_trained_to_their_end(folder, mon
     record = json.loads(runner.run("decoupled-parts", "quick", 1, "cpu", progress=False).read_text())
     speed = record["results"]["speed"]
     assert list(speed) == list(decoupled_parts.WAYS)
-    for way, (method, processes, _) in decoupled_parts.WAYS.items():
+    for way, (_, processes, _) in decoupled_parts.WAYS.items():
         found = speed[way]
         assert len(found["images_per_second"]) == 1 and found["images_per_second"][0] > 0
         assert len(found["busy"][0]) == processes and all(0 < share <= 1 for share in found["busy"][0])

@@ -10,7 +10,7 @@ import torch
 from sobolev_lib.experiments import step_cost
 from sobolev_lib.experiments.step_cost import PRESETS
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = replace(PRESETS["quick"], width=8, batches=(8,), depths=(1,), inputs=(2,), activations=("tanh",), batch=8, outputs=(3,),
                 output_inputs=4, networks=(2,), turns=2, seconds=1e-4, trained_points=20, trained_steps=50)
 

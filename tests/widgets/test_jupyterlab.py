@@ -1,4 +1,4 @@
-"""The playground in a real JupyterLab: it renders, trains, and Python reads what it has learned."""
+"""Widgets in a real JupyterLab: the playground trains and Python reads what it has learned; the keyboard; a kernel's restart."""
 import json
 import os
 import signal
@@ -8,18 +8,17 @@ import sys
 import time
 import urllib.request
 
-import browser as browser_finder   # scripts/browser.py
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
-from test_widgets_browser import ARGUMENTS
 
 CELLS = ["import sobolev_lib as sl\nplayground = sl.widgets.Playground('booth', points=30, width=16, speed=100)\nplayground",
          "import json\nprint(json.dumps({'metrics': playground.metrics, 'history': playground.history}))",
          "data = playground.data\nmodel = playground.network('sobolev')\n"
          "print(len(data), ((model(data.inputs)[:, 0] - data.values) ** 2).mean().item())",
          "playground.settings = {'points': 7}\nplayground.running = True",
-         "playground.running = False\nearly = sl.widgets.Playground('wave', points=5)\nearly.running = True\nearly"]
+         "playground.running = False\nearly = sl.widgets.Playground('wave', points=5)\nearly.running = True\nearly",
+         "line = lambda N: sl.widgets.line_panel([0, 1], {'true': [0, N]}, caption=f'N is {N}')\n"
+         "sl.widgets.Explorer({'N': [1, 2, 5, 9]}, compute=line)"]
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +51,11 @@ def jupyterlab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(chromium):
     """A page that reaches this machine and nothing else."""
-    program = browser_finder.find()
-    if program is None:
-        pytest.fail(browser_finder.MISSING)
-    arguments = [one + ", EXCLUDE 127.0.0.1" if "host-resolver" in one else one for one in ARGUMENTS]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield running.new_page(viewport={"width": 1300, "height": 1600})
-        running.close()
+    opened = chromium.new_page(viewport={"width": 1300, "height": 1600})
+    yield opened
+    opened.close()
 
 
 def wait_for(address, server, log):
@@ -155,3 +149,49 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     early.get_by_role("button", name="Pause").click()
     assert errors == []
     assert [url for url in requests if not url.startswith((jupyterlab, jupyterlab.replace("http", "ws"), "blob:", "data:"))] == []
+
+
+def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyterlab):
+    page.goto(f"{jupyterlab}/lab/tree/try.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
+    wait_for_kernel(page, jupyterlab)
+    run(page, 0)
+    run(page, 5)
+    page.wait_for_selector(".sbx canvas", timeout=90_000)
+    page.wait_for_selector(".sobolev-playground[data-step='0']", timeout=90_000)
+    explorer = page.locator(".sbx").get_by_role("slider", name="N")
+    playground = page.locator(".sobolev-playground input[type=range]:visible").first
+    # whether a cell's toolbar has room is found out later, and has nothing to do with keys
+    cells = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].map((cell) =>
+        [...cell.classList].filter((name) => name !== 'jp-toolbar-overlap').join(' '))"""
+
+    explorer.focus()
+    before = page.evaluate(cells)
+    for key, value in (("ArrowRight", "1"), ("ArrowUp", "2"), ("End", "3"), ("ArrowDown", "2"), ("ArrowLeft", "1"), ("Home", "0")):
+        page.keyboard.press(key)
+        assert explorer.input_value() == value
+    page.keyboard.press("a")         # adds a cell where Jupyter hears of it
+    assert page.evaluate(cells) == before
+    playground.focus()
+    before = page.evaluate(cells)
+    page.keyboard.press("Home")
+    low = playground.input_value()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    assert int(playground.input_value()) == int(low) + 1
+    page.keyboard.press("d")         # twice, it deletes the cell
+    page.keyboard.press("d")
+    assert page.evaluate(cells) == before
+
+    page.wait_for_function("document.querySelector('.sbx-note').textContent === ''")
+    page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=restart] :is(button, jp-button)").first.click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    page.get_by_text("The kernel was restarted: run this cell again.").first.wait_for(timeout=90_000)
+    assert page.get_by_text("The kernel was restarted: run this cell again.").count() == 2      # each widget says so
+    assert page.locator(".sbx-note").inner_text() == ""
+    wait_for_kernel(page, jupyterlab)
+    run(page, 0)
+    run(page, 5)
+    page.wait_for_selector(".sbx canvas")
+    page.wait_for_function("!document.body.innerText.includes('The kernel was restarted')")

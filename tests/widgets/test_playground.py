@@ -139,6 +139,8 @@ def test_a_formula_has_one_input_or_two():
         Playground("formula", formula="x * y", at=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="expected 2 numbers for each point, got 3"):
         Playground("formula", formula="x1 + x2", range=[0, 1, 0, 1], at=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="expected 2 numbers for each point, got 3"):
+        Playground("formula", formula="x²·y²", at=[0.1, 0.2, 0.3])
 
 
 def test_in_the_book_it_is_html(monkeypatch):

@@ -413,7 +413,7 @@ def test_wrong_calls(name, book):
 def test_examples_in_docstrings_run(name, jupyter):
     import tempfile
 
-    import plotly.graph_objects  # noqa: F401: an example uses it
+    import plotly.graph_objects  # an example uses it
 
     module = importlib.import_module(f"sobolev_lib.{name}")
     extra = {"sl": sl, "np": np, "torch": torch, "plotly": plotly, "tempfile": tempfile, **{n: getattr(widgets, n) for n in widgets.__all__}}

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_widgets_browser import KERNEL, chromium, read  # noqa: F401  fixtures
+from readers import KERNEL
 
 from sobolev_lib import book_output
 from sobolev_lib.plotting.palette import PALETTE
@@ -25,11 +25,11 @@ def value_and_slope(vertices, x):
 
 
 @pytest.fixture
-def figure(read):  # noqa: F811
+def figure(read):
     return opened(read)
 
 
-def opened(read, **options):  # noqa: F811
+def opened(read, **options):
     reader = read(Hypotheses(), **options)
     reader.page.wait_for_selector(".sobolev-widget[data-ready] .shp-handle")
     reader.settle()
@@ -50,7 +50,7 @@ def says(reader):
 
 # --- mathematics ------------------------------------------------------------------------------------------------
 
-def test_what_is_drawn_agrees_with_the_function_wherever_the_points_lie(read):  # noqa: F811
+def test_what_is_drawn_agrees_with_the_function_wherever_the_points_lie(read):
     source = book_output.module_script("hypotheses").replace("export default", "const widget =")
     grid = [0.02, 0.1, 0.3, 0.35, 0.37, 0.5, 0.63, 0.65, 0.8, 0.98]
     triples = [list(triple)[::-1] for triple in itertools.combinations(grid, 3)]   # the order must not matter
@@ -75,7 +75,7 @@ def test_what_is_drawn_agrees_with_the_function_wherever_the_points_lie(read):  
             assert len(slopes) >= 4, points
 
 
-def test_the_same_points_give_the_same_functions_and_the_next_ones_differ(read):  # noqa: F811
+def test_the_same_points_give_the_same_functions_and_the_next_ones_differ(read):
     source = book_output.module_script("hypotheses").replace("export default", "const widget =")
     call = ["withValues", KNOTS, [0.1, 0.5, 0.9], HEIGHTS, 16]
     first, again, others = read("<p></p>").page.evaluate(FUNCTIONS, [source, [[*call, 0], [*call, 0], [*call, 300]]])
@@ -168,7 +168,7 @@ def test_lines_take_the_colours_of_the_theme(figure):
 
 
 @pytest.mark.parametrize("width", [900, 360])
-def test_fits_its_place_which_is_kept_before_it_is_there(read, width):  # noqa: F811
+def test_fits_its_place_which_is_kept_before_it_is_there(read, width):
     options = {"viewport": {"width": width, "height": 740}}
     reader = read(f'<div style="height: 6000px"></div>{Hypotheses()._repr_html_()}', **options)
     kept = reader.height()
@@ -185,7 +185,7 @@ def test_fits_its_place_which_is_kept_before_it_is_there(read, width):  # noqa: 
         assert reader.height() == height
 
 
-def test_a_finger_drags_on_a_phone(read):  # noqa: F811
+def test_a_finger_drags_on_a_phone(read):
     reader = opened(read, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     handle = reader.page.locator("figure").first.locator("[data-point='0']")
     handle.scroll_into_view_if_needed()
@@ -202,7 +202,7 @@ def test_a_finger_drags_on_a_phone(read):  # noqa: F811
 
 # --- Python -----------------------------------------------------------------------------------------------------
 
-def test_jupyter_reads_and_sets_the_points(read, monkeypatch):  # noqa: F811
+def test_jupyter_reads_and_sets_the_points(read, monkeypatch):
     reader = read('<div id="stage"></div>')
     monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
     widget = Hypotheses(points=[0.1, 0.5, 0.9])

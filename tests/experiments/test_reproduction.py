@@ -10,8 +10,17 @@ from bs4 import BeautifulSoup
 
 from sobolev_lib import records, theory
 from sobolev_lib.experiments import decoupled_parts, intervals, runner, step_cost
-from sobolev_lib.experiments.reproduction import CLAIMS, NOT_RUN, Found, NotRun, __main__, gradients, networks, rows
-from sobolev_lib.experiments.reproduction import theory as proved
+from sobolev_lib.experiments.reproduction import (
+    CLAIMS,
+    NOT_RUN,
+    Found,
+    NotRun,
+    __main__,
+    gradients,
+    networks,
+    rows,
+    theory as proved,
+)
 from sobolev_lib.experiments.reproduction.claim import row_of
 from sobolev_lib.experiments.verdicts import STATUSES
 from sobolev_lib.formats import typeset

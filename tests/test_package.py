@@ -1,0 +1,105 @@
+"""The package as a whole: what importing it does, and on which systems it can be imported."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sobolev_lib
+
+ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
+
+
+def run(script):
+    """Run a script in a fresh process; returns what it printed."""
+    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", script], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_what_training_does_without_is_loaded_when_it_is_first_asked_for():
+    script = '''
+import sys
+import sobolev_lib as sl
+packages = {"atari", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
+others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
+print(sorted(others & {*sys.modules}), sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules))
+assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor" and "sklearn" in sys.modules
+assert sl.atari.GAMES and sl.plotting.show and sl.synthetic_gradients.METHODS and sl.theory.tradeoff and sl.widgets.Wave
+print(sorted(others & {*sys.modules} - {"sklearn", "scipy"}))
+'''
+    assert run(script).splitlines() == ["[] []", "[]"]
+
+
+def test_the_package_lists_its_public_names_and_no_others():
+    assert dir(sobolev_lib) == sobolev_lib.__all__ == sorted(sobolev_lib.__all__)
+    assert {"SobolevData", "SobolevRegressor", "fit", "label", "plotting"} <= {*sobolev_lib.__all__}
+    found = {}
+    exec("from sobolev_lib import *", found)
+    assert {*found} - {"__builtins__"} == {*sobolev_lib.__all__}
+    for package in (sobolev_lib.atari, sobolev_lib.plotting, sobolev_lib.synthetic_gradients, sobolev_lib.theory,
+                    sobolev_lib.widgets):
+        assert package.__all__ == sorted(package.__all__) and all(hasattr(package, name) for name in package.__all__)
+    with pytest.raises(AttributeError, match="module 'sobolev_lib' has no attribute 'fitt'"):
+        print(sobolev_lib.fitt)
+
+
+def test_an_installation_gets_every_package():
+    listed = re.search(r"^packages = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "sobolev_lib").rglob("__init__.py")}
+    assert {*re.findall(r'"([\w.]+)"', listed)} == found | {"sobolev_lib.recorded"}
+
+
+@pytest.mark.parametrize("in_book", ["", "1"])
+def test_importing_it_changes_nothing_for_the_rest_of_the_process(in_book):
+    script = f'''
+import os, random, threading, warnings
+import matplotlib, numpy, sklearn, torch
+import plotly.io as pio
+os.environ["SOBOLEV_BOOK_BUILD"] = "{in_book}"
+
+def state():
+    return [repr(part) for part in (
+        dict(os.environ), os.getcwd(), warnings.filters, [type(x) for x in threading.enumerate()], random.getstate(),
+        numpy.random.get_state(), numpy.geterr(), torch.get_rng_state().tolist(), torch.get_default_dtype(),
+        torch.is_grad_enabled(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(), dict(matplotlib.rcParams),
+        list(pio.renderers), pio.renderers.default, pio.templates.default, sklearn.get_config())]
+
+before = state()
+import sobolev_lib as sl
+from sobolev_lib import atari, experiments, front_page, notebook, plotting, synthetic_gradients, theory, widgets
+sl.SobolevRegressor
+print([(old[:300], new[:300]) for old, new in zip(before, state()) if old != new])
+'''
+    assert run(script) == "[]"
+
+
+def test_every_module_can_be_imported_where_the_modules_of_unix_are_missing():
+    # other packages do without them on Windows by their own means: only our own imports are refused
+    script = '''
+import builtins, importlib, os, pkgutil
+UNIX = {"resource", "fcntl", "grp", "pwd", "posix", "pty", "syslog", "termios", "tty"}
+real = builtins.__import__
+
+def without(name, globals=None, *rest):
+    if name in UNIX and (globals or {}).get("__name__", "").startswith("sobolev_lib"):
+        raise ImportError(f"no module {name}")
+    return real(name, globals, *rest)
+
+builtins.__import__ = without
+try:
+    exec("import fcntl", {"__name__": "sobolev_lib.trial"})
+except ImportError:
+    print("refused")
+import sobolev_lib
+from sobolev_lib import files
+found = [module.name for module in pkgutil.walk_packages(sobolev_lib.__path__, "sobolev_lib.")]
+for name in found:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+assert files.fcntl is None and len(found) > 80
+'''
+    assert run(script) == "refused"
