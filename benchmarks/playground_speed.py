@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-import browser  # noqa: E402
+import browser
 
 PAGE = '<!doctype html><meta charset="utf-8"><title>Playground</title><body style="max-width:720px">{}</body>'
 COUNT = """seconds => new Promise(done => {

@@ -6,6 +6,7 @@ The library or a record changed: every chapter is executed again.
 While a page is written, `python scripts/build_book.py welcome cost` builds these pages alone. Links to others lead nowhere.
 """
 
+import base64
 import hashlib
 import os
 import re
@@ -55,13 +56,26 @@ def read(path):
     return path.read_text() if path.exists() else None
 
 
+def with_fonts(css):
+    """Return a style sheet with the fonts that it names written into it.
+
+    >>> with_fonts('src: url("vendor/source-serif/roman.woff2")')[:38]
+    'src: url("data:font/woff2;base64,d09GM'
+    """
+    def data(found):
+        return f'url("data:font/woff2;base64,{base64.b64encode((vendor.ASSETS / found[1]).read_bytes()).decode()}")'
+
+    return re.sub(r'url\("([^"]+[.]woff2)"\)', data, css)
+
+
 def generate_assets():
-    """Write the served files that come from installed packages: plotly.js and the widgets as classic scripts."""
+    """Write the served files that are made: plotly.js of its package, the widgets as classic scripts, the style sheet of fonts."""
     from sobolev_lib.book_output import write_scripts  # here, for it takes seconds to import torch
 
     shutil.rmtree(GENERATED, ignore_errors=True)
     vendor.copy_installed(GENERATED)
     write_scripts(GENERATED / "widgets")
+    (GENERATED / "fonts.css").write_text(with_fonts((ROOT / "book" / "templates" / "fonts.css").read_text()))
 
 
 def build_environment():

@@ -55,7 +55,7 @@ def collect(folder: Path) -> list[str]:
 
     Raises ``ValueError`` for an archive that is damaged, lacks a piece, or wants to reach other folders.
     """
-    from sobolev_lib.records import write_whole            # takes a second, which the other commands need not
+    from sobolev_lib.files import write_whole  # takes a second, which the other commands need not
 
     pieces = sorted(folder.glob("results.zip.*"), key=lambda path: int(path.suffix[1:]))
     if not pieces:

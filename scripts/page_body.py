@@ -6,6 +6,7 @@ from bs4 import BeautifulSoup
 
 WORDS_A_MINUTE = 200  # for a text with formulas
 NOT_READ = "pre, script, style, noscript, .math, .sobolev-widget"
+BLOCKS = ["p", "li", "dt", "dd", "th", "td", "caption", "figcaption", "summary", "h1", "h2", "h3", "h4", "div"]
 
 
 def parsed(body):
@@ -68,6 +69,18 @@ def name_marks(soup):
         del summary["aria-label"]
 
 
+def list_references(soup):
+    """Let the references be what they stand in: a list of items.
+
+    >>> soup = parsed('<div class="citation-list" role="list"><div role="doc-biblioentry"></div></div>')
+    >>> list_references(soup)
+    >>> soup.div.div["role"]
+    'listitem'
+    """
+    for reference in soup.select(".citation-list[role=list] > [role=doc-biblioentry]"):
+        reference["role"] = "listitem"
+
+
 def wrap_tables(soup):
     """Put each table into a box of its own, which scrolls when the table is too wide; so the table stays a table.
 
@@ -80,3 +93,22 @@ def wrap_tables(soup):
         box.unwrap()
     for table in soup.select("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "sl-table"}))
+
+
+def mark_late(soup):
+    """Mark what stands from the first formula on: its place is known once MathJax has set the formulas.
+
+    >>> soup = parsed('<div><p>Text</p><p>A <span class="math">x</span></p><p>More</p></div><p>End</p>')
+    >>> mark_late(soup)
+    >>> [block.get_text() for block in soup.select(".sl-late")]
+    ['A x', 'More', 'End']
+    """
+    formula = soup.select_one(".math")
+    if formula is None:
+        return
+    block = formula if formula.name == "div" else formula.find_parent(BLOCKS)
+    late = [block, *block.find_next_siblings(True)]
+    for holder in block.parents:
+        late += holder.find_next_siblings(True)
+    for element in late:
+        element["class"] = [*element.get("class", []), "sl-late"]

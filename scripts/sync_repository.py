@@ -1,17 +1,19 @@
-"""Write the repository's address, which stands in pyproject.toml, into every file that repeats it.
+"""Write the repository's address, which stands in pyproject.toml, into every file that repeats it; and the version.
 
     python scripts/sync_repository.py            write
     python scripts/sync_repository.py --check    list the files that are out of step
 
-The files: _config.yml, README.md, CITATION.cff, and the first code cell of every notebook.
+The files: _config.yml, README.md, CITATION.cff, and the first code cell of every notebook. The version stands in
+sobolev_lib/__init__.py, and is repeated in CITATION.cff.
 """
 
 import argparse
 import json
 import re
 import sys
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +38,12 @@ def address(root=ROOT):
     """Return the repository's address as pyproject.toml gives it."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     return project["urls"]["Repository"]
+
+
+def version(root=ROOT):
+    """Return the version as the library gives it."""
+    text = (root / "sobolev_lib" / "__init__.py").read_text()
+    return re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)[1]
 
 
 def install_cell(url):
@@ -82,6 +90,8 @@ def out_of_step(root=ROOT):
     for name, before in PLACES.items():
         path = root / name
         new = sync_text(path.read_text(), before, url)
+        if name == "CITATION.cff":
+            new = re.sub(r"(?m)^version: .*$", f"version: {version(root)}", new)
         if not same(path.read_text(), new, path):
             yield path, new
     for path in sorted((root / "book").glob("*.ipynb")):

@@ -1,0 +1,79 @@
+"""Write requirements.txt: the installed versions of what requirements.in asks for, and of all that this needs in turn.
+
+    make freeze                       install what requirements.in asks for, at the pins there are, and write
+    python scripts/freeze.py          write
+    python scripts/freeze.py --check  fail when requirements.txt is another
+"""
+
+import argparse
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+# what PyTorch brings for a graphics card: the pins are those of the build without one, and serve both
+FOR_CARDS = re.compile(r"nvidia-|cuda-|triton")
+
+
+def canonical(name):
+    """Return the name as registries compare it.
+
+    >>> canonical("Farama_Notifications")
+    'farama-notifications'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def direct(text):
+    """Return what a requirements.in asks for.
+
+    >>> [str(need) for need in direct("# book\\njupyter-book<2\\n\\n")]
+    ['jupyter-book<2']
+    """
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    return [Requirement(line) for line in lines if line]
+
+
+def pins(needs):
+    """Return {name: version} of the installed packages that meet the needs, their own needs included."""
+    found, waiting, seen = {}, list(needs), set()
+    while waiting:
+        need = waiting.pop()
+        name, extras = canonical(need.name), frozenset(need.extras)
+        if (name, extras) in seen or FOR_CARDS.match(name):
+            continue
+        seen.add((name, extras))
+        package = metadata.distribution(name)
+        version = package.version.partition("+")[0]
+        if not need.specifier.contains(version, prereleases=True):
+            raise ValueError(f"expected {need}, got {version}, which is installed")
+        found[package.metadata["Name"]] = version
+        for text in package.requires or []:
+            further = Requirement(text)
+            if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+                waiting.append(further)
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def frozen(root=ROOT):
+    """Return the text of requirements.txt."""
+    needs = direct((root / "requirements.in").read_text(encoding="utf-8"))
+    return "".join(f"{name}=={version}\n" for name, version in pins(needs).items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    path, text = ROOT / "requirements.txt", frozen()
+    if not parser.parse_args().check:
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        differing = sorted({*path.read_text(encoding="utf-8").splitlines()} ^ {*text.splitlines()}, key=str.lower)
+        sys.exit(f"requirements.txt: expected what requirements.in asks for, as installed here; differing: {differing}")
+
+
+if __name__ == "__main__":
+    main()
