@@ -58,8 +58,9 @@ class StochasticSobolevLoss(Loss):
     ``SobolevLoss``, at any order.
     Other arguments as in ``SobolevLoss``. With ``normalize=True`` the mean square is that of the projected labels.
 
-    A missing label: an output whose Jacobian is all missing at a point takes no part in the projection there, at any order; for
-    any other missing entry, that input's component of the projection is left out. Source: equation 2, figure 1b.
+    A missing label: an output whose Jacobian is all missing at a point takes no part in the projection there, at any
+    order; for any other missing entry, that input's component of the projection is left out.
+    Source: equation 2, figure 1b.
     """
 
     draws = True
