@@ -118,6 +118,7 @@ def edit_body(app, pagename, templatename, context, doctree):
     page_body.name_marks(soup)
     page_body.list_references(soup)
     page_body.wrap_tables(soup)
+    page_body.hold_punctuation(soup)
     page_body.mark_late(soup)
     context["body"] = str(soup)
 

@@ -1,8 +1,9 @@
 """Edits of a page's own HTML that the source cannot make: a notebook's text holds only what Jupyter and Colab render too."""
 
 import math
+import re
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
 
 WORDS_A_MINUTE = 200  # for a text with formulas
 NOT_READ = "pre, script, style, noscript, .math, .sobolev-widget"
@@ -93,6 +94,29 @@ def wrap_tables(soup):
         box.unwrap()
     for table in soup.select("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "sl-table"}))
+
+
+def hold_punctuation(soup):
+    """Keep the point after a formula, and the bracket before it, on the formula's line.
+
+    >>> soup = parsed('<p>So (<span class="math">x</span>), and <span class="math">y</span> too.</p>')
+    >>> hold_punctuation(soup)
+    >>> str(soup)
+    '<p>So <span class="sl-held">(<span class="math">x</span>),</span> and <span class="math">y</span> too.</p>'
+    """
+    for formula in soup.select("span.math"):
+        before, after = formula.previous_sibling, formula.next_sibling
+        opening = re.search(r"[(“‘]*$", before)[0] if type(before) is NavigableString else ""
+        closing = re.match(r"[.,:;!?)”’]*", after)[0] if type(after) is NavigableString else ""
+        if not opening and not closing:
+            continue
+        formula.wrap(soup.new_tag("span", attrs={"class": "sl-held"}))
+        if opening:
+            before.replace_with(before[:-len(opening)])
+            formula.insert_before(opening)
+        if closing:
+            after.replace_with(after[len(closing):])
+            formula.insert_after(closing)
 
 
 def mark_late(soup):
