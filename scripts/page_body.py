@@ -97,17 +97,17 @@ def wrap_tables(soup):
 
 
 def hold_punctuation(soup):
-    """Keep the point after a formula, and the bracket before it, on the formula's line.
+    """Keep the point or the rest of a word after a formula, and the bracket before it, on the formula's line.
 
-    >>> soup = parsed('<p>So (<span class="math">x</span>), and <span class="math">y</span> too.</p>')
+    >>> soup = parsed('<p>So (<span class="math">x</span>), the <span class="math">j</span>-th.</p>')
     >>> hold_punctuation(soup)
-    >>> str(soup)
-    '<p>So <span class="sl-held">(<span class="math">x</span>),</span> and <span class="math">y</span> too.</p>'
+    >>> [held.get_text() for held in soup.select(".sl-held")]
+    ['(x),', 'j-th.']
     """
     for formula in soup.select("span.math"):
         before, after = formula.previous_sibling, formula.next_sibling
         opening = re.search(r"[(“‘]*$", before)[0] if type(before) is NavigableString else ""
-        closing = re.match(r"[.,:;!?)”’]*", after)[0] if type(after) is NavigableString else ""
+        closing = re.match(r"(?:-\w+)?[.,:;!?)”’]*", after)[0] if type(after) is NavigableString else ""
         if not opening and not closing:
             continue
         formula.wrap(soup.new_tag("span", attrs={"class": "sl-held"}))

@@ -30,7 +30,8 @@ INSTALL_CELL = """\
 try:
     import sobolev_lib as sl
 except ImportError:
-    %pip install --quiet "sobolev_lib[plot,widgets,atari] @ git+{address}"
+    repository = "{address}"
+    %pip install --quiet "sobolev_lib[plot,widgets,atari] @ git+{{repository}}"
     import sobolev_lib as sl"""
 
 

@@ -43,6 +43,19 @@ def read_tensors(path: str | Path, what: str) -> tuple[dict[str, Tensor], dict[s
     return tensors, about
 
 
+def read_about(path: str | Path) -> dict[str, str]:
+    """What a file says about its tensors, without reading them; nothing if it is no such file.
+
+    >>> read_about("weights.safetensors")["kind"]                                              # doctest: +SKIP
+    'example'
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}
+
+
 def _sum(tensors: dict[str, Tensor], about: dict[str, str]) -> str:
     found = hashlib.sha256(repr(sorted(about.items())).encode())
     for name, tensor in sorted(tensors.items()):

@@ -7,12 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sobolev_lib._tensor_files import read_tensors, write_tensors
+from sobolev_lib._tensor_files import read_about, read_tensors, write_tensors
 
 
 def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequence[Optimizer],
                     tensors: dict[str, Tensor], progress: dict, fingerprint: str | dict[str, str]) -> None:
-    """Write the run's state, whole or not at all. ``tensors`` are extra ones, ``progress`` is anything JSON holds."""
+    """Write the run's state, whole or not at all. ``tensors`` are extra ones, ``progress`` is anything JSON holds.
+
+    Raises ``ValueError`` where another run has begun to write to ``path``, and leaves its file.
+    """
+    _check_own(path, fingerprint)
     contents = {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | tensors
     rest = []                                              # of each optimiser: all that is no tensor
     for number, each in enumerate(_several(optimizer)):
@@ -50,9 +54,7 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
         progress, rests, found = header["progress"], header["optimizers"], header["fingerprint"]
     except (KeyError, ValueError, TypeError):
         raise ValueError(f"checkpoint: expected a file that a training wrote, got another one in {path}") from None
-    if found != fingerprint:
-        raise ValueError(f"checkpoint: {path} belongs to another run ({_differing(found, fingerprint)}); expected the same "
-                         "call that made it. Choose another path or delete the file")
+    _check_same(path, found, fingerprint)
     optimizers, extra, weights = _several(optimizer), {}, {}
     states = [{int(index): dict(entries) for index, entries in rest["numbers"].items()} for rest in rests]
     numbers = {_prefix(number): number for number in range(len(optimizers))}
@@ -76,6 +78,20 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
                   for group, now in zip(rest["groups"], each.param_groups)]
         each.load_state_dict({"state": state, "param_groups": groups})
     return extra, progress
+
+
+def _check_own(path: Path, fingerprint: str | dict[str, str]) -> None:
+    try:
+        found = json.loads(read_about(path)["sobolev_lib"])["fingerprint"]
+    except (KeyError, ValueError, TypeError):
+        return                                             # no checkpoint, or a damaged one
+    _check_same(path, found, fingerprint)
+
+
+def _check_same(path: Path, found, expected) -> None:
+    if found != expected:
+        raise ValueError(f"checkpoint: {path} belongs to another run ({_differing(found, expected)}); expected the same "
+                         "call that made it. Choose another path or delete the file")
 
 
 def _restored(value, now):

@@ -1,4 +1,6 @@
 """Training sets with derivative labels: values, Jacobians, Hessians, and higher orders, with missing entries."""
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -103,7 +105,14 @@ class SobolevData(Dataset):
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
         """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
-        return tuple(float(mean_square(labels)) for labels in self.up_to(order).derivatives)
+        squares = tuple(float(mean_square(labels)) for labels in self.up_to(order).derivatives)
+        for k, (square, labels) in enumerate(zip(squares, self.derivatives)):
+            largest = float(labels.nan_to_num().abs().max())
+            # 1 stands for zeros: for others it means that their squares have vanished
+            if not math.isfinite(square) or square == 1.0 and 0 < largest < 1e-10:
+                raise ValueError(f"normalize: expected {derivative_name(k)} whose squares {labels.dtype} can hold, got numbers up "
+                                 f"to {largest:.1e}; choose other units, float64, or Standardized")
+        return squares
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -53,6 +53,8 @@ class Teacher:
         return teacher
 
     def __getitem__(self, rows: slice | Tensor) -> "Teacher":
+        if not isinstance(rows, slice) and not getattr(rows, "ndim", 0):
+            raise TypeError(f"teacher: expected a slice or an array of indices, got {rows!r}")
         part = Teacher.at(self.f, self.inputs[rows])
         part._out_shape = self._out_shape
         return part

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import sobolev_lib as sl
+from sobolev_lib.training import runs
 
 
 def net(seed=0, *sizes, activation="tanh"):
@@ -173,3 +174,47 @@ def test_the_regressor_takes_missing_values_in_series_too():
     fitted = [sl.SobolevRegressor(hidden=8, steps=5, random_state=0).fit(X.double().numpy(), y, DATA.jacobian.double().numpy())
               for y in (values, pandas.Series(values), list(values))]
     assert all((each.predict(X.numpy()) == fitted[0].predict(X.numpy())).all() for each in fitted)
+
+
+def test_a_checkpoint_that_another_run_has_begun_to_write_stays(tmp_path):
+    path, kept = tmp_path / "c", []
+    settings = {"steps": 20, "evaluate_every": 5, "checkpoint": path, "progress": False}
+
+    def meanwhile(step, model):
+        sl.fit(net(1), DATA, seed=1, **settings)
+        kept.append(path.read_bytes())
+
+    with pytest.raises(ValueError, match="belongs to another run"):
+        sl.fit(net(0), DATA, seed=0, on_step=meanwhile, report=[2], **settings)
+    assert path.read_bytes() == kept[0]
+
+
+@pytest.mark.parametrize("scale", [1e-24, 1e22])
+def test_labels_whose_squares_leave_the_range_are_refused_where_they_are_to_be_normalised(scale):
+    data = sl.SobolevData(X, DATA.values * scale, DATA.jacobian * scale)
+    with pytest.raises(ValueError, match="normalize: expected values whose squares torch.float32 can hold"):
+        sl.fit(net(), data, loss=sl.SobolevLoss(1, normalize=True), steps=2, progress=False)
+    sl.fit(sl.Standardized(net(), data), data, loss=sl.SobolevLoss(1, normalize=True), steps=2, progress=False)
+
+
+def test_one_point_of_a_teacher_is_no_teacher():
+    teacher = sl.Teacher(net(), X)
+    for wrong in (3, torch.tensor(3)):
+        with pytest.raises(TypeError, match="teacher: expected a slice or an array of indices"):
+            teacher[wrong]
+
+
+def test_what_callbacks_return_is_checked():
+    with pytest.raises(ValueError, match="on_step: expected it to return None or one item per model, 1, got 5"):
+        sl.fit_many([net()], DATA, steps=4, on_step=lambda step, models: 5, report=[2], progress=False)
+    for train in (sl.fit, lambda model, data, **more: sl.fit_many([model], data, **more)):
+        with pytest.raises(ValueError, match="weights: expected finite numbers >= 0"):
+            train(net(), DATA, steps=4, weight_schedule=lambda progress: (1.0, -1.0), progress=False)
+
+
+def test_fit_many_looks_at_labels_a_part_at_a_time(monkeypatch):
+    sizes, predict = [], sl.SobolevLoss.predict
+    monkeypatch.setattr(runs, "ROWS", 8)
+    monkeypatch.setattr(sl.SobolevLoss, "predict", lambda loss, *asked: sizes.append(len(asked[1].inputs)) or predict(loss, *asked))
+    sl.fit_many([net()], DATA, steps=1, progress=False)
+    assert sizes[:3] == [8, 8, 4]

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from sobolev_lib._arguments import integer
+from sobolev_lib._arguments import integer, several
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
 from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
@@ -137,8 +137,10 @@ def _together(runs: Sequence[Run], gradients, steps, batch_size, scheduler, weig
 def _distribute(answers, runs: Sequence[Run]) -> None:
     if answers is None:
         return
+    rule = f"it to return None or one item per model, {len(runs)}"
+    answers = several(answers, "on_step", rule)
     if len(answers) != len(runs):
-        raise ValueError(f"on_step: expected it to return None or one item per model, {len(runs)}, got {len(answers)}")
+        raise ValueError(f"on_step: expected {rule}, got {len(answers)}")
     for answer, run in zip(answers, runs):
         if run.learns and answer is not None:
             run.history.reported.append(answer)

@@ -17,6 +17,8 @@ from sobolev_lib.training.checks import check_model, check_source, check_validat
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping, inside
 
+ROWS = 1024                                                # points at once where the memory for all may be wanting
+
 
 @dataclass
 class Run:
@@ -82,7 +84,8 @@ def runs_of(models, source, loss, lr, seed, validation, metric, patience, device
         network, seen = inside(model, moved[id(own)])
         seen = each.ask(seen)
         each = each.normalized_by(seen) if each.normalize is True else each
-        each(network, seen)                                # side by side nobody can look at the numbers: what fit refuses
+        for start in range(0, len(seen), ROWS):            # side by side nobody can look at the numbers: what fit refuses
+            each.terms(network, seen[start:start + ROWS])
         history = History(path=path_of(network, seen.inputs, each.order))
         stopping = EarlyStopping(model, None if watched is None else moved[id(watched)], each, metric, patience, history)
         runs.append(Run(model, network, seen, each, rate, one_seed, history, stopping))

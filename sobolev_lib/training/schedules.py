@@ -30,4 +30,4 @@ def scheduled(loss: Loss, schedule: Callable[[float], Sequence[float]] | None, s
     weights = schedule((step - 1) / max(1, steps - 1))
     if len(weights) != loss.order + 1:
         raise ValueError(f"weight_schedule: expected {loss.order + 1} weights, got {weights!r}")
-    return loss.with_numbers(weights, loss.normalize)
+    return loss.weighted(weights)

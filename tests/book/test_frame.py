@@ -6,11 +6,8 @@ import build_book
 import frame
 import page_body
 import pytest
-import vendor
 import yaml
 from pages import PAGES, ROOT
-
-KILOBYTE = 1_000
 
 
 @pytest.mark.parametrize("module", [build_book, frame, page_body])
@@ -61,7 +58,3 @@ def test_formulas_and_data_of_widgets_pass_unchanged():
 def test_fonts_are_in_their_style_sheet():
     css = build_book.with_fonts((ROOT / "book" / "templates" / "fonts.css").read_text())
     assert css.count("data:font/woff2;base64,") == 2 and ".woff2" not in css
-
-
-def test_fonts_are_small():
-    assert sum(path.stat().st_size for path in vendor.ASSETS.rglob("*.woff2")) < 150 * KILOBYTE

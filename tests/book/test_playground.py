@@ -132,7 +132,7 @@ def test_a_phone_in_the_dark(welcome):
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", ["welcome", "the_loss"], ids=["all controls", "few controls"])
 def test_the_space_kept_for_it_is_what_it_takes(chromium, origins, name, width):
-    """On the other pages, and at 390 pixels, test_layout.py asks the same of every widget."""
+    """On the other pages, and at 390 pixels, test_walk.py asks the same of every widget."""
     tab = chromium.new_page(viewport={"width": width, "height": 780})
     tab.goto(f"{origins['file']}/book/{name}.html")
     widget = tab.locator("[data-widget=playground]").first

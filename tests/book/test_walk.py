@@ -1,8 +1,9 @@
-"""Nothing moves after it is shown, and every link lands where it leads, at the widths of a desk and of a phone."""
+"""Every page walked as a reader does, at the widths of a desk and of a phone: axe-core in both themes, with the widgets as they
+open and used; nothing moves after it is shown; every link lands where it leads. One walk of a page serves all its tests."""
 
 import pytest
 from pages import PAGES
-from walks import walk
+from walks import NARROW, WIDE, walk
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -45,5 +46,17 @@ def test_first_screen_answers_soon(chromium, origins, size, record_property):
 
 
 def test_fonts_are_light(site):
-    fonts = {path.name: path.stat().st_size for path in site.rglob("*") if path.suffix in (".woff2", ".woff", ".ttf", ".otf")}
-    assert sum(fonts.values()) < 150_000, fonts
+    """The style sheet that every page reads holds them; no page brings others."""
+    assert {path.name for path in site.rglob("*") if path.suffix in (".woff2", ".woff", ".ttf", ".otf")} == {
+        "roman.woff2", "italic.woff2"}
+    assert (site / "_static" / "fonts.css").stat().st_size < 150_000
+
+
+def test_axe_finds_nothing_serious(walked):
+    """At 1280 and 360 pixels; with each widget as it opens, and with all its buttons pressed."""
+    assert (WIDE["width"], NARROW["width"]) == (1280, 360)
+    assert walked.faults == []
+
+
+def test_nothing_moves_by_itself_when_less_motion_is_asked_for(chromium, origins, page):
+    assert walk(chromium, f"{origins['http']}/{page}.html", "phone").moving == []
