@@ -31,7 +31,7 @@ class Film:
         height, width = self.screens.shape[1:3]
         still, film = _webp(self.screens[len(self.screens) // 2][None]), _webp(self.screens)
         alt = html.escape(self.alt, quote=True)
-        return (f'<figure style="margin:0;max-width:{2 * width}px;flex:1 1 8rem">'
+        return (f'<figure style="margin:0;max-width:{2 * width}px;flex:1 1 0;min-width:0">'
                 f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
                 f'<img src="{film}" alt="{alt}" width="{width}" height="{height}" '
                 'style="width:100%;height:auto;image-rendering:pixelated"></picture>'
@@ -39,7 +39,7 @@ class Film:
 
 
 class FilmRow:
-    """Films side by side; on a narrow page one below the other.
+    """Films side by side, smaller where the page is narrow.
 
     >>> FilmRow([Film(screens, alt="One"), Film(screens, alt="Two")])          # doctest: +SKIP
 
@@ -50,7 +50,7 @@ class FilmRow:
         self.films = films
 
     def _repr_html_(self) -> str:
-        return ('<div style="display:flex;flex-wrap:wrap;gap:.75rem">'
+        return ('<div style="display:flex;gap:.75rem">'
                 + "".join(film._repr_html_() for film in self.films) + "</div>")
 
 

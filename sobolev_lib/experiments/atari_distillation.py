@@ -286,7 +286,7 @@ def verdict(record: dict) -> Verdict:
     seeds = sorted({cell["seeds"] for cell in cells})
     return Verdict(
         claim="In all scenarios the Sobolev distilled networks are significantly more similar to the target policy, in "
-              "D_KL and in action error, most of all where there are few states.",
+              "KL divergence and in action error, most of all where there are few states.",
         measured=f"Test KL is lower with Sobolev in {len(better)} of {len(cells)} cells (game and share), undecided in "
                  f"{len(cells) - len(better) - len(worse)} and higher in {len(worse)}; KL alone has {min(ratios):.2f} to "
                  f"{max(ratios):.2f} times as much. The action error is lower in {len(errors)}.",
