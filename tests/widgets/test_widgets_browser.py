@@ -465,6 +465,12 @@ def test_plotly_figures_are_drawn_from_one_script(read, tmp_path):
     reader.page.evaluate("document.body.style.color = '#ddd'; document.documentElement.dataset.theme = 'dark'")
     reader.page.wait_for_function("document.querySelector('.plotly-graph-div').layout.font.color === 'rgb(221, 221, 221)'")
     assert reader.page.evaluate("document.querySelector('.plotly-graph-div').layout.paper_bgcolor") == "rgba(0,0,0,0)"
+    # and it keeps its height when the screen is turned after that
+    drawn = "[...document.querySelectorAll('.plotly-graph-div')].map(el => [el.clientWidth < 400, el.querySelector('.svg-container').clientHeight])"
+    reader.page.set_viewport_size({"width": 390, "height": 780})
+    reader.page.wait_for_function(f"{drawn}.every(([narrow]) => narrow)")
+    reader.page.wait_for_timeout(300)   # plotly.js waits a tenth of a second before it follows
+    assert reader.page.evaluate(drawn) == [[True, figure.layout.height]] * 2
 
 
 def test_curves_take_the_colours_of_the_theme(read):

@@ -16,6 +16,9 @@ export default {
     el.classList.add("plotly-graph-div");
     el.style.width = "100%";
     const figure = model.get("figure");
+    // After a change of colours plotly.js follows the box's height, so the box has one of its own: without it, the first
+    // change of width after that leaves nothing of the figure.
+    el.style.height = `${figure.layout.height ?? 450}px`;
     // Several 3-D scenes side by side need room: on a phone they scroll inside their own box.
     const scenes = Object.keys(figure.layout).filter((key) => /^scene\d*$/.test(key)).length;
     if (scenes > 1) {
