@@ -9,7 +9,8 @@ from sobolev_lib.widgets.explorer import Explorer
 from sobolev_lib.widgets.hypotheses import Hypotheses
 from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel, image_panel, line_panel, surface_panel
 from sobolev_lib.widgets.playground import Playground
+from sobolev_lib.widgets.question import Question
 from sobolev_lib.widgets.wave import Wave
 
-__all__ = ["Explorer", "Hypotheses", "ImagePanel", "LinePanel", "Playground", "SurfacePanel", "Wave", "image_panel", "line_panel",
-           "surface_panel"]
+__all__ = ["Explorer", "Hypotheses", "ImagePanel", "LinePanel", "Playground", "Question", "SurfacePanel", "Wave", "image_panel",
+           "line_panel", "surface_panel"]

@@ -1,6 +1,6 @@
 """What keeps a figure's place in the book until its script runs: the same boxes with the same texts, so that nothing moves then.
 
-The markup mirrors what explorer.js and hypotheses.js build, and the same style sheets lay it out.
+The markup mirrors what explorer.js, hypotheses.js and question.js build, and the same style sheets lay it out.
 """
 from html import escape
 
@@ -36,6 +36,21 @@ def hypotheses_placeholder(buttons: list[str], titles: list[str], legend: list[s
     spans = [f'<span><i style="width:26px"></i>{escape(text)}</span>' for text in legend]
     return _unseen("shp", _box("shp-buttons", *map(_button, buttons)) + _box("shp-panels", figures) + _box("shp-legend", *spans)
                    + '<p class="shp-says"></p>')
+
+
+def question_placeholder(state: dict) -> str:
+    """The place of a Question, from its state.
+
+    >>> "squ-answers" in question_placeholder({"question": "Why?", "choices": ["a", "b"], "says": ["x", "y"], "veil": False})
+    True
+    """
+    if "choices" in state:
+        texts = state["choices"] + ["Show me"] * state["veil"]
+        answers = "".join(f'<button type="button">{text}</button>' for text in texts)
+    else:
+        answers = '<input type="text">' + _button("Check") + _button("Show the answer")
+    says = "".join(f"<p>{text}</p>" for text in state["says"])
+    return _unseen("squ", f'<p class="squ-question">{state["question"]}</p>' + _box("squ-answers", answers) + _box("squ-says", says))
 
 
 def _unseen(name: str, markup: str) -> str:

@@ -1,0 +1,94 @@
+"""Question: the reader chooses before the answer is shown, or answers an exercise on the page."""
+import functools
+import html
+import math
+import re
+from typing import Mapping
+
+from sobolev_lib import book_output
+from sobolev_lib.widgets.placeholders import question_placeholder
+
+_MARKS = re.compile(r"&lt;(/?(?:i|b|sub|sup|code))&gt;")
+SIGNS = ("", "Right. ", "Not so. ")   # a prediction, a right and a wrong choice
+
+
+def Question(question: str, choices: Mapping[str, str] | None = None, *, right: str | None = None, number: float | None = None,
+             because: str = "", hints: Mapping[float, str] | None = None, tolerance: float = 0.0, veil: bool = False):
+    """A question with choices, or one whose answer is a number; the answer comes at once and needs no kernel.
+
+    >>> guess = Question("What do more points do?", {"Help": "They do.", "Hurt": "They help."}, right="Help")
+    >>> count = Question("Two values fix a line. How many fix a parabola?", number=3, because="It has three coefficients.")
+
+    ``choices`` maps what the reader can choose to what is said then; without ``right`` none is wrong, and the question asks
+    for a prediction. ``number`` is right within ``tolerance`` (in its own units), ``because`` is said with it, and ``hints``
+    maps wrong numbers to what is said about them. Texts may hold ``<i>``, ``<b>``, ``<sub>``, ``<sup>`` and ``<code>``.
+    With ``veil``, the built book blurs what the next cell shows until the reader has chosen.
+
+    Returns an anywidget, in the book's build an object that shows itself as HTML. Raises ``ValueError`` unless there are
+    either at least two choices or a number, and for a ``right`` that is no choice; ``ImportError`` if anywidget is missing.
+    """
+    if choices is not None and number is not None:
+        raise ValueError("expected either choices or a number, got both")
+    if not question.strip():
+        raise ValueError("question: expected a text, got an empty one")
+    state: dict = {"question": _marked(question), "veil": bool(veil)}
+    if choices is not None:
+        if because or hints or tolerance:
+            raise ValueError("because, hints and tolerance: expected only with a number, got them with choices")
+        state |= _choices(choices, right)
+    elif number is None:
+        raise ValueError("expected either choices or a number, got neither")
+    else:
+        if right is not None:
+            raise ValueError(f"right: expected only with choices, got {right!r} with a number")
+        state |= _number(number, tolerance, because, hints or {})
+    if book_output.in_book():
+        label = html.unescape(re.sub(r"<[^>]*>", "", state["question"]))
+        return book_output.StaticWidget(book_output.widget_html("question", {"state": state}, label, placeholder=question_placeholder(state)))
+    try:
+        live = _live()
+    except ImportError as error:
+        raise ImportError("anywidget is needed for live figures and is not installed: "
+                          "pip install 'sobolev_lib[widgets]'") from error
+    return live(state=state)
+
+
+def _choices(choices: Mapping[str, str], right: str | None) -> dict:
+    if len(choices) < 2:
+        raise ValueError(f"choices: expected at least two, got {list(choices)}")
+    if right is not None and right not in choices:
+        raise ValueError(f"right: expected one of {list(choices)}, got {right!r}")
+    signs = {choice: SIGNS[0] if right is None else SIGNS[1 if choice == right else 2] for choice in choices}
+    return {"choices": [_marked(choice) for choice in choices],
+            "says": [f"<b>{signs[choice]}</b>{_marked(text)}" for choice, text in choices.items()],
+            "right": None if right is None else list(choices).index(right)}
+
+
+def _number(number: float, tolerance: float, because: str, hints: Mapping[float, str]) -> dict:
+    number, tolerance = float(number), float(tolerance)
+    if not (math.isfinite(number) and math.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(f"expected a finite number and a tolerance of 0 or more, got {number} and {tolerance}")
+    clash = [hint for hint in hints if abs(float(hint) - number) <= tolerance]
+    if clash:
+        raise ValueError(f"hints: expected numbers that are not the answer {number:g}, got {clash[0]}")
+    return {"number": number, "tolerance": tolerance, "hints": [float(hint) for hint in hints],
+            "says": [f"<b>{SIGNS[1]}</b>{_marked(because)}", *(f"<b>{SIGNS[2]}</b>{_marked(hint)}" for hint in hints.values())]}
+
+
+def _marked(text: str) -> str:
+    """HTML of a text in which only a few marks of emphasis mean something."""
+    return _MARKS.sub(r"<\1>", html.escape(text, quote=False))
+
+
+@functools.cache
+def _live():
+    """The class of the live question, made at its first use: the library works without anywidget."""
+    import anywidget
+    import traitlets
+
+    class LiveQuestion(anywidget.AnyWidget):
+        """Made by ``Question``."""
+        _esm = book_output.module_script("question")
+        state = traitlets.Dict().tag(sync=True)
+
+    return LiveQuestion

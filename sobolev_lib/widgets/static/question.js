@@ -1,0 +1,81 @@
+// Question: choices or a number, and what is said to the answer. Nothing is asked of a kernel.
+//
+// The model's `state` holds: question, says, veil, and choices with right (their place, or null), or number, tolerance and
+// hints (numbers; says[0] is the right one's, says[1 + i] that of hints[i]). Texts are HTML that question.py has escaped.
+import { UNREAD, WRONG, judged } from "./answers.js";
+import STYLE from "./question.css" with { type: "text" };
+
+function element(name, className, ...children) {
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function button(text, className, pressed) {
+  const node = element("button", className);
+  node.type = "button";
+  node.innerHTML = text;
+  node.addEventListener("click", pressed);
+  return node;
+}
+
+// On the site: blur what the cell after this one shows. Returns the way to show it.
+function veil(el) {
+  const cells = [...document.querySelectorAll(".bd-article .cell")];
+  const output = cells[cells.indexOf(el.closest(".cell")) + 1]?.querySelector(".cell_output");
+  if (!el.closest(".bd-article .cell") || !output) return () => {};
+  output.classList.add("squ-veiled");
+  output.inert = true;
+  return () => { output.classList.remove("squ-veiled"); output.inert = false; };
+}
+
+export default {
+  render({ model, el }) {
+    const state = model.get("state");
+    const says = element("p");
+    says.setAttribute("role", "status");
+    const unveil = state.veil ? veil(el) : () => {};
+    const say = (text) => { says.innerHTML = text; };
+    const answers = element("div", "squ-answers");
+    const box = element("div", "squ", element("p", "squ-question"), answers);
+    box.firstChild.innerHTML = state.question;
+
+    if (state.choices) {
+      const buttons = state.choices.map((choice, i) => button(choice, "", () => {
+        buttons.forEach((other, k) => other.setAttribute("aria-pressed", String(k === i)));
+        say(state.says[i]);
+        unveil();
+      }));
+      buttons.forEach((one) => one.setAttribute("aria-pressed", "false"));
+      answers.append(...buttons);
+    } else {
+      const field = element("input");
+      Object.assign(field, { type: "text", inputMode: "decimal", autocomplete: "off" });
+      field.setAttribute("aria-label", "Your answer, a number");
+      const check = () => {
+        const [text, right] = judged(state, field.value);
+        say(text);
+        if (right) unveil();
+      };
+      field.addEventListener("keydown", (event) => { if (event.key === "Enter") check(); });
+      answers.append(field, button("Check", "", check));
+    }
+    if (!state.choices || state.veil) {
+      answers.append(button(state.choices ? "Show me" : "Show the answer", "squ-show", () => {
+        if (!state.choices) say(`<b>${String(state.number).replace("-", "−")}.</b> ${state.says[0].replace(/^<b>.*?<\/b>/, "")}`);
+        unveil();
+      }));
+    }
+
+    const ghosts = [...state.says, ...(state.choices ? [] : [WRONG, UNREAD])].map((text) => {
+      const ghost = element("p");
+      ghost.setAttribute("aria-hidden", "true");
+      ghost.innerHTML = text;
+      return ghost;
+    });
+    box.append(element("div", "squ-says", ...ghosts, says));
+    el.append(element("style", "", STYLE), box);
+    return unveil;
+  },
+};
