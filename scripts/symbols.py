@@ -1,0 +1,87 @@
+"""The book's symbols: `python scripts/symbols.py` writes book/symbols.md from book/symbols.yml; a test checks that it is current."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+PAGE = BOOK / "symbols.md"
+
+# LaTeX that is no letter of ours: signs, functions with a name, and how things are set.
+SIGNS = set(r"""
+    approx arccos arctan arg bar begin big Big bigg Bigg bigl Bigl bigr Bigr binom bmatrix cap cases cdot cdots ceil circ colon cos cosh
+    cup det dfrac displaystyle dots ell end equiv exists exp forall frac gcd ge geq gg hat hline hspace iff implies in inf infty int
+    ker land langle lceil ldots le left leftarrow Leftrightarrow leftrightarrow leq lfloor lim liminf limits limsup ll ln log longmapsto
+    Longrightarrow longrightarrow lor lt gt lVert lvert mapsto max mid min mod nabla ne neg neq nonumber not notin odot oint operatorname
+    oplus otimes over overbrace overline partial perp pm pmatrix prime prod propto qquad quad rangle rank rceil rfloor right rightarrow
+    Rightarrow rVert rvert searrow setminus sim simeq sin sinh sqrt square star subset subseteq sum sup supset tan tanh tfrac thinspace
+    tilde times to top tr triangle underbrace underline vdots Vert vert wedge widehat widetilde xrightarrow""".split()) - {"ell"}
+ACCENTS = "hat|tilde|bar|widehat|widetilde|overline|mathcal|mathbb|mathbf|boldsymbol|mathfrak"
+
+
+def formulas(markdown: str) -> list[str]:
+    """The formulas of a Markdown text, code left out.
+
+    >>> formulas("So $x^2$, `$HOME`, and $$y = 1.$$")
+    ['y = 1.', 'x^2']
+    """
+    text = re.sub(r"```.*?```|`[^`\n]*`", " ", markdown, flags=re.DOTALL)
+    shown = re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL)
+    return shown + re.findall(r"(?<!\\)\$([^$]+?)(?<!\\)\$", re.sub(r"\$\$.+?\$\$", " ", text, flags=re.DOTALL))
+
+
+def letters(formula: str) -> set[str]:
+    r"""The letters of a formula, accents and alphabets included; names in upright type are words, no letters.
+
+    >>> sorted(letters(r"\hat{x}_i = \mathcal{F}(\textcolor{#005c33}{\nabla f}) + K_\mathrm{sob} \sin \theta"))
+    ['K_sob', '\\hat{x}', '\\mathcal{F}', '\\theta', 'f', 'i']
+    """
+    text = re.sub(r"\\(?:textcolor|color)\s*\{[^}]*\}|\\(?:begin|end|tag|label|phantom|hspace|vspace)\*?\s*\{[^}]*\}", " ", formula)
+    found = set()
+
+    def keep(name):
+        found.add(name)
+        return " "
+
+    # a letter with a word below it is one name
+    text = re.sub(r"([A-Za-z])_(?:\\(?:mathrm|text)\{([^}]*)\}|\{\\(?:mathrm|text)\{([^}]*)\}\})",
+                  lambda m: keep(f"{m[1]}_{m[2] or m[3]}") if re.fullmatch(r"[A-Za-z]{2,}", m[2] or m[3] or "") else m[1], text)
+    text = re.sub(r"\\(?:text|mathrm|operatorname|textbf|textit|mathit|mathtt|texttt)\*?\s*\{[^{}]*\}|\\mathrm\s+\w", " ", text)
+    text = re.sub(rf"\\({ACCENTS})\s*(?:\{{\s*(\\?[A-Za-z]+)\s*\}}|\s(\\?[A-Za-z])|(\\[A-Za-z]+))",
+                  lambda m: keep(f"\\{m[1]}{{{m[2] or m[3] or m[4]}}}") if len((m[2] or m[3] or m[4]).lstrip("\\")) == 1 or (m[2] or m[3] or m[4])[0] == "\\"
+                  else f" {m[2]} ", text)
+    for command in re.findall(r"\\([A-Za-z]+)", text):
+        if command not in SIGNS and not re.fullmatch(ACCENTS, command):
+            found.add(f"\\{command}")
+    return found | set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)))
+
+
+def table() -> dict:
+    """`everywhere`: symbol to meaning; `local`: the same for each page."""
+    return yaml.safe_load((BOOK / "symbols.yml").read_text(encoding="utf-8"))
+
+
+def page(symbols: dict) -> str:
+    """The page's Markdown."""
+    def titled(name):
+        return f"[{name.replace('_', ' ')}]({name}.ipynb)"
+
+    def rows(meanings):
+        return ["| symbol | meaning |", "|---|---|", *(f"| ${symbol}$ | {meaning} |" for symbol, meaning in meanings.items())]
+
+    local: dict = {}
+    for name, meanings in symbols["local"].items():
+        for symbol, meaning in meanings.items():
+            local.setdefault((symbol, meaning), []).append(name)
+    some = ["| symbol | meaning | chapter |", "|---|---|---|"]
+    some += [f"| ${symbol}$ | {meaning} | {', '.join(map(titled, names))} |"
+             for (symbol, meaning), names in sorted(local.items(), key=lambda item: item[0][0].lower())]
+    return "\n".join(["# Symbols", "", "Every letter has one meaning in the whole book. An index below a letter picks one of several:",
+                      "$x_i$ is the input of point $i$.", "", "## Everywhere", "", *rows(symbols["everywhere"]), "",
+                      "## In some chapters", "", *some, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(table()), encoding="utf-8")
+    print(PAGE)
