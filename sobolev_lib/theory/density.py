@@ -24,7 +24,7 @@ def approximating_network(f: Function, domain: tuple[float, float], width: int, 
 
     ``f`` maps (N, 1) to (N,) or (N, 1). The network equals it at ``width + 1`` equidistant knots, and is linear between
     them. With D the distance of two knots and w the modulus of continuity of f', its derivative is off by at most w(D),
-    and its value by at most D w(D) / 2, all over ``domain``; outside they may be anything. ``negative_slope`` makes it a
+    and its value by at most D w(D) / 4, all over ``domain``; outside they may be anything. ``negative_slope`` makes it a
     network of leaky ReLUs. Raises ``ValueError`` for an empty domain, no width, a slope outside [0, 1), or values that
     are not finite. Source: Theorem 1; the proof is this construction.
     """

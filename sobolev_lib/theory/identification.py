@@ -94,7 +94,7 @@ def gaussians_through(x: tuple[float, float], values: tuple[float, float]) -> li
     constant = -math.log(v1 * v2) - math.log(2 * math.pi)
 
     def off(t):
-        """Of the two equations' sum, at the variance exp(t): zero at a solution, convex in exp(t)."""
+        """Of the two equations' sum, at the variance exp(t): zero at a solution, convex in t."""
         s = math.exp(t)
         mean = -ratio * s / (2 * half)
         return t + (mean ** 2 + half ** 2) / s - constant

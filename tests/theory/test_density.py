@@ -1,4 +1,5 @@
 """Theorem 1: the constructed networks keep to their bounds and rates."""
+import itertools
 import math
 
 import pytest
@@ -32,8 +33,42 @@ def test_both_errors_stay_below_the_bound(frequency, phase, low, length, width, 
     value, derivative = errors(network, f, slope, low, low + length)
     steepest = frequency ** 2 + 0.6                        # of the derivative, so w(D) <= D steepest
     distance, rounding = length / width, 1e-8 * (1 + low ** 2) * width
-    assert derivative <= distance * steepest + rounding
-    assert value <= distance ** 2 * steepest / 2 + rounding
+    assert derivative <= distance * steepest / 2 + rounding              # for a second derivative of at most `steepest`
+    assert value <= distance ** 2 * steepest / 8 + rounding
+
+
+@pytest.mark.parametrize("width", [3, 8, 21])
+def test_the_bounds_by_the_modulus_of_continuity(width):
+    """Of a function without a second derivative, too: w(D) for the slope, D w(D) / 4 for the value."""
+    f, slope = (lambda x: x[:, 0].abs() ** 1.5), (lambda x: 1.5 * x[:, 0].sign() * x[:, 0].abs().sqrt())
+    value, derivative = errors(approximating_network(f, (-1, 1), width, dtype=DOUBLE), f, slope, -1, 1)
+    step = 2 / width
+    change = modulus_of_continuity(slope, (-1, 1), step)
+    assert derivative <= change * 1.001 and value <= step * change / 4 * 1.001
+
+
+def test_without_a_bounded_second_derivative_the_rate_is_lower():
+    """f' = x^2 sin(1/x^3) is continuous, its own slope is not bounded: the slope's error falls like n^(-1/2) only."""
+    def slope(x):
+        t = torch.where(x == 0, 1.0, x)
+        return torch.where(x == 0, 0.0, t ** 2 * (1 / t ** 3).sin())[:, 0]
+
+    fine = torch.linspace(0, 0.5, 2_000_001, dtype=DOUBLE)[:, None]
+    rise = torch.cat([torch.zeros(1, dtype=DOUBLE), torch.cumulative_trapezoid(slope(fine), fine[:, 0])])
+    found = []
+    for n in (100, 1600):                                  # the largest distance of f' from the mean of its piece
+        means = rise[::2_000_000 // n].diff() / (0.5 / n)
+        pieces = slope(fine)[1:].reshape(n, -1)
+        found.append(float((pieces - means[:, None]).abs().max()))
+    assert math.log(found[0] / found[1], 16) == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_monomial_is_a_sum_of_powers_of_sums():
+    """Step 2 of Theorem 1 in d dimensions: z1 ... zs s! = sum over subsets of (-1)^(s - size) (sum of the subset)^s."""
+    z = torch.randn(4, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    total = sum((-1) ** (4 - size) * sum(z[list(chosen)].sum() ** 4 for chosen in itertools.combinations(range(4), size))
+                for size in range(5))
+    assert float(total / 24) == pytest.approx(float(z.prod()))
 
 
 def test_it_interpolates_at_the_knots():

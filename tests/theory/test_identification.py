@@ -1,4 +1,5 @@
 """Propositions 2 and 3: counts of points, and what they leave open."""
+import itertools
 import math
 
 import pytest
@@ -121,3 +122,38 @@ def test_bad_numbers_are_told():
         gaussian_from_derivative(0.0, -1.0, 0.0)
     with pytest.raises(ValueError, match="two different points"):
         gaussians_through((1, 1), (0.1, 0.2))
+
+
+# --- what the chapter on points says ----------------------------------------------------------------------------
+
+def monomials(d, degree):
+    exponents = torch.tensor([e for e in itertools.product(range(degree + 1), repeat=d) if sum(e) <= degree])
+    return lambda x: (x[:, None, :] ** exponents).prod(2)
+
+
+@pytest.mark.parametrize("d, degree", [(1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (3, 2), (3, 3), (3, 4), (4, 2), (4, 3), (4, 4)])
+def test_generic_points_are_as_many_as_alexander_and_hirschowitz_say(d, degree):
+    """The count of numbers, rounded up; but d + 1 for quadratics, and one more in four cases."""
+    features, x = monomials(d, degree), torch.rand(20, d, generator=torch.Generator().manual_seed(d), dtype=DOUBLE) * 2 - 1
+    counted = math.ceil(math.comb(d + degree, degree) / (d + 1))
+    more = {(2, 4): 6, (3, 4): 10, (4, 3): 8, (4, 4): 15}
+    expected = more.get((d, degree), d + 1 if degree == 2 else counted)
+    assert needed(features, torch.ones(math.comb(d + degree, degree), dtype=DOUBLE), x, 1) == expected
+    assert expected == counted + ((d, degree) in more) or degree == 2
+
+
+def test_two_gaussians_agree_where_the_chapter_says():
+    at = math.sqrt(8 / 3 * math.log(2))
+    density = lambda x, sigma: math.exp(-(x / sigma) ** 2 / 2) / (sigma * math.sqrt(2 * math.pi))
+    values = tuple(density(x, 1) for x in (-at, at))
+    assert values == pytest.approx([density(x, 2) for x in (-at, at)])
+    assert [round(sigma, 6) for _, sigma in gaussians_through((-at, at), values)] == [2, 1]
+
+
+def test_of_two_pieces_one_value_each_leaves_a_line_open():
+    """Proposition 3's points may share a place in one piece: distinct all the same, and that piece is never determined."""
+    lines = lambda x: torch.stack([1 - x[:, 2], x[:, 0] * (1 - x[:, 2]), x[:, 2], x[:, 1] * x[:, 2]], 1)     # column 2: which output
+    first, second = torch.zeros(6, dtype=DOUBLE), torch.arange(6, dtype=DOUBLE)        # (0, 0), (0, 1), ... are six distinct points
+    x = torch.cat([torch.stack([first, second, torch.full_like(first, which)], 1) for which in (0, 1)])
+    with pytest.raises(ValueError, match="leave 1 open"):
+        identify(lines, sl.label(lambda x: lines(x).sum(1), x, order=0))

@@ -79,6 +79,23 @@ def test_in_more_dimensions_no_function_is_below_the_bound(seed, share):
     assert found.eta > 0
 
 
+def test_a_closed_loop_bounds_the_slopes_whatever_the_values():
+    """For g = (-x2, x1) on a square the boundary gives 8 / 8; straight segments give nothing beyond value error 1."""
+    turning = lambda x: torch.stack([-x[:, 1], x[:, 0]], 1)
+    found = tradeoff(lambda x: 0 * x[:, 0], turning, [(-1, 1)] * 2, nodes=33, chords=2000,
+                     generator=torch.Generator().manual_seed(0))
+    assert 0.4 < found.eta < 0.51 and found.derivative_bound(1.0) < 1e-9
+    corners = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]], dtype=DOUBLE)
+    middles, steps = (corners[1:] + corners[:-1]) / 2, corners.diff(dim=0)
+    assert float((turning(middles) * steps).sum() / steps.norm(dim=1).sum()) == 1          # g.ds is constant on each side
+
+
+def test_on_two_points_the_theorem_fails():
+    """h = 2x^3 - 3x^2 + x meets f = 0 and g = 1 on {0, 1}: Proposition 1."""
+    x = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    assert (2 * x ** 3 - 3 * x ** 2 + x).tolist() == [0, 0] and (6 * x ** 2 - 6 * x + 1).tolist() == [1, 1]
+
+
 def test_bad_input_is_told():
     f, g = sine(1.0, 1.0, 0.0)
     with pytest.raises(ValueError, match="low < high"):
