@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from markdown_it import MarkdownIt
 
 from sobolev_lib.experiments import intervals, runner
 from sobolev_lib.experiments.verdicts import STATUSES, Verdict
-from sobolev_lib.notebook import number, percent, provenance, ratio, seeded, spread, table, verdict, with_interval
+from sobolev_lib.notebook import folded, number, percent, provenance, ratio, seeded, spread, table, verdict, with_interval
+from sobolev_lib.notebook.answers import as_array
 
 GOOD = Verdict(claim="Noprop 54.5 < direct 79.2.", measured="Sobolev *leads* by\n    **2.1** points.",
                scale="5 seeds, 3 < 4 cuts.", status="open", rule="Confirmed if `low` > 0;\nopen if it holds 0.")
@@ -193,7 +195,7 @@ def test_a_records_line_says_how_it_was_made_and_how_to_make_it_anew(seconds, to
     record = RECORD | {"provenance": RECORD["provenance"] | {"wall_seconds": seconds}}
     assert repr(provenance(record)) == (
         "Record equal-time-race, preset cpu: 3 seeds, made on 2026-11-26 on CPU, 2 threads a process, in "
-        f"{told} of computing, by version 0.1.0 of the library, torch 2.13.0. Make it anew: "
+        f"{told} of computing, by version 0.1.0 of the library, torch 2.13.0. Run it again: "
         "python -m sobolev_lib.experiments run equal-time-race --preset cpu --seeds 3")
     assert parsed(provenance(record)).p.find_all("code")[-1].get_text().startswith("python -m sobolev_lib.experiments run")
 
@@ -205,7 +207,7 @@ def test_a_device_that_names_its_torch_is_not_told_twice():
 
 def test_the_line_of_a_real_run_repeats_it():
     """What the line gives is a command that the command line takes."""
-    command = repr(provenance(RECORD)).split("Make it anew: ")[1].split()
+    command = repr(provenance(RECORD)).split("Run it again: ")[1].split()
     assert command[:3] == ["python", "-m", "sobolev_lib.experiments"]
     found = subprocess.run([sys.executable, *command[1:], "--help"], capture_output=True, text=True)
     assert found.returncode == 0 and "--seeds" in found.stdout
@@ -216,3 +218,67 @@ def test_the_kit_needs_no_plotting_no_pandas_and_no_scipy():
               "('pandas', 'matplotlib', 'plotly', 'scipy', 'IPython', 'anywidget') if m in sys.modules]; "
               "sys.exit(str(loaded) if loaded else 0)")
     assert subprocess.run([sys.executable, "-W", "error", "-c", script]).returncode == 0
+
+
+# --- folds ------------------------------------------------------------------------------------------------------
+
+def test_a_fold_is_closed_and_holds_what_it_is_given():
+    fold = parsed(folded("All <numbers>", table(["a"], [[1]]))).details
+    assert fold.summary.text == "All <numbers>" and not fold.has_attr("open")
+    assert [cell.text for cell in fold.select("td, tbody th")] == ["1"]
+    assert repr(folded("All", table(["a"], [[1]]))).splitlines()[0] == "All"
+
+
+def test_a_fold_wants_a_title_and_something_to_show():
+    with pytest.raises(ValueError, match="title: expected a text"):
+        folded(" ", table(["a"], [[1]]))
+    with pytest.raises(TypeError, match="shown: expected something that shows itself as HTML, got str"):
+        folded("All", "text")
+    with pytest.raises(TypeError, match="title: expected a text, got 3"):
+        folded(3, table(["a"], [[1]]))
+    with pytest.raises(TypeError, match="shows itself as HTML, got the class Folded"):
+        folded("All", type(folded("All", table(["a"], [[1]]))))
+
+
+def test_a_widget_is_folded_in_jupyter_and_in_the_book(monkeypatch):
+    ipywidgets = pytest.importorskip("ipywidgets")
+    from sobolev_lib.widgets import FieldBall
+
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD", raising=False)
+    ball = FieldBall()
+    fold = folded("A ball", ball)
+    assert isinstance(fold, ipywidgets.Accordion) and fold.children == (ball,) and fold.titles == ("A ball",) and fold.selected_index is None
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    assert parsed(folded("A ball", FieldBall())).select_one("details .sobolev-widget")
+
+
+# --- answers ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("answer, shape, expected", [
+    (3, (), 3), (Fraction(1, 2), (), 0.5), ([[0.5]], (), 0.5), (np.float32(0.5), (), 0.5), (True, (), 1), (np.ones((1, 1)), (), 1),
+    (torch.tensor([0.5], requires_grad=True), (), 0.5), (torch.tensor(0.5, dtype=torch.bfloat16), (), 0.5),
+    ((1, torch.tensor(2.0, requires_grad=True)), (2,), [1, 2]), (torch.tensor([[1, 2]]), (2,), [1, 2]), (range(2), (2,), [0, 1]),
+    ([1.0, 2.0], (2, 1), [[1], [2]]), (np.array([Fraction(1, 4), 2], dtype=object), None, [0.25, 2]),
+    (zip([1, 2], [3, 4]), None, [[1, 3], [2, 4]]), ((torch.ones(2), torch.zeros(2)), None, [[1, 1], [0, 0]]), ([], None, []),
+])
+def test_an_answer_in_any_form_is_an_array(answer, shape, expected):
+    array = as_array(answer, shape)
+    assert type(array) is np.ndarray and array.dtype == np.float64
+    assert array.shape == np.shape(expected) and (array == expected).all()
+
+
+@pytest.mark.parametrize("answer, shape, says", [
+    (None, (), "expected one number, got None"), ("2", (), "expected one number, got '2'"), ([1, None], (2,), "got [1, None]"),
+    (["1", "2"], (2,), "expected 2 numbers, got ['1', '2']"), (np.array("2"), (), "expected one number"), (2j, (), "got 2j"),
+    (np.array(2j), (), "expected one number"), (torch.tensor(2j), (), "expected one number"), ({1, 2}, (2,), "got {1, 2}"),
+    ([], (), "expected one number, got 0 numbers"), ([1, 2], (), "expected one number, got 2 numbers"),
+    (1, (2,), "expected 2 numbers, got one number"), (10**400, (), "expected one number, got 1000"),
+    (torch.ones(3, 2), (2, 3), "expected numbers of shape (2, 3), got numbers of shape (3, 2)"),
+    ([(1.0,), (2.0, 3.0)], None, "expected numbers, got [(1.0,), (2.0, 3.0)]"), ([torch.ones(2), torch.ones(3)], None, "got [tensor"),
+    (math.nan, (), "expected finite numbers, got nan"), ([0, -math.inf], None, "expected finite numbers, got -inf"),
+    (lambda: 1, (), "expected one number, got <function"),
+])
+def test_what_is_no_such_answer_is_said_in_a_sentence(answer, shape, says):
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        as_array(answer, shape)
+    assert len(str(error.value)) < 120 and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What chapters need beside the library: tables, verdicts, lines about records, number formats and seeds.
+"""What chapters need beside the library: tables, folds, verdicts, lines about records, number formats, seeds and answers.
 
     from sobolev_lib.notebook import number, provenance, seeded, table, verdict
 
@@ -8,10 +8,12 @@ the colours of the page around them: the book, JupyterLab or Colab, light or dar
 import torch
 
 from sobolev_lib.formats import number, percent, ratio, spread, with_interval
+from sobolev_lib.notebook.answers import as_array
+from sobolev_lib.notebook.folds import folded
 from sobolev_lib.notebook.tables import table
 from sobolev_lib.notebook.verdicts import provenance, verdict
 
-__all__ = ["number", "percent", "provenance", "ratio", "seeded", "spread", "table", "verdict", "with_interval"]
+__all__ = ["as_array", "folded", "number", "percent", "provenance", "ratio", "seeded", "spread", "table", "verdict", "with_interval"]
 
 
 def seeded(seed: int) -> torch.Generator:

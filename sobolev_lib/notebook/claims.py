@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sobolev_lib.experiments.reproduction import NOT_RUN, Row
+from sobolev_lib.experiments.reproduction import KINDS, NOT_RUN, Row
 from sobolev_lib.experiments.verdicts import STATUSES
 from sobolev_lib.notebook.tables import Table, table
 from sobolev_lib.notebook.text import BARE, INK, LINE, SOFT, as_html
@@ -92,12 +92,16 @@ def claims(rows: Sequence[Row]) -> Claims:
 
 
 def tally(rows: Sequence[Row]) -> Table:
-    """How many claims got which verdict.
+    """How many claims got which verdict: what is computed on the spot, what is measured, what the book adds.
 
     >>> from sobolev_lib.experiments.reproduction import rows
     >>> tally(rows(["theorem-1", "theorem-2"]))
-    verdict    claims
-    confirmed       2
+    verdict    theorems
+    confirmed         2
+
+    Rows that sum up others are not counted.
     """
-    found = Counter(row.status for row in rows)
-    return table(["verdict", "claims"], [[status, found[status]] for status in (*STATUSES, NOT_RUN) if found[status]])
+    found = Counter((row.status, row.kind) for row in rows)
+    kinds = [kind for kind in KINDS if any((status, kind) in found for status in (*STATUSES, NOT_RUN))]
+    return table(["verdict", *kinds], [[status, *[found[status, kind] for kind in kinds]] for status in (*STATUSES, NOT_RUN)
+                                       if any(found[status, kind] for kind in kinds)])

@@ -129,4 +129,4 @@ def provenance(record: dict) -> Provenance:
     return Provenance(
         f"Record `{record['experiment']}`, preset **{record['preset']}**: {seeds} seed{'s' if seeds > 1 else ''}, made on "
         f"{made['date']} on {made['device']}, in {time} of computing, by version {made['code_version']} of the library"
-        f"{torch_version}. Make it anew: `{command(record['experiment'], record['preset'], seeds)}`")
+        f"{torch_version}. Run it again: `{command(record['experiment'], record['preset'], seeds)}`")

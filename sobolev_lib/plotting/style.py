@@ -43,7 +43,7 @@ NAMED = {name: _look(name, _HATCHES.get(name, "")) for name in PALETTE}
 # The first word found in a name decides: "KL + Sobolev" is Sobolev, "KL with noise" is noise.
 _WORDS = {"sobolev": "sobolev", "regular": "regular", "true": "true", "truth": "true", "teacher": "true", "noise": "noise",
           "jacobian": "jacobian", "backprop": "backprop", "noprop": "noprop", "direct": "direct", "vfbn": "vfbn",
-          "critic": "critic", "kl": "kl"}
+          "critic": "critic", "kl": "kl", "by values": "regular", "with slopes": "sobolev"}
 
 
 def style_of(name: str, index: int = 0) -> Style:
@@ -53,7 +53,8 @@ def style_of(name: str, index: int = 0) -> Style:
     'o'
 
     A name that contains "sobolev", "regular", "true", "truth" or "teacher" gets that method's style; so do the names of
-    the synthetic gradients' methods, "KL", "noise" and "Jacobian".
+    the synthetic gradients' methods, "KL", "noise" and "Jacobian". Of models that aren't trained, "by values" looks like
+    regular training, and "with slopes" like Sobolev Training.
     """
     lowered = name.lower()
     if lowered in NAMED:

@@ -5,10 +5,12 @@ from typing import Callable, Mapping, Sequence
 
 from sobolev_lib import book_output
 from sobolev_lib.widgets.packing import Blobs
-from sobolev_lib.widgets.panels import ImagePanel, Panel
+from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel
 from sobolev_lib.widgets.placeholders import explorer_placeholder
+from sobolev_lib.widgets.plane import PlanePanel
 
 Option = str | int | float
+Panel = SurfacePanel | LinePanel | ImagePanel | PlanePanel
 Frame = Sequence[Panel]
 
 
@@ -148,8 +150,8 @@ def _checked_frame(frame, selection: dict) -> list[Panel]:
     if isinstance(frame, Panel):
         frame = [frame]
     if not isinstance(frame, (list, tuple)) or not frame or not all(isinstance(panel, Panel) for panel in frame):
-        raise TypeError(f"frame for {selection}: expected a list of panels (surface_panel, line_panel, image_panel), "
-                        f"got {frame!r}")
+        raise TypeError(f"frame for {selection}: expected a list of panels (surface_panel, line_panel, image_panel, "
+                        f"plane_panel), got {frame!r}")
     labels = {panel.labels for panel in frame if isinstance(panel, ImagePanel) and panel.overlay is not None}
     if len(labels) > 1:   # the panels have one legend
         raise ValueError(f"frame for {selection}: expected the same labels for all overlays, got {sorted(labels)}")

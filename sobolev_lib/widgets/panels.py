@@ -34,11 +34,11 @@ class SurfacePanel:
 
     def __post_init__(self):
         self.domain = check_domain(self.domain)
-        self.z = _array("z", self.z)
+        self.z = as_numbers("z", self.z)
         if self.z.ndim != 2 or self.z.shape[0] != self.z.shape[1] or len(self.z) < 2:
             raise ValueError(f"z: expected shape (n, n) with n >= 2, got {self.z.shape}")
         if self.gradients is not None:
-            self.gradients = _array("gradients", self.gradients)
+            self.gradients = as_numbers("gradients", self.gradients)
             if self.gradients.ndim != 3 or self.gradients.shape[1:] != (len(self.gradients), 2):
                 raise ValueError(f"gradients: expected shape (k, k, 2), got {self.gradients.shape}")
         self.points = check_points(self.points)
@@ -77,12 +77,12 @@ class LinePanel:
     chosen: int | None = None
 
     def __post_init__(self):
-        self.x = _array("x", self.x)
+        self.x = as_numbers("x", self.x)
         if self.x.ndim != 1 or len(self.x) < 2:
             raise ValueError(f"x: expected shape (n,) with n >= 2, got {self.x.shape}")
         if not isinstance(self.curves, Mapping) or not self.curves:
             raise ValueError(f"curves: expected a dict of name to values with one curve at least, got {self.curves!r}")
-        self.curves = {name: _array(f"curves[{name!r}]", y, gaps=True) for name, y in self.curves.items()}
+        self.curves = {name: as_numbers(f"curves[{name!r}]", y, gaps=True) for name, y in self.curves.items()}
         for name, y in self.curves.items():
             if y.shape != self.x.shape:
                 raise ValueError(f"curves[{name!r}]: expected the shape of x, {self.x.shape}, got {y.shape}")
@@ -91,7 +91,7 @@ class LinePanel:
         if self.chosen is not None and not 0 <= self.chosen < min(count, MOST_POINTS):
             raise ValueError(f"chosen: expected one of {count} points, got {self.chosen}")
         if self.slopes is not None:
-            self.slopes = _array("slopes", self.slopes)
+            self.slopes = as_numbers("slopes", self.slopes)
             if self.slopes.shape != (count,):
                 raise ValueError(f"slopes: expected one for each of {count} points, got shape {self.slopes.shape}")
             if self.logx or self.logy:
@@ -154,7 +154,7 @@ class ImagePanel:
             self.limit = _positive("limit", self.limit)
         if self.overlay is None:
             return
-        self.overlay = _array("overlay", self.overlay)
+        self.overlay = as_numbers("overlay", self.overlay)
         if self.overlay.shape != self.image.shape[:2]:
             raise ValueError(f"overlay: expected the height and width of the image, {self.image.shape[:2]}, "
                              f"got {self.overlay.shape}")
@@ -169,9 +169,6 @@ class ImagePanel:
             packed |= {"overlay": blobs.add(deflate(pack_signed(self.overlay, self.limit))), "steps": STEPS,
                        "colours": OVERLAY, "labels": self.labels}
         return packed
-
-
-Panel = SurfacePanel | LinePanel | ImagePanel
 
 
 def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, points=None, *, title: str = "",
@@ -253,7 +250,8 @@ def _positive(name: str, number) -> float:
     return value
 
 
-def _array(name: str, values, gaps: bool = False) -> np.ndarray:
+def as_numbers(name: str, values, gaps: bool = False) -> np.ndarray:
+    """Numbers as an array of floats, checked; ``name`` is what they are called in an error."""
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
     try:

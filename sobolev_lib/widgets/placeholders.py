@@ -1,6 +1,6 @@
 """What keeps a figure's place in the book until its script runs: the same boxes with the same texts, so that nothing moves then.
 
-The markup mirrors what explorer.js, hypotheses.js and question.js build, and the same style sheets lay it out.
+The markup mirrors what explorer.js, field_ball.js, hypotheses.js and question.js build, and the same style sheets lay it out.
 """
 from html import escape
 
@@ -49,8 +49,20 @@ def question_placeholder(state: dict) -> str:
         answers = "".join(f'<button type="button">{text}</button>' for text in texts)
     else:
         answers = '<input type="text">' + _button("Check") + _button("Show the answer")
-    says = "".join(f"<p>{text}</p>" for text in state["says"])
-    return _unseen("squ", f'<p class="squ-question">{state["question"]}</p>' + _box("squ-answers", answers) + _box("squ-says", says))
+    return _unseen("squ", f'<p class="squ-question">{state["question"]}</p>' + _box("squ-answers", answers))
+
+
+def field_ball_placeholder(buttons: list[list[str]], readings: list[str]) -> str:
+    """The place of FieldBall, from the texts of its two rows of buttons and of its readings.
+
+    >>> "sfb-picture" in field_ball_placeholder([["One bowl"], ["Drop it again"]], ["per length"])
+    True
+    """
+    rows = [_box("sfb-buttons", *map(_button, row)) for row in buttons]
+    values = [f"<div><span>{escape(name)}</span><b>0</b></div>" for name in readings]
+    side = _box("sfb-side", rows[0], '<label class="sfb-slider"><span>arrows</span><input type="range"></label>',
+                _box("sfb-readings", *values), '<p class="sfb-says"></p>', rows[1], '<p class="sfb-hint"></p>')
+    return _unseen("sfb", _box("sfb-row", '<i class="sfb-picture"></i>', side))
 
 
 def _unseen(name: str, markup: str) -> str:
@@ -87,5 +99,5 @@ def _panel(panel: dict, longest: dict[str, str]) -> str:
     text = {name: f'<TAG class="sbx-{name}" data-longest="{escape(longest[name])}"><span>{escape(panel[name])}</span></TAG>'
             for name in longest}
     return (f'<figure class="sbx-panel" data-kind="{panel["kind"]}">' + text["title"].replace("TAG", "div")
-            + (_box("sbx-legend", *curves) if panel["kind"] == "line" else "")
+            + (_box("sbx-legend", *curves) if curves else "")
             + f'<i class="sbx-picture"{shape}></i>' + text["caption"].replace("TAG", "p") + "</figure>")

@@ -51,7 +51,7 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         if not chosen:
             raise ValueError(f"preset: expected one of {', '.join(repr(one['name']) for one in PRESETS)}, got {preset!r}")
         settings = {**chosen[0]["settings"], **settings}
-        presets = PRESETS if controls == "all" else chosen
+        presets = PRESETS if controls == "all" else [_with_few_controls(chosen[0])]
     elif controls == "few":
         presets = []
     settings = checked_settings(settings, own=len(problem["domain"]) if problem else None)
@@ -71,6 +71,15 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         raise ImportError("anywidget is needed for live figures and is not installed: "
                           "pip install 'sobolev_lib[widgets]'") from error
     return LivePlayground(**state)
+
+
+def _with_few_controls(preset: dict) -> dict:
+    """The preset without what its story asks for that cannot be done.
+
+    >>> _with_few_controls({"name": "A", "settings": {}, "story": "It is high. Turn it down.", "try": "Turn it down."})["story"]
+    'It is high.'
+    """
+    return {**preset, "story": preset["story"].removesuffix(preset.get("try", "")).rstrip()}
 
 
 # Height in pixels, as style.js sets it: in a wide box, in a column of text (below 900 pixels), on a phone (below 560).

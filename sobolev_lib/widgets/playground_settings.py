@@ -68,6 +68,7 @@ SCHEMA = [
 ]
 DEFAULTS = {entry["name"]: entry["default"] for entry in SCHEMA}
 
+# `try`: the end of a story that asks for a control which a playground with few controls does not have.
 PRESETS: list[dict] = [
     {"name": "3 points are enough",
      "settings": {"function": "curve", "drawing": [-0.6, -0.2, 0.5, 0.6, 0.1, -0.5, -0.3], "at": [0.12, 0.5, 0.88],
@@ -76,13 +77,16 @@ PRESETS: list[dict] = [
               "Drag the points and the squares, and look where three stop being enough."},
     {"name": "Ackley fights back", "settings": {"function": "ackley", "points": 60, "derivative_weight": 1},
      "story": "Ackley is a funnel covered in small waves. Slopes at a few points tell of the waves, not of the funnel: a network "
-              "that follows them goes wrong. Turn the weight down, or add points."},
+              "that follows them goes wrong. Turn the weight down, or add points.",
+     "try": "Turn the weight down, or add points."},
     {"name": "Noisy derivatives", "settings": {"points": 60, "derivative_weight": 0.1, "derivative_noise": 1, "speed": 100},
      "story": "The values are exact, the derivatives are half noise. Sobolev training starts well, then learns the noise. "
-              "Press pause where it leads. Then turn the noise or the weight down."},
+              "Press pause where it leads. Then turn the noise or the weight down.",
+     "try": "Then turn the noise or the weight down."},
     {"name": "Weight too high", "settings": {"points": 60, "derivative_weight": 1e6},
      "story": "Derivatives count a million times as much as values. The Sobolev network finds the shape and loses the height: it "
-              "hangs far above the target, so it is drawn lower, with a note by how much. Turn the weight down."},
+              "hangs far above the target, so it is drawn lower, with a note by how much. Turn the weight down.",
+     "try": "Turn the weight down."},
 ]
 
 

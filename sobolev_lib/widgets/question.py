@@ -2,6 +2,7 @@
 import functools
 import html
 import math
+import numbers
 import re
 from typing import Mapping
 
@@ -9,7 +10,7 @@ from sobolev_lib import book_output
 from sobolev_lib.widgets.placeholders import question_placeholder
 
 _MARKS = re.compile(r"&lt;(/?(?:i|b|sub|sup|code))&gt;")
-SIGNS = ("", "Right. ", "Not so. ")   # a prediction, a right and a wrong choice
+SIGNS = ("", "Right. ", "No. ")   # a prediction, a right and a wrong choice
 
 
 def Question(question: str, choices: Mapping[str, str] | None = None, *, right: str | None = None, number: float | None = None,
@@ -25,13 +26,15 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
     With ``veil``, the built book blurs what the next cell shows until the reader has chosen.
 
     Returns an anywidget, in the book's build an object that shows itself as HTML. Raises ``ValueError`` unless there are
-    either at least two choices or a number, and for a ``right`` that is no choice; ``ImportError`` if anywidget is missing.
+    either at least two choices or a number, for a ``right`` that is no choice, marks that do not pair up, and hints within
+    the tolerance of each other or the answer; ``TypeError`` for texts and numbers that are none; ``ImportError`` if
+    anywidget is missing.
     """
     if choices is not None and number is not None:
         raise ValueError("expected either choices or a number, got both")
-    if not question.strip():
+    if isinstance(question, str) and not question.strip():
         raise ValueError("question: expected a text, got an empty one")
-    state: dict = {"question": _marked(question), "veil": bool(veil)}
+    state: dict = {"question": _marked(question, "question"), "veil": bool(veil)}
     if choices is not None:
         if because or hints or tolerance:
             raise ValueError("because, hints and tolerance: expected only with a number, got them with choices")
@@ -41,7 +44,7 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
     else:
         if right is not None:
             raise ValueError(f"right: expected only with choices, got {right!r} with a number")
-        state |= _number(number, tolerance, because, hints or {})
+        state |= _number(number, tolerance, because, {} if hints is None else hints)
     if book_output.in_book():
         label = html.unescape(re.sub(r"<[^>]*>", "", state["question"]))
         return book_output.StaticWidget(book_output.widget_html("question", {"state": state}, label, placeholder=question_placeholder(state)))
@@ -54,30 +57,63 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
 
 
 def _choices(choices: Mapping[str, str], right: str | None) -> dict:
+    if not isinstance(choices, Mapping):
+        raise TypeError(f"choices: expected a dict of what can be chosen to what is said then, got {choices!r}")
     if len(choices) < 2:
         raise ValueError(f"choices: expected at least two, got {list(choices)}")
-    if right is not None and right not in choices:
+    if right is not None and right not in list(choices):
         raise ValueError(f"right: expected one of {list(choices)}, got {right!r}")
     signs = {choice: SIGNS[0] if right is None else SIGNS[1 if choice == right else 2] for choice in choices}
-    return {"choices": [_marked(choice) for choice in choices],
-            "says": [f"<b>{signs[choice]}</b>{_marked(text)}" for choice, text in choices.items()],
+    return {"choices": [_marked(choice, "choices") for choice in choices],
+            "says": [f"<b>{signs[choice]}</b>{_marked(text, f'choices[{choice!r}]')}" for choice, text in choices.items()],
             "right": None if right is None else list(choices).index(right)}
 
 
 def _number(number: float, tolerance: float, because: str, hints: Mapping[float, str]) -> dict:
-    number, tolerance = float(number), float(tolerance)
-    if not (math.isfinite(number) and math.isfinite(tolerance) and tolerance >= 0):
+    number, tolerance = _real(number, "number"), _real(tolerance, "tolerance")
+    if tolerance < 0:
         raise ValueError(f"expected a finite number and a tolerance of 0 or more, got {number} and {tolerance}")
-    clash = [hint for hint in hints if abs(float(hint) - number) <= tolerance]
-    if clash:
-        raise ValueError(f"hints: expected numbers that are not the answer {number:g}, got {clash[0]}")
-    return {"number": number, "tolerance": tolerance, "hints": [float(hint) for hint in hints],
-            "says": [f"<b>{SIGNS[1]}</b>{_marked(because)}", *(f"<b>{SIGNS[2]}</b>{_marked(hint)}" for hint in hints.values())]}
+    if not isinstance(hints, Mapping):
+        raise TypeError(f"hints: expected a dict of wrong numbers to what is said about them, got {hints!r}")
+    wrong = [_real(hint, "hints") for hint in hints]
+    for k, hint in enumerate(wrong):
+        if _near(hint, number, tolerance):
+            raise ValueError(f"hints: expected numbers that are not the answer {number:g}, got {hint:g}")
+        for other in wrong[:k]:
+            if _near(hint, other, tolerance) or _near(other, hint, tolerance):
+                raise ValueError(f"hints: expected numbers farther apart than the tolerance {tolerance:g}, got {other:g} "
+                                 f"and {hint:g}")
+    shown = f"{number:,.0f}" if number.is_integer() else f"{number:.3g}"
+    return {"number": number, "shown": shown.replace("-", "−"), "tolerance": tolerance, "hints": wrong,
+            "says": [f"<b>{SIGNS[1]}</b>{_marked(because, 'because')}",
+                     *(f"<b>{SIGNS[2]}</b>{_marked(text, f'hints[{hint!r}]')}" for hint, text in hints.items())]}
 
 
-def _marked(text: str) -> str:
+def _near(given: float, number: float, tolerance: float) -> bool:
+    return abs(given - number) <= tolerance + 1e-9 * abs(number)               # as answers.js judges
+
+
+def _real(value, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}")
+    return float(value)
+
+
+def _marked(text: str, name: str) -> str:
     """HTML of a text in which only a few marks of emphasis mean something."""
-    return _MARKS.sub(r"<\1>", html.escape(text, quote=False))
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: expected a text, got {text!r}")
+    marked, still_open = _MARKS.sub(r"<\1>", html.escape(text, quote=False)), []
+    for mark in re.findall(r"<(/?\w+)>", marked):
+        if not mark.startswith("/"):
+            still_open.append(mark)
+        elif not still_open or still_open.pop() != mark[1:]:
+            raise ValueError(f"{name}: expected <{mark[1:]}> before <{mark}>, in {text!r}")
+    if still_open:
+        raise ValueError(f"{name}: expected </{still_open[-1]}> after <{still_open[-1]}>, in {text!r}")
+    return marked
 
 
 @functools.cache

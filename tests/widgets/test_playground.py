@@ -34,6 +34,14 @@ def test_the_defaults_and_all_presets_are_allowed():
                                                       "Weight too high"]
 
 
+def test_a_small_playground_asks_for_no_control_that_it_lacks(monkeypatch):
+    for preset in PRESETS:
+        assert preset["story"].endswith(preset.get("try", ""))
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    few, full = (Playground(preset="Weight too high", controls=controls)._repr_html_() for controls in ("few", "all"))
+    assert "with a note by how much.\"" in few and "with a note by how much. Turn the weight down." in full
+
+
 def test_every_stop_of_every_slider_is_allowed():
     for entry in SCHEMA:
         for value in entry.get("stops", entry.get("options", [])):

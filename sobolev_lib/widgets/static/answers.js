@@ -1,11 +1,22 @@
 // Answers that are numbers: how they are read, and what is said to them.
-export const WRONG = "<b>Not so.</b> Try again.";
-export const UNREAD = "Expected a number, as 3, 0.5 or 1/2.";
+const WRONG = "<b>No.</b> Try again.";
+const UNREAD = "Expected a number, such as 3, 0.5 or 1/2.";
 
-// "1/2", "0,5", " -3e-2 " -> a number; anything else -> NaN
+const PLAIN = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+const THOUSANDS = /^([-+]?[1-9]\d{0,2})([, \u00a0\u202f]\d{3})+(\.\d+)?$/;
+const POWER = /^10(\^|\*\*)([-+]?\d+)$/;
+
+// "3", "0,5", "1,000,000", "10^6" -> a number; anything else -> NaN
+function single(text) {
+  if (THOUSANDS.test(text)) return Number(text.replace(/[, \u00a0\u202f]/g, ""));
+  if (POWER.test(text)) return 10 ** Number(text.match(POWER)[2]);
+  const point = text.replace(",", ".");
+  return PLAIN.test(point) ? Number(point) : NaN;
+}
+
+// The same, or a fraction of two of them: " 1/2 ".
 export function numberFrom(text) {
-  const parts = text.trim().replaceAll("−", "-").replaceAll(",", ".").split("/");
-  const numbers = parts.map((part) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(part) ? Number(part) : NaN));
+  const numbers = text.trim().replaceAll("−", "-").split("/").map((part) => single(part.trim()));
   return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? numbers[0] / numbers[1] : NaN;
 }
 

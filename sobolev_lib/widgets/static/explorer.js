@@ -7,14 +7,16 @@ import STYLE from "./explorer.css" with { type: "text" };
 import { decodeImage, drawImage, overlayGradient } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
 import { PALETTE } from "./palette.js";
+import { decodePlane, drawPlane } from "./plane.js";
 import { decodeSurface, draw3d, drawMap } from "./surface.js";
 
 const PATIENCE = 20000; // milliseconds
-const DECODE = { surface: decodeSurface, line: decodeLines, image: decodeImage };
+const DECODE = { surface: decodeSurface, line: decodeLines, image: decodeImage, plane: decodePlane };
 
 // What a panel shows, for those who cannot see it.
 function describe(panel) {
   if (panel.kind === "line") return `curves ${panel.curves.map((curve) => curve.name).join(", ")}`;
+  if (panel.kind === "plane") return `arrows and paths ${panel.curves.map((curve) => curve.name).join(", ")}`;
   if (panel.kind === "surface") return "surface above its gradient field";
   return panel.overlay === undefined ? "image" : `image with an overlay, ${panel.labels.join(" to ")}`;
 }
@@ -187,7 +189,9 @@ export default {
       const ink = inkOf(root);
       for (const [i, panel] of panels.entries()) {
         Object.assign(panel, { mark: colourOf("points", ink), slopeMark: colourOf("slopes", ink) });
-        for (const curve of panel.curves ?? []) Object.assign(curve, { colour: colourOf(curve.look, ink), dash: PALETTE[curve.look].dash });
+        for (const curve of panel.curves ?? []) {
+          Object.assign(curve, { colour: colourOf(curve.look, ink), dash: curve.to ? [] : PALETTE[curve.look].dash }); // arrows are solid
+        }
         fillBox(panel, i);
       }
     }
@@ -196,7 +200,7 @@ export default {
       box.figure.dataset.kind = panel.kind;
       [panel.title, panel.caption].forEach((text, k) => { box.words[k].textContent = text; });
       [box.title.dataset.longest, box.caption.dataset.longest] = longest(i);
-      box.legend.hidden = panel.kind !== "line";
+      box.legend.hidden = !panel.curves;
       if (panel.size) box.canvas.style.aspectRatio = panel.size.join(" / ");
       box.legend.replaceChildren(...(panel.curves ?? []).map((curve) => make("span", {}, swatch(curve), curve.name)));
       box.canvas.setAttribute("aria-label", [panel.title, describe(panel), panel.caption].filter(Boolean).join(": "));
@@ -239,6 +243,7 @@ export default {
         if (!canvas.clientWidth) continue;
         if (panel.kind === "line") drawLines(canvas, panel, panel.shared);
         else if (panel.kind === "image") drawImage(canvas, panel);
+        else if (panel.kind === "plane") drawPlane(canvas, panel);
         else if (view.map) drawMap(canvas, panel, shared);
         else draw3d(canvas, panel, view, shared);
       }

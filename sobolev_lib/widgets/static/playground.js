@@ -211,7 +211,7 @@ export default {
         play.textContent = yes ? "❚❚ Pause" : "▶ Play";
         model.set("running", yes);
         model.save_changes();
-        if (yes) return;
+        if (yes) return void (spoken.textContent = ""); // what was said before holds no longer
         if (!inPage) runner.ask(0, 0); // the last weights; while the worker is at work, its answer asks for them
         if (snapshot) speak();
         showCode();

@@ -1,8 +1,8 @@
 // Question: choices or a number, and what is said to the answer. Nothing is asked of a kernel.
 //
-// The model's `state` holds: question, says, veil, and choices with right (their place, or null), or number, tolerance and
+// The model's `state` holds: question, says, veil, and choices with right (their place, or null), or number, shown, tolerance and
 // hints (numbers; says[0] is the right one's, says[1 + i] that of hints[i]). Texts are HTML that question.py has escaped.
-import { UNREAD, WRONG, judged } from "./answers.js";
+import { judged } from "./answers.js";
 import STYLE from "./question.css" with { type: "text" };
 
 function element(name, className, ...children) {
@@ -62,19 +62,18 @@ export default {
       answers.append(field, button("Check", "", check));
     }
     if (!state.choices || state.veil) {
-      answers.append(button(state.choices ? "Show me" : "Show the answer", "squ-show", () => {
-        if (!state.choices) say(`<b>${String(state.number).replace("-", "−")}.</b> ${state.says[0].replace(/^<b>.*?<\/b>/, "")}`);
+      const show = button(state.choices ? "Show me" : "Show the answer", "squ-show", () => {
+        // a prediction has no answer but what it veils
+        const answer = state.choices ? state.choices[state.right] : state.shown;
+        if (answer) say(`<b>${answer}.</b> ${state.says[state.right ?? 0].replace(/^<b>.*?<\/b>/, "")}`);
         unveil();
-      }));
+        show.disabled = true;
+      });
+      answers.append(show);
     }
 
-    const ghosts = [...state.says, ...(state.choices ? [] : [WRONG, UNREAD])].map((text) => {
-      const ghost = element("p");
-      ghost.setAttribute("aria-hidden", "true");
-      ghost.innerHTML = text;
-      return ghost;
-    });
-    box.append(element("div", "squ-says", ...ghosts, says));
+    says.className = "squ-says";
+    box.append(says);
     el.append(element("style", "", STYLE), box);
     return unveil;
   },

@@ -87,7 +87,7 @@ export default {
       const lines = [0, 1].map((k) => fit.curve(k));
       lines.forEach((line, k) => picture.showCurve(k + 1, line));
       errors = lines.map((line) => miss(line, truth));
-      errors.forEach((error, k) => { numbers[k + 1].textContent = error < 9.995 ? error.toFixed(2) : format(error); });
+      errors.forEach((error, k) => { numbers[k + 1].textContent = error >= 0.001 && error < 9.95 ? error.toPrecision(2) : format(error); });
       says.textContent = sentence(errors, told, fit.left);
     }
 
