@@ -3,13 +3,16 @@
     python -m sobolev_lib.atari record pong --pack pong.states
     python -m sobolev_lib.atari unpack pong.states
     python -m sobolev_lib.atari play breakout --episodes 30
+    python -m sobolev_lib.atari copies breakout --folder .
 """
 import argparse
 import statistics
 import sys
+from pathlib import Path
 
 import torch
 
+from sobolev_lib.atari.copies import save_copy, train_copies
 from sobolev_lib.atari.packed import pack_states, unpack_states
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.states import record_states
@@ -29,6 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     playing = commands.add_parser("play", help="whole, unclipped episodes of the shipped teacher")
     playing.add_argument("game")
     playing.add_argument("--episodes", type=int, default=30)
+    copying = commands.add_parser("copies", help="train the two students that the chapter shows (half an hour on one core)")
+    copying.add_argument("game")
+    copying.add_argument("--states", type=int, default=100_000)
+    copying.add_argument("--steps", type=int, default=2_000)
+    copying.add_argument("--folder", default=".", help="where GAME-kl.safetensors and GAME-sobolev.safetensors go")
     unpacking.add_argument("--folder", help="default: ~/.cache/sobolev_lib/atari, or below $SOBOLEV_CACHE")
     for command in (recording, playing):
         command.add_argument("--seed", type=int, default=0)
@@ -39,7 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
             states = unpack_states(options.file, options.folder)
             print(f"{len(states)} states of {states.about['game']} in {states.folder}")
             return 0
-    except (ValueError, OSError) as error:
+        if options.command == "copies":
+            for method, student in train_copies(options.game, states=options.states, steps=options.steps).items():
+                path = Path(options.folder) / f"{options.game}-{method}.safetensors"
+                save_copy(student, options.game, method, path)
+                print(path)
+            return 0
+    except (ValueError, ImportError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     try:

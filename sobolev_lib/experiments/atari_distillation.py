@@ -311,7 +311,7 @@ def verdict(record: dict) -> Verdict:
                  f"{max(ratios):.2f} times as much. The action error is lower in {len(errors)}.",
         scale=f"{len(config['games'])} games, {', '.join(f'{share:.0%}' for share in config['shares'])} of "
               f"{config['states']:,} states, {config['steps']:,} steps of {config['batch_size']}, "
-              f"{' to '.join(map(str, seeds))} seeds a cell.",
+              f"{' to '.join(map(str, seeds))} seeds per cell.",
         status=status, rule=RULE)
 
 

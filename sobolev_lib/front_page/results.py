@@ -32,7 +32,7 @@ def seven_functions(record: dict) -> Card:
     return Card("Seven functions", picture,
                 "Landscapes learned from few points. How many times smaller is the error with slopes?",
                 experiment.verdict(record).status,
-                f"Slopes help in {better} of {len(found)} cases, by {10 ** max(found.values()):.1f} times at most. "
+                f"Slopes help in {better} of {len(found)} cases, at most {10 ** max(found.values()):.1f}-fold. "
                 "The paper says: by orders of magnitude.", "seven_functions")
 
 
@@ -46,9 +46,9 @@ def atari(record: dict) -> Card:
 
     cells = experiment.comparisons(record)
     better, worse = [sum(cell["answer"] == answer for cell in cells) for answer in ("better", "worse")]
-    picture = film(_game(), alt="A game of Breakout, played by a network. Coloured pixels show on what its move hangs.")
+    picture = film(_game(), alt="A game of Breakout, played by a network. Coloured pixels show on what its move depends.")
     return Card("Atari players", picture,
-                "A small network copies a large one that plays. It is also told on which pixels each move hangs: the "
+                "A small network copies a large one that plays. It is also told on which pixels each move depends: the "
                 "coloured ones.", experiment.verdict(record).status,
                 f"With slopes the copy is closer in {better} of {len(cells)} cases, and less close in {worse or 'none'}.",
                 "atari")
@@ -65,7 +65,7 @@ def synthetic_gradients(record: dict) -> Card:
     found = {method: [100 * one for one in experiment.accuracies(record, method)] for method in METHOD_NAMES}
     gain = np.mean(found["sobolev"]) - np.mean(found["noprop"])
     ahead = experiment.difference(record, "sobolev", "critic")
-    answer = {"above": "better than", "below": "worse than"}.get(ahead.side(), "not told apart from")
+    answer = {"above": "made it better", "below": "made it worse"}.get(ahead.side(), "made no clear difference")
     low, high = [5 * round(rounding(edge(map(edge, found.values())) / 5))
                  for edge, rounding in ((min, np.floor), (max, np.ceil))]
     picture = dots([(METHOD_NAMES[method], [(one, method) for one in ones]) for method, ones in found.items()],
@@ -73,10 +73,11 @@ def synthetic_gradients(record: dict) -> Card:
                    alt="Six rows of dots, one a method: per cent of test images recognised. "
                        + ", ".join(f"{METHOD_NAMES[method]} {np.mean(ones):.0f}" for method, ones in found.items()) + ".")
     return Card("Synthetic gradients", picture,
-                "The parts of a network learn without waiting for each other, from gradients that are predicted.",
+                "The parts of a network learn without waiting for each other, from predicted gradients. "
+                "Backprop has the true one, noprop none; four methods predict it.",
                 experiment.verdict(record).status,
-                f"Predicted gradients are {abs(gain):.0f} points {'better' if gain > 0 else 'worse'} than none. "
-                f"With slopes they are {answer} without.", "synthetic_gradients")
+                f"Predicted gradients {'raise' if gain > 0 else 'lower'} the accuracy by {abs(gain):.0f} percentage points "
+                f"against none. Training the predictor on slopes too {answer}.", "synthetic_gradients")
 
 
 def theory(points: int = 60) -> Card:

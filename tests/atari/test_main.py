@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arcade import Tiny, count_games, tiny
 
-from sobolev_lib.atari import RecordedStates, __main__, load_teacher, play, save_teacher, states, teachers
+from sobolev_lib.atari import RecordedStates, Student, __main__, load_teacher, play, save_teacher, states, teachers
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +46,7 @@ def test_record_says_where_the_states_lie(folder, capsys):
     ([], "required"), (["erase", "pong"], "erase"), (["play"], "game"), (["play", "pong", "--episodes", "many"], "many"),
     (["play", "chess"], "trained teacher (pong), got 'chess'"),
     (["record", "chess"], "trained teacher (pong), got 'chess'"),
+    (["copies", "chess"], "trained teacher (pong), got 'chess'"),
     (["play", "pong", "--episodes", "0"], "episodes: expected a positive number, got 0"),
     (["record", "pong", "--states", "-5"], "count: expected a positive number of states, got -5"),
     (["play", "pong", "--device", "gpu"], "device: expected cpu, or a cuda or cuda:N that this machine has, got 'gpu'"),
@@ -64,3 +65,18 @@ def test_without_an_emulator_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ale_py", None)  # as if it were not installed
     assert __main__.main(["record", "pong", "--states", "5"]) == 2
     assert "pip install 'ale-py" in capsys.readouterr().err
+
+
+def test_copies_writes_both_students_and_names_the_files(folder, capsys, monkeypatch):
+    asked = {}
+
+    def train(game, **settings):
+        asked.update(settings, game=game)
+        return {"kl": Student(4), "sobolev": Student(4)}
+
+    monkeypatch.setattr(__main__, "train_copies", train)
+    assert __main__.main(["copies", "pong", "--steps", "7", "--folder", str(folder)]) == 0
+    assert asked == {"game": "pong", "states": 100_000, "steps": 7}
+    printed = capsys.readouterr().out.split()
+    assert printed == [str(folder / f"pong-{method}.safetensors") for method in ("kl", "sobolev")]
+    assert all((folder / f"pong-{method}.safetensors").exists() for method in ("kl", "sobolev"))

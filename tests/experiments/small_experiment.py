@@ -1,4 +1,4 @@
-"""An experiment that takes a second, and its command line: ``python small_experiment.py RECORDS run small ...``."""
+"""An experiment that takes a second, and its command line: ``main(RECORDS, "run", "small", ...)``."""
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,11 +52,10 @@ def probe():
     return {"loss": 0.5}
 
 
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
+def main(place, *arguments):
     for module in (records, runner, command_line):
-        module.records_folder = lambda: place
+        module.records_folder = lambda: Path(place)
     runner.EXPERIMENTS = {NAME: NAME}
-    runner.find = lambda name: sys.modules["__main__"]
+    runner.find = lambda name: sys.modules[__name__]
     torch.set_num_threads(1)
-    sys.exit(command_line.main(sys.argv[2:]))
+    sys.exit(command_line.main(arguments))

@@ -1,22 +1,19 @@
 """What a unit keeps: finished steps, checkpoints, an account; and a run that is killed or paused for real."""
 import gc
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import small_experiment
+from forks import fork
 
 from sobolev_lib.experiments import keeping, memory
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
-
-SCRIPT = Path(__file__).parent / "small_experiment.py"
 
 
 def noted(keep):
@@ -150,15 +147,15 @@ def test_without_a_folder_things_are_kept_as_long_as_the_keep():
 # --- killed and paused runs -------------------------------------------------------------------------------------
 
 def start(folder, *options):
-    command = [sys.executable, str(SCRIPT), str(folder), "run", "small", "--seeds", "2", "--device", "cpu", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return fork(small_experiment.main, folder, "run", "small", "--seeds", "2", "--device", "cpu", *options,
+                output=folder / "output")
 
 
-def finish(process):
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return out
+def finish(process, folder):
+    process.join(250)
+    told = (folder / "output").read_text()
+    assert process.exitcode == 0, told
+    return told
 
 
 def results(folder):
@@ -176,23 +173,23 @@ def progress(folder):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(folder))
+    finish(start(folder), folder)
     return results(folder)
 
 
 def kill_at(folder, units, step):
     """Kill a run with no warning, where it stands."""
-    process, until = start(folder), time.monotonic() + 100
-    while time.monotonic() < until and process.poll() is None:
+    process, until = start(folder), time.monotonic() + 250
+    while time.monotonic() < until and process.is_alive():
         try:
             if progress(folder) >= (units, step):
                 break
         except (ValueError, FileNotFoundError):            # not begun, or a folder that goes as one looks
             pass
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "the run was over before it could be killed"
     return progress(folder)
 
 
@@ -202,11 +199,11 @@ def test_a_run_killed_within_a_unit_goes_on_there_and_ends_with_the_same_record(
     moved = tmp_path / "moved"                             # the rest happens in another place
     moved.mkdir()
     shutil.move(tmp_path / ".unfinished", moved / ".unfinished")
-    told = finish(start(moved, "--minutes", "1e-9"))
+    told = finish(start(moved, "--minutes", "1e-9"), moved)
     assert "time is up: 0 of 2 units done" in told and progress(moved) == (0, step), "it stops before it begins"
     done, further = kill_at(moved, 1, 100)
     assert done == 1 and 100 <= further < 1_280, "the second unit, too, is under way"
-    assert str(moved / "small-quick.json") in finish(start(moved))
+    assert str(moved / "small-quick.json") in finish(start(moved), moved)
     assert results(moved) == whole and not list((moved / ".unfinished").iterdir())
 
 
@@ -215,7 +212,7 @@ def test_a_run_in_short_goes_ends_with_the_same_record(whole, tmp_path):
     while not (tmp_path / "small-quick.json").exists():
         if lines:
             at.append(progress(tmp_path))
-        lines.append(finish(start(tmp_path, "--minutes", str(minutes))).strip())
+        lines.append(finish(start(tmp_path, "--minutes", str(minutes)), tmp_path).strip().splitlines()[-1])
         minutes *= 4
     assert at == sorted(set(at)) and len(at) > 1, "each goes further than the one before"
     assert all(line.startswith("time is up: ") and "of 2 units done" in line for line in lines[:-1])

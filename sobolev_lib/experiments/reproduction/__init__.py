@@ -1,4 +1,4 @@
-"""Every figure, table, theorem, proposition and claim of the paper, one row each, with what came out here.
+"""Every figure, table, theorem, proposition and claim of the paper, one row each, with what came out here; a few additions.
 
     python -m sobolev_lib.experiments.reproduction                  # all rows
     python -m sobolev_lib.experiments.reproduction theorem-1 ...    # some of them, with their rules
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from sobolev_lib.experiments import step_cost
 from sobolev_lib.experiments.reproduction import distillation, functions, gradients, networks, theory
-from sobolev_lib.experiments.reproduction.claim import NOT_RUN, Claim, Found, NotRun, Row, row_of
+from sobolev_lib.experiments.reproduction.claim import KINDS, NOT_RUN, Claim, Found, NotRun, Row, row_of
 
-__all__ = ["CLAIMS", "NOT_RUN", "SECTIONS", "Claim", "Found", "NotRun", "Row", "rows"]
+__all__ = ["CLAIMS", "KINDS", "NOT_RUN", "SECTIONS", "Claim", "Found", "NotRun", "Row", "rows"]
 
 
 def _cost(record: dict) -> Found:
@@ -22,18 +22,18 @@ def _cost(record: dict) -> Found:
 ORDER = ("contradicted", "open", "confirmed in direction", "confirmed")      # of verdicts, the weakest first
 
 
-def _together(claims: Sequence[Claim]):
-    """The look at what the paper sums up: the weakest verdict of these claims."""
+def _together(claims: Sequence[Claim], before: str):
+    """The look at what the paper sums up: the weakest verdict of these claims; ``before`` goes in front of them."""
     def look() -> Found:
         found = {claim.place: row_of(claim).status for claim in claims}
         weakest = min(("open" if status == NOT_RUN else status for status in found.values()), key=ORDER.index)
-        return Found("; ".join(f"{place}: {status}" for place, status in found.items()), weakest, "")
+        return Found(before + "; ".join(f"{place}: {status}" for place, status in found.items()), weakest, "")
 
     return look
 
 
-def _contribution(k: int, says: str, paper: str, claims: Sequence[Claim]) -> Claim:
-    return Claim(f"Contribution {k}", says, paper, _together(claims), computes=False,
+def _contribution(k: int, says: str, paper: str, claims: Sequence[Claim], before: str = "") -> Claim:
+    return Claim(f"Contribution {k}", says, paper, _together(claims, before), computes=False,
                  rule="The weakest verdict of the rows named; what is not run counts as open.")
 
 
@@ -42,7 +42,8 @@ _MEASURED = [functions.FIGURES[0], distillation.FIGURES[0], gradients.TABLE_1[0]
 
 SECTIONS = {                                               # in the order of the paper
     "Contributions": (
-        _contribution(1, "Sobolev Training, a new paradigm for training neural networks.", "a method", networks.SECTION_2),
+        _contribution(1, "Sobolev Training, a paradigm for training neural networks. (Whether it is new: see the chapter on "
+                         "neighbours.)", "a method", networks.SECTION_2, "Can it be computed as defined? "),
         _contribution(2, "A formal look at matching derivatives; modern architectures are well suited to it.", "theorems",
                       _PROVED),
         _contribution(3, "Evidence that Sobolev Training improves performance and generalisation, particularly with few data.",
@@ -55,6 +56,7 @@ SECTIONS = {                                               # in the order of the
     "Artificial data": (*functions.FIGURES, networks.RELU, *functions.TEXT),
     "Distillation": (*distillation.FIGURES, *distillation.TEXT),
     "Synthetic gradients": (*gradients.TABLE_1, *networks.FIELDS, *gradients.TEXT),
+    "Additions": functions.ADDITIONS,
 }
 CLAIMS = tuple(claim for claims in SECTIONS.values() for claim in claims)
 

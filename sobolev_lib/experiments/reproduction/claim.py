@@ -7,6 +7,7 @@ from sobolev_lib.experiments.verdicts import STATUSES, Verdict
 from sobolev_lib.records import command, load_record
 
 NOT_RUN = "not run"
+KINDS = ("theorems", "experiments", "additions")           # theorems and identities, computed on the spot; from records; ours
 
 
 class NotRun(Exception):
@@ -51,11 +52,19 @@ class Claim:
     paper_scale: str = ""
     instead: str = ""
     computes: bool = True                                  # without a record: here and now, rather than from other rows
+    ours: bool = False                                     # looked at by this book; the paper does not say it
 
     @property
     def key(self) -> str:
         """What the claim is called on the command line and in links."""
         return "-".join("".join(c if c.isalnum() else " " for c in self.place.lower()).split())
+
+    @property
+    def kind(self) -> str:
+        """One of ``KINDS``, or "summary" of other rows."""
+        if self.ours:
+            return KINDS[2]
+        return KINDS[1] if self.experiment else KINDS[0] if self.computes else "summary"
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Row:
     date: str
     rule: str
     command: str
+    kind: str
 
 
 def row_of(claim: Claim) -> Row:
@@ -98,4 +108,4 @@ def row_of(claim: Claim) -> Row:
 def _row(claim: Claim, found: Found | None, record: str, device: str, date: str, again: str) -> Row:
     seen = (found.ours, found.interval, found.status, found.scale) if found else ("", "", NOT_RUN, "")
     return Row(claim.key, claim.place, claim.says, claim.paper, *seen, claim.paper_scale, record, device, date, claim.rule,
-               claim.instead or again)
+               claim.instead or again, claim.kind)

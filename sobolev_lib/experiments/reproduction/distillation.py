@@ -13,10 +13,11 @@ from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.reproduction.claim import Claim, Found, NotRun
 from sobolev_lib.formats import percent, ratio
 
-SCALE = "3 games, 100,000 states; steps, tuning and seeds are not given"
+SCALE = "3 games, 100,000 states; steps, tuning and seeds are not given in the main text; the supplement was not consulted"
 SIDES = {"above": "confirmed", "around": "open", "below": "contradicted"}
 METHODS = ("kl", "sobolev")
 LITTLE = 0.1                                               # how much a test error may end above its lowest
+WIDE = 2                                                   # times the training KL: a larger test KL is more than minor overfitting
 
 Cell = tuple[str, float]                                   # a game, and a share of the states
 
@@ -120,16 +121,15 @@ def overfitting(record: dict) -> Found:
     alone, sobolev = ([_rise(runs[method]) for runs in students] for method in METHODS)
     gaps = [_gap(runs["sobolev"]) for runs in students]
     smaller, count = sum(_gap(runs["sobolev"]) < _gap(runs["kl"]) for runs in students), len(gaps)
-    flat = max(sobolev) <= 1 + LITTLE
-    if flat and max(gaps) <= 2:
+    wide = sum(gap > WIDE for gap in gaps)
+    if not wide and max(sobolev) <= 1 + LITTLE:
         status = "confirmed"
-    elif flat or 2 * smaller > count:
-        status = "confirmed in direction"
     else:
-        status = "contradicted" if 2 * smaller < count else "open"
-    return Found(f"last over lowest test KL at most {ratio(max(sobolev))} (KL alone {ratio(max(alone))}); test over "
-                 f"training KL {ratio(min(gaps))} to {ratio(max(gaps))}, smaller than with KL alone in {smaller} of {count} "
-                 "cells",
+        status = "contradicted" if 2 * wide > count else "open"
+    return Found(f"{'Sobolev students overfit, too' if wide else 'Sobolev students hardly overfit'}: their test KL is "
+                 f"{ratio(min(gaps))} to {ratio(max(gaps))} times the training KL; that is less than without slopes in "
+                 f"{smaller} of {count} cells. The test KL ends at most {ratio(max(sobolev))} times as high as its "
+                 f"lowest, without slopes {ratio(max(alone))} times",
                  status, _scale(record))
 
 
@@ -151,8 +151,7 @@ TEXT = (
            "The quotient of the other games' ratio of test KL and Pong's. Confirmed if its interval lies above 1, "
            "contradicted if below, else open."),
     _claim("Section 4.2, overfitting", "There is minor to no overfitting.", "minor to none", overfitting,
-           f"Confirmed if in every cell Sobolev students end within {percent(LITTLE)} of their lowest test KL, and at twice "
-           "their training KL at most. In direction if the first holds, or if test over training KL is smaller than with "
-           "KL alone in more than half of the cells. Contradicted if neither, and it is larger in more than half. Open "
-           "otherwise."),
+           f"Confirmed if in every cell the test KL of Sobolev students ends within {percent(LITTLE)} of its lowest, and at "
+           f"{WIDE} times their training KL at most. Contradicted if it ends higher than {WIDE} times the training KL in more "
+           "than half of the cells. Open otherwise."),
 )

@@ -3,13 +3,14 @@
 A run is no proof. It can show a construction that does what the theorem says, or a counterexample.
 """
 import math
+from statistics import median
 
 import torch
 
 from sobolev_lib import theory
 from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.experiments.reproduction.claim import Claim, Found
-from sobolev_lib.formats import number
+from sobolev_lib.formats import number, with_interval
 from sobolev_lib.labelling import label
 
 DOUBLE = torch.float64
@@ -41,7 +42,7 @@ def density() -> Found:
         errors.append((float((y[:, 0] - exact).abs().max()), float((jacobian[:, 0, 0] - slope).abs().max())))
         step = 4 / width
         bound = theory.modulus_of_continuity(lambda at: label(_hill, at).jacobian[:, 0], (-2, 2), step)
-        within &= errors[-1][1] <= bound * 1.001 and errors[-1][0] <= step * bound / 2 * 1.001
+        within &= errors[-1][1] <= bound * 1.001 and errors[-1][0] <= step * bound / 4 * 1.001
     falls = all(a > 2 * b for pair in zip(errors, errors[1:]) for a, b in zip(*pair))
     value, slope_error = (number(error, ".0e") for error in errors[-1])
     return Found(f"{widths[-1]:,} ReLUs are off by at most {value} in value and {slope_error} in slope",
@@ -77,7 +78,7 @@ def any_values_any_slopes() -> Found:
     worst, cases = 0.0, [(d, n) for d in (1, 2, 5, 10) for n in (2, 10, 30)]
     for d, n in cases:
         x, y, dy = torch.rand(n, d, generator=seeded(d), dtype=DOUBLE), normal(n, seed=n), 5 * normal(n, d, seed=n + 1)
-        at, slope = (t.detach() for t in value_and_derivatives(theory.interpolating_network(x, y, dy), x))
+        at, slope = (t.detach() for t in value_and_derivatives(theory.shallow_interpolating_network(x, y, dy), x))
         worst = max(worst, float((at[:, 0] - y).abs().max()), float((slope[:, 0] - dy).abs().max()))
     return Found(f"largest error at the points: {number(worst, '.0e')}", yes(worst < 1e-6),
                  f"{len(cases)} sets of random labels, up to 30 points in 10 dimensions")
@@ -158,17 +159,18 @@ def gaussians_and_pieces() -> Found:
 
 def factor_of_dimension() -> Found:
     """Section 3: planes in d dimensions, with gradients and without."""
-    def gain(features, d, count):
-        regular, sobolev = (points_needed(features, normal(count, d, seed=d), order) for order in (0, 1))
+    def gain(features, d, count, seed):
+        regular, sobolev = (points_needed(features, normal(count, d, seed=seed), order) for order in (0, 1))
         return regular / sobolev
 
-    planes = {d: gain(_planes, d, 40) for d in range(1, 11)}
-    relu = {d: gain(_units(torch.relu, d, d), d, 400) for d in (2, 5, 10)}
+    planes = {d: gain(_planes, d, 40, d) for d in range(1, 11)}
+    # the points are drawn apart from the weights: numbers that they share would put points where units are on
+    relu = {d: [gain(_units(torch.relu, d, 10 * draw), d, 400, 1_000 + draw) for draw in range(5)] for d in (2, 5, 10)}
     exact = all(ratio == d + 1 for d, ratio in planes.items())
-    told = ", ".join(f"{number(ratio, '.1f')} at d = {d}" for d, ratio in relu.items())
+    told = ", ".join(f"{with_interval((median(ratios), min(ratios), max(ratios)), '.1f')} at d = {d}" for d, ratios in relu.items())
     return Found(f"planes: exactly d + 1 for d = 1 to 10; ReLU features, which share kinks: {told}" if exact else
-                 f"planes: {planes}", yes(exact and all(ratio < d + 1 for d, ratio in relu.items())),
-                 "1 to 10 inputs, random points")
+                 f"planes: {planes}", yes(exact and all(median(ratios) < d + 1 for d, ratios in relu.items())),
+                 "1 to 10 inputs, random points; of the ReLUs the median of 5 draws, and their range")
 
 
 def three_hypotheses() -> Found:
@@ -215,5 +217,5 @@ SECTION_3 = (
            "some cases, and a line takes fewer points with its slope. The proof is in the chapter on points."),
     claim("Section 3, factor d + 1", "Independent hyperplanes would need d + 1 times fewer points; those of ReLU networks "
                                       "are not independent.", "d + 1", factor_of_dimension,
-           "Confirmed if independent planes gain exactly d + 1 and dependent ReLUs less, as the paper expects."),
+           "Confirmed if independent planes gain exactly d + 1 and the median of dependent ReLUs less, as the paper expects."),
 )
