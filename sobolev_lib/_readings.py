@@ -125,8 +125,8 @@ def _factor(differences, given, grid) -> Iterator[Reading]:
     large = not 1 / LARGE < abs(factor) < LARGE
     if grid and not (large and factor > 0 and _known(factor)):
         return                                             # there, waves shorter than two steps look like longer ones
-    yield Reading("factor", factor * given, f"The derivative labels have the wrong unit: the values follow {factor:.3g} "
-                  f"times them{_known(factor)}. Multiply dy by {factor:.4g}", {"factor": factor},
+    yield Reading("factor", factor * given, f"The derivative labels have the wrong unit. Multiply dy by {_told(factor)}",
+                  {"factor": factor},
                   (FOLLOWS, MARGIN, RATIO) if large else (SCALED_FOLLOWS, SCALED_MARGIN, SCALED_RATIO))
 
 
@@ -141,10 +141,12 @@ def _column_factors(differences, contributions, halves, names) -> Iterator[Readi
     factors = np.where(matter, whole, 1.0)
     wrong = [k for k in range(len(factors)) if _differs(factors[k])]
     if wrong and all(np.allclose(part[matter], whole[matter], rtol=0.2, atol=0) for part in parts):
-        told = ", ".join(f"{_name(names, k)} by {factors[k]:.4g}{_known(factors[k])}" for k in wrong[:4])
+        several, counted = len(wrong) > 1, any(k >= len(names) for k in wrong[:4])
+        told = ", ".join(f"column {_name(names, k)} by {_told(factors[k])}" for k in wrong[:4])
         yield Reading("column factors", (contributions * factors).sum(axis=1),
-                      f"Columns of the derivative labels have the wrong unit or sign. Multiply column {told}"
-                      f"{', ...' if len(wrong) > 4 else ''}", {"factor": tuple(float(f) for f in factors)},
+                      f"{'Columns of the derivative labels have' if several else 'One column of the derivative labels has'} the "
+                      f"wrong unit or sign. Multiply {told}{', ...' if len(wrong) > 4 else ''}"
+                      f"{'; columns are counted from 0' if counted else ''}", {"factor": tuple(float(f) for f in factors)},
                       (SCALED_FOLLOWS, COLUMN_MARGIN, SCALED_RATIO))
 
 
@@ -216,9 +218,20 @@ def _differs(factor: float) -> bool:
     return bool(np.isfinite(factor) and factor != 0 and (factor < 0 or abs(math.log(factor)) > math.log(SMALLEST)))
 
 
-def _known(factor: float) -> str:
-    found = [told for number, told in KNOWN.items() if abs(abs(factor) / number - 1) < 0.05]
-    return f" ({found[0]})" if found else ""
+def _told(factor: float) -> str:
+    """A factor in words, with the round one that it is close to.
+
+    >>> _told(101.5), _told(3.2)
+    ('about 100 (estimated: 101.5; labels per percentage point, inputs as fractions)', '3.2')
+    """
+    for number, told in KNOWN.items():
+        if abs(abs(factor) / number - 1) < 0.05:
+            return f"about {math.copysign(number, factor):.4g} (estimated: {factor:.4g}; {told})"
+    return f"{factor:.4g}"
+
+
+def _known(factor: float) -> bool:
+    return any(abs(abs(factor) / number - 1) < 0.05 for number in KNOWN)
 
 
 def _name(names: list[str], column: int) -> str:

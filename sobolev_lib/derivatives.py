@@ -176,7 +176,7 @@ def _depending_on_input(function, order: int):
         if not torch.compiler.is_compiling():
             # a constant stays below x's level; what was detached, or made under no_grad, is at it without a graph
             if level(y) < level(x) or not y.requires_grad:
-                raise ValueError(_INDEPENDENT)
+                raise ValueError(INDEPENDENT)
         return y, lower
     return checked
 
@@ -214,7 +214,7 @@ def _grad(y: Tensor, x: Tensor, v: Tensor | None, order: int) -> Tensor:
     else:
         grad, = torch.autograd.grad(y, x, v, create_graph=True, allow_unused=True)
     if grad is None and order == 1:
-        raise ValueError(_INDEPENDENT)
+        raise ValueError(INDEPENDENT)
     return torch.zeros_like(x) if grad is None else grad  # a linear model's second derivative is truly zero
 
 
@@ -241,8 +241,8 @@ def _closed_form(model: Model, x: Tensor, order: int) -> tuple[Layers | None, st
 
 # --- choosing between the two -----------------------------------------------------------------------------------
 
-_INDEPENDENT = ("model: expected an output that depends on the input, got one that does not; its derivatives are "
-                "zero everywhere (does it detach, or run under torch.no_grad?)")
+INDEPENDENT = ("model: expected an output that depends on the input, got one that does not; its derivatives are "
+               "zero everywhere (does it detach, or run under torch.no_grad?)")
 
 
 def _traced_or_not(model: Model, traced: Callable, not_traced: Callable) -> tuple[Tensor, ...]:

@@ -11,6 +11,7 @@ COLOURS = {what: f"var(--sl-{name},{PALETTE[name]['light']})"
            for what, name in (("forward", "points"), ("backward", "slopes"), ("synthetic gradient", "other2"))}
 LETTERS = {"forward": "F", "backward": "B", "synthetic gradient": "S"}
 WIDTH, LEFT, ROW = 640, 64, 26                             # of the drawing, of the names' column, of a row
+LARGE = 18                                                 # pixels of its letters on a phone, which draws them half as large
 _numbers = itertools.count()
 
 Work = tuple[int, str, int, float, float]                  # part, what, step, begin, end
@@ -71,15 +72,17 @@ class Timeline:
                 bars.append(f'<rect x="{left:.1f}" y="{top}" width="{max(wide - 0.5, 0.3):.1f}" height="{ROW - 4}" '
                             f'fill="{COLOURS[what]}"/>')
                 if wide > 20:
-                    bars.append(f'<text x="{left + wide / 2:.1f}" y="{top + 15}" fill="var(--sl-ground,#ffffff)" '
-                                f'text-anchor="middle">{LETTERS[what]}{step}</text>')
+                    label = f"{LETTERS[what]}{step}"
+                    tight = "" if wide > LARGE * 0.65 * len(label) else f' class="{name}-tight"'
+                    bars.append(f'<text{tight} x="{left + wide / 2:.1f}" y="{top + 15}" fill="var(--sl-ground,#ffffff)" '
+                                f'text-anchor="middle">{label}</text>')
             texts += [f'<text x="0" y="{y + ROW * k + 15}">part {part}</text>' for k, part in enumerate(parts)]
             y += ROW * len(parts) + 8
-        left = LEFT
+        left = 0
         for what in [what for what in COLOURS if any(work[1] == what for panel in self.panels.values() for work in panel)]:
             texts.append(f'<rect x="{left}" y="{y + 2}" width="12" height="12" fill="{COLOURS[what]}"/>'
                          f'<text x="{left + 17}" y="{y + 13}">{what} ({LETTERS[what]})</text>')
-            left += 40 + 8 * len(what)
+            left += 55 + 9 * len(what)
         unit = f", {html.escape(self.unit)}" if self.unit else ""
         texts.append(f'<text x="{WIDTH - 2}" y="{y + 13}" text-anchor="end">time{unit} →</text>')
         height, move = y + 22, f"{name}-move"
@@ -89,9 +92,11 @@ class Timeline:
             f'@keyframes {move} {{from {{transform:none}} to {{transform:translateX({WIDTH - LEFT - 4}px)}}}}'
             f'.{name} {{transform-origin:{LEFT}px 0;animation:{name} {self.seconds}s linear infinite}}'
             f'.{move} {{animation:{move} {self.seconds}s linear infinite}}'
+            f'@media (max-width: 600px) {{.{name}-drawing {{font-size:{LARGE}px}} .{name}-tight {{display:none}}}}'
             f'@media (prefers-reduced-motion: reduce) {{.{name} {{animation:none}} .{move} {{display:none}}}}</style>'
-            f'<svg role="img" aria-label="{html.escape(self.alt, quote=True)}" viewBox="0 0 {WIDTH} {height}" '
-            'style="width:100%;min-width:24rem;max-width:60rem" font-size="11" font-family="sans-serif" fill="currentColor">'
+            f'<svg class="{name}-drawing" role="img" aria-label="{html.escape(self.alt, quote=True)}" '
+            f'viewBox="0 0 {WIDTH} {height}" '
+            'style="width:100%;min-width:20rem;max-width:60rem" font-size="11" font-family="sans-serif" fill="currentColor">'
             f'<defs><clipPath id="{name}">'
             f'<rect class="{name}" x="{LEFT}" y="0" width="{WIDTH - LEFT}" height="{height}"/></clipPath>'
             f'<g id="{name}-bars">{"".join(bars)}</g></defs>{"".join(texts)}'
@@ -127,21 +132,21 @@ class Diagram:
 
     def _repr_html_(self) -> str:
         name, gradient = f"sobolev-diagram-{next(_numbers)}", COLOURS["backward"]
-        drawn = [_box(36, 118, "lower"), _node(36, 80, "h"), _box(36, 44, "upper"), _node(36, 14, "L"),
+        drawn = [_box(36, 118, "lower"), _node(36, 80, "h"), _box(36, 44, "upper"), _node(36, 14, "loss", wide=17),
                  _arrow(36, 109, 36, 92, name), _arrow(36, 69, 36, 53, name), _arrow(36, 35, 36, 25, name)]
         back = f'stroke="{gradient}" stroke-dasharray="4 2"'
         if self.method == "backprop":
-            drawn += [f'<path d="M48 16 C66 26 66 66 48 76" fill="none" {back} marker-end="url(#{name}-back)"/>',
+            drawn += [f'<path d="M54 16 C70 28 68 66 48 76" fill="none" {back} marker-end="url(#{name}-back)"/>',
                       f'<path d="M48 84 C58 94 60 104 56 110" fill="none" {back} marker-end="url(#{name}-back)"/>']
         if self.method == "noprop":
             drawn.append(f'<path d="M52 74 l10 12 m0 -12 l-10 12" stroke="{gradient}" stroke-width="2"/>')
         if self.method == "direct":
-            drawn += [_box(120, 44, "SG"), _node(120, 96, "g", ring=True), _arrow(47, 76, 100, 50, name),
+            drawn += [_box(120, 44, "guess"), _node(120, 96, "g", ring=True), _arrow(47, 76, 100, 50, name),
                       _arrow(120, 53, 120, 83, name),
                       f'<path d="M108 98 L50 84" {back} marker-end="url(#{name}-back)"/>', _label(148, 26, "y"),
                       _arrow(144, 30, 130, 36, name)]
         if self.method in ("vfbn", "critic", "sobolev"):
-            drawn += [_box(120, 66, "p"), _node(120, 24, "m", ring=self.method != "vfbn"),
+            drawn += [_box(120, 66, "guess"), _node(120, 24, "m", ring=self.method != "vfbn"),
                       _node(120, 108, "∂m/∂h", ring=self.method != "critic", wide=22),
                       _arrow(47, 78, 100, 68, name), _arrow(120, 57, 120, 37, name), _label(152, 28, "y"),
                       _arrow(148, 25, 134, 25, name),
