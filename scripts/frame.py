@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import page_body
+import references
 import yaml
 from markupsafe import Markup
 
@@ -116,7 +117,6 @@ def edit_body(app, pagename, templatename, context, doctree):
     page_body.head(soup, kicker, byline)
     page_body.join_hidden_code(soup)
     page_body.name_marks(soup)
-    page_body.list_references(soup)
     page_body.wrap_tables(soup)
     page_body.hold_punctuation(soup)
     page_body.mark_late(soup)
@@ -124,6 +124,7 @@ def edit_body(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    app.connect("source-read", references.fill)
     app.connect("html-page-context", add_frame, priority=400)  # before the theme asks whether a template shows anything
     app.connect("html-page-context", edit_body, priority=900)  # after its handlers, which set what the templates need
     return {"parallel_read_safe": True, "parallel_write_safe": True}

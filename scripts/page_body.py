@@ -70,18 +70,6 @@ def name_marks(soup):
         del summary["aria-label"]
 
 
-def list_references(soup):
-    """Let the references be what they stand in: a list of items.
-
-    >>> soup = parsed('<div class="citation-list" role="list"><div role="doc-biblioentry"></div></div>')
-    >>> list_references(soup)
-    >>> soup.div.div["role"]
-    'listitem'
-    """
-    for reference in soup.select(".citation-list[role=list] > [role=doc-biblioentry]"):
-        reference["role"] = "listitem"
-
-
 def wrap_tables(soup):
     """Put each table into a box of its own, which scrolls when the table is too wide; so the table stays a table.
 

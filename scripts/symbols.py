@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import nbformat
 import yaml
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -17,7 +18,11 @@ SIGNS = set(r"""
     oplus otimes over overbrace overline partial perp pm pmatrix prime prod propto qquad quad rangle rank rceil rfloor right rightarrow
     Rightarrow rVert rvert searrow setminus sim simeq sin sinh sqrt square star subset subseteq sum sup supset tan tanh tfrac thinspace
     tilde times to top tr triangle underbrace underline vdots Vert vert wedge widehat widetilde xrightarrow""".split()) - {"ell"}
+GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"   # braces, and two levels of braces within
 ACCENTS = "hat|tilde|bar|widehat|widetilde|overline|mathcal|mathbb|mathbf|boldsymbol|mathfrak"
+
+GREEK = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi "
+         "omega").split()
 
 
 def formulas(markdown: str) -> list[str]:
@@ -37,7 +42,10 @@ def letters(formula: str) -> set[str]:
     >>> sorted(letters(r"\hat{x}_i = \mathcal{F}(\textcolor{#005c33}{\nabla f}) + K_\mathrm{sob} \sin \theta"))
     ['K_sob', '\\hat{x}', '\\mathcal{F}', '\\theta', 'f', 'i']
     """
-    text = re.sub(r"\\(?:textcolor|color)\s*\{[^}]*\}|\\(?:begin|end|tag|label|phantom|hspace|vspace)\*?\s*\{[^}]*\}", " ", formula)
+    # the end of a line, and a space below it
+    text = re.sub(r"\\\\(?:\*?\s*\[\s*-?[\d.]+\s*[a-z]{2}\s*\])?", " ", formula)
+    text = re.sub(rf"\\begin\s*\{{(?:array|alignedat|alignat)\*?\}}\s*(?:\[\w\])?\s*{GROUP}", " ", text)
+    text = re.sub(r"\\(?:textcolor|color)\s*\{[^}]*\}|\\(?:begin|end|tag|label|phantom|hspace|vspace)\*?\s*\{[^}]*\}", " ", text)
     found = set()
 
     def keep(name):
@@ -47,7 +55,7 @@ def letters(formula: str) -> set[str]:
     # a letter with a word below it is one name
     text = re.sub(r"([A-Za-z])_(?:\\(?:mathrm|text)\{([^}]*)\}|\{\\(?:mathrm|text)\{([^}]*)\}\})",
                   lambda m: keep(f"{m[1]}_{m[2] or m[3]}") if re.fullmatch(r"[A-Za-z]{2,}", m[2] or m[3] or "") else m[1], text)
-    text = re.sub(r"\\(?:text|mathrm|operatorname|textbf|textit|mathit|mathtt|texttt)\*?\s*\{[^{}]*\}|\\mathrm\s+\w", " ", text)
+    text = re.sub(rf"\\(?:text|mathrm|operatorname|textbf|textit|mathit|mathtt|texttt)\*?\s*{GROUP}|\\mathrm\s+\w", " ", text)
     text = re.sub(rf"\\({ACCENTS})\s*(?:\{{\s*(\\?[A-Za-z]+)\s*\}}|\s(\\?[A-Za-z])|(\\[A-Za-z]+))",
                   lambda m: keep(f"\\{m[1]}{{{m[2] or m[3] or m[4]}}}") if len((m[2] or m[3] or m[4]).lstrip("\\")) == 1 or (m[2] or m[3] or m[4])[0] == "\\"
                   else f" {m[2]} ", text)
@@ -62,24 +70,39 @@ def table() -> dict:
     return yaml.safe_load((BOOK / "symbols.yml").read_text(encoding="utf-8"))
 
 
+def alphabetical(symbol: str) -> tuple:
+    r"""Where a symbol stands in the second table: Latin letters before Greek ones, signs and alphabets left out.
+
+    >>> sorted([r"\mu", r"\mathbf{t}", "A", r"\beta", "F"], key=alphabetical)
+    ['A', 'F', '\\mathbf{t}', '\\beta', '\\mu']
+    """
+    bare = re.sub(rf"\\(?:{ACCENTS})\{{(.+?)\}}", r"\1", symbol)
+    letter = bare.lstrip("\\").removeprefix("var")
+    return (GREEK.index(letter.lower()) if bare.startswith("\\") else -1), letter.lower(), symbol
+
+
 def page(symbols: dict) -> str:
     """The page's Markdown."""
     def titled(name):
-        return f"[{name.replace('_', ' ')}]({name}.ipynb)"
+        first = nbformat.read(BOOK / f"{name}.ipynb", as_version=4).cells[0].source
+        return f"[{first.splitlines()[0].lstrip('# ')}]({name}.ipynb)"
 
-    def rows(meanings):
-        return ["| symbol | meaning |", "|---|---|", *(f"| ${symbol}$ | {meaning} |" for symbol, meaning in meanings.items())]
+    def shown(symbol):
+        return "$" + re.sub(r"_(\w{2,})", r"_\\mathrm{\1}", symbol) + "$"
+
+    def rows(head, meanings):
+        return [f"| {head} | meaning |", "|---|---|", *(f"| {shown(symbol)} | {meaning} |" for symbol, meaning in meanings.items())]
 
     local: dict = {}
     for name, meanings in symbols["local"].items():
         for symbol, meaning in meanings.items():
             local.setdefault((symbol, meaning), []).append(name)
     some = ["| symbol | meaning | chapter |", "|---|---|---|"]
-    some += [f"| ${symbol}$ | {meaning} | {', '.join(map(titled, names))} |"
-             for (symbol, meaning), names in sorted(local.items(), key=lambda item: item[0][0].lower())]
-    return "\n".join(["# Symbols", "", "Every letter has one meaning in the whole book. An index below a letter picks one of several:",
-                      "$x_i$ is the input of point $i$.", "", "## Everywhere", "", *rows(symbols["everywhere"]), "",
-                      "## In some chapters", "", *some, ""])
+    some += [f"| {shown(symbol)} | {meaning} | {', '.join(map(titled, names))} |"
+             for (symbol, meaning), names in sorted(local.items(), key=lambda item: alphabetical(item[0][0]))]
+    return "\n".join(["# Symbols", "", *symbols["rules"].strip().splitlines(), "", "## Everywhere", "", *rows("symbol", symbols["everywhere"]), "",
+                      "## Signs", "", *rows("sign", symbols["signs"]), "",
+                      "## In some chapters", "", "Latin letters come first, then Greek ones, each in the order of its alphabet.", "", *some, ""])
 
 
 if __name__ == "__main__":

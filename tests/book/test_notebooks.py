@@ -6,18 +6,7 @@ import nbformat
 import sync_repository
 from markdown_rules import not_portable, typed_numbers
 
-# The headings of a chapter, in this order; others may stand between them. Each is matched at its start.
-SECTIONS = [
-    "What you will learn",
-    "The idea in one picture",
-    "The mathematics",
-    "What the paper found",
-    "Where it fails",
-    "Exercises",
-    "Further reading",
-]
-
-
+WORDS = 1800        # that are not folded; a page that is half as long is read twice as often
 VISIBLE_CELLS = 6   # code that a reader would copy; all other code waits behind a mark
 VISIBLE_WIDTH = 78  # characters that fit beside the contents, at 1,280 px
 
@@ -28,6 +17,15 @@ def cells(notebook, kind):
 
 def tags(cell):
     return cell.metadata.get("tags", [])
+
+
+def unfolded_words(notebook):
+    text, before = "\n\n".join(cell.source for cell in cells(notebook, "markdown")), None
+    while text != before:                                  # folds within folds go first
+        before, text = text, re.sub(r"<details(?:(?!<details).)*?</details>", "", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    text = re.sub(r"\$\$.+?\$\$|\$[^$\n]+\$", " X ", text, flags=re.DOTALL)
+    return re.findall(r"[\w'’-]+", re.sub(r"<[^>]+>|(?<=\])\([^)]*\)", "", text))
 
 
 def headings(cell):
@@ -103,14 +101,37 @@ def test_one_title(notebook):
     assert len(titles) == 1
 
 
-def test_has_every_section_in_order(chapter):
+def test_has_its_exercises_and_ends_with_a_summary(chapter):
     found = [heading for cell in cells(chapter, "markdown") for heading in headings(cell)]
-    positions = []
-    for section in SECTIONS:
-        matching = [index for index, heading in enumerate(found) if heading.lower().startswith(section.lower())]
-        assert matching, f"expected a heading '## {section}...', got {found}"
-        positions.append(matching[0])
-    assert positions == sorted(positions), f"expected the order {SECTIONS}, got {found}"
+    assert found[-2:] == ["Exercises", "In short"], f"expected Exercises and In short as the last headings, got {found}"
+
+
+def test_is_short(chapter):
+    assert len(unfolded_words(chapter)) <= WORDS
+
+
+def test_words_are_counted_without_what_is_folded():
+    folded = "One two.\n<details><summary>Three</summary>\n\nfour <details>five</details></details>\n\n$$six$$ $x$ [seven](eight) `nine`"
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(folded), nbformat.v4.new_code_cell("ten")])
+    assert unfolded_words(page) == ["One", "two", "X", "X", "seven", "nine"]
+
+
+def test_opens_with_a_picture(chapter):
+    """A cell that shows something comes before the first heading: the reader's first screen has it."""
+    shown = []
+    for cell in chapter.cells:
+        if cell.cell_type == "markdown" and headings(cell):
+            break
+        if cell.cell_type == "code" and "setup" not in tags(cell):
+            shown.append(cell)
+    assert len(shown) >= 1
+
+
+def test_asks_the_reader_before_it_tells(chapter):
+    """A prediction that veils the next output, and a question of the exercises that is answered without a kernel."""
+    asked = [cell.source for cell in cells(chapter, "code") if re.search(r"\bQuestion\(", cell.source)]
+    assert any("veil=True" in source for source in asked), "expected a prediction: Question(..., veil=True)"
+    assert any(re.search(r"\bright=|\bnumber=", source) for source in asked), "expected a question with an answer"
 
 
 def test_exercises_have_a_check_and_a_solution(chapter):

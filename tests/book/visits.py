@@ -149,8 +149,8 @@ def set_dark(page):
     raise AssertionError("the theme's button never made the page dark")
 
 
-def open_page(chromium, url):
-    """Visit the page and return the Visit."""
+def open_page(chromium, url, *, whole=True):
+    """Visit the page and return the Visit; unless ``whole``, as it opens: wide and light only."""
     visit = Visit()
     page = chromium.new_page(viewport=WIDE, color_scheme="light")
     try:
@@ -160,6 +160,8 @@ def open_page(chromium, url):
         visit.dead = page.evaluate(WIDGETS_ALIVE)
         visit.facts = page.evaluate(FACTS)
         visit.cut = page.evaluate(CUT)
+        if not whole:
+            return visit
         set_dark(page)
         page.wait_for_timeout(500)  # the theme fades
         visit.dark = page.evaluate(CONTRAST)

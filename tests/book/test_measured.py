@@ -1,0 +1,409 @@
+"""The chapters that measure: sentences follow their numbers, exercises know right from wrong, and stated counts hold."""
+import ast
+import copy
+import math
+import re
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from pages import ROOT
+
+import sobolev_lib as sl
+from sobolev_lib import widgets
+from sobolev_lib.notebook import seeded
+from sobolev_lib.records import load_record
+
+
+def source(page, name):
+    notebook = nbformat.read(ROOT / "book" / f"{page}.ipynb", as_version=4)
+    return next(cell.source for cell in notebook.cells if cell.id == name)
+
+
+def known(page, setup, *cells, **given):
+    """The imports and settings of a page, and the functions of some cells, which are not run."""
+    found = {"sl": sl, "display": lambda shown: None}
+    exec(source(page, setup), found)
+    for name in cells:
+        parts = [part for part in ast.parse(source(page, name)).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+        exec(compile(ast.Module(parts, []), name, "exec"), found)
+    found.update(given)
+    return found
+
+
+def asked(page, setup, name, **given):
+    """The question of a cell with its answers, and the rest of what the cell gives the widget."""
+    heard = {}
+
+    def ask(question, choices=None, **more):
+        heard.update(question=question, choices=choices, **more)
+
+    found = known(page, setup, **given)
+    found["widgets"] = type("Widgets", (), {"Question": staticmethod(ask)})
+    exec(source(page, name), found)
+    return heard
+
+
+# --- When slopes hurt -------------------------------------------------------------------------------------------
+
+HURT = ("when_slopes_hurt", "when-slopes-hurt-setup")
+
+
+def test_noise_is_told_as_it_came_out():
+    say = known(*HURT, "when-slopes-hurt-predict")
+    say |= {"PLACES": np.array([1, 4, 16]), "SEEDS": 3, "N_CURVE": 30, "STEPS": 500}
+    values, good, bad = np.ones(3), np.full((3, 3), 0.5), np.full((3, 3), 2.0)
+    told = say["noise_said"](values, np.array([[0.5] * 3, [2.0] * 3, [3.0] * 3]), good)
+    assert "with weight 1 hurt from $\\tau/\\sigma = 4$ on" in told and "formula they hurt nowhere" in told
+    told = say["noise_said"](values, good, bad)
+    assert "with weight 1 hurt nowhere" in told and "formula they hurt from $\\tau/\\sigma = 1$ on" in told
+
+
+def test_units_that_meet_their_equations_are_told_as_they_came_out():
+    cell = source(HURT[0], "when-slopes-hurt-peak")
+    say = {"np": np, "DRAWS": 4, "N": 30, "equations": 150, **known(*HURT)}
+    exec(compile(ast.Module([part for part in ast.parse(cell).body if getattr(part, "name", "") == "sweep_said"], []), "cell", "exec"), say)
+    told = say["sweep_said"](np.full(4, 0.01), np.full(4, 5000.0), np.full(4, 0.5))
+    assert "At $p = 30$ gradients divide the error by 100" in told and "$p = 150$ they multiply the error by 5,000" in told
+    told = say["sweep_said"](np.full(4, 3.0), np.full(4, 0.5), np.full(4, 2.0))
+    assert "At $p = 30$ gradients multiply the error by 3" in told and "$p = 150$ they divide the error by 2" in told
+    assert told.endswith("gradients at $p = 150$ multiply the error by 2.")
+
+
+@pytest.mark.parametrize("early, late, ratios, word", [
+    (5, 0, [0.7, 0.8, 2.0, 1.3], "behind in 5 of 6, though not clearly over all seeds together; at the end in 0"),
+    (5, 0, [1.5, 1.2, 2.0, 1.3], "behind in 5 of 6, and clearly so"), (0, 3, [0.5] * 4, "lose their lead later: behind in 0 of 6 races, then in 3"),
+    (2, 2, [1.0] * 4, "would not change how often slopes lose: in 2 of 6 races")])
+def test_the_race_says_when_slopes_are_behind(early, late, ratios, word):
+    told = known(*HURT, "when-slopes-hurt-race-said")["early_said"](early, late, 6, ratios)
+    assert word in told and told.endswith("was not run.")
+
+
+def test_the_table_says_helps_and_hurts_by_the_quarters_of_the_seeds():
+    say = known(*HURT, "when-slopes-hurt-race-said")
+    assert [say["judged"](ratios) for ratios in ([0.1, 0.5, 0.9, 0.9], [1.1, 2, 3, 1.5], [0.5, 0.9, 1.2, 2])] == [
+        "**helps**", "**hurts**", "no clear difference"]
+
+
+def test_the_best_weight_is_the_ratio_of_the_variances():
+    nu, sigma = 3.0, 0.5
+    for tau in (0.1, 0.5, 4.0):
+        mixed = {alpha: (1 + (alpha * nu * tau / sigma) ** 2) / (1 + alpha * nu**2) ** 2 for alpha in np.geomspace(1e-4, 1e3, 4001)}
+        assert min(mixed, key=mixed.get) == pytest.approx(sigma**2 / tau**2, rel=0.01) and min(mixed.values()) <= 1
+
+
+def test_least_squares_costs_what_the_formula_says():
+    """For independent normal entries, at any size: the mean error that noise causes at a test point."""
+    g, points, sigma = np.random.default_rng(0), 12, 0.5
+    for p in (5, 30):
+        noise = []
+        for _ in range(6000):
+            matrix, x = g.normal(size=(points, p)), g.normal(size=p)
+            noise.append((x @ np.linalg.pinv(matrix) @ (sigma * g.normal(size=points))) ** 2)
+        exact = p / (points - p - 1) if p < points else points / (p - points - 1)
+        assert np.mean(noise) == pytest.approx(sigma**2 * exact, rel=0.1)
+
+
+# --- Neighbours -------------------------------------------------------------------------------------------------
+
+def test_disturbed_values_weigh_slopes_by_the_variance():
+    x = torch.rand(500, 3, generator=seeded(0), dtype=torch.float64)
+    noise = 0.01 * torch.randn(4000, 500, 3, generator=seeded(1), dtype=torch.float64)
+    noise = torch.cat([noise, -noise])                     # what is linear in it cancels
+
+    def error(x):
+        return torch.sin(x @ torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64))
+
+    slope, second = (torch.func.vmap(way(error))(x) for way in (torch.func.grad, lambda f: torch.func.jacrev(torch.func.grad(f))))
+    laplacian = second.diagonal(dim1=1, dim2=2).sum(1)
+    extra = error(x + noise).square().mean(0) - error(x).square()
+    told = 1e-4 * (slope.square().sum(1) + error(x) * laplacian)
+    assert (extra - told).square().mean().sqrt() < 0.1 * told.square().mean().sqrt()
+
+
+def test_covariances_of_slopes_are_derivatives():
+    covariance = known("neighbours", "neighbours-setup", "neighbours-process")["covariance"]
+    a, b = torch.linspace(-1, 1, 5, dtype=torch.float64), torch.linspace(-0.7, 1.2, 4, dtype=torch.float64)
+
+    def kernel(x, x2):
+        return covariance(x[None], False, x2[None], False, 0.5)[0, 0]
+
+    for kinds, exact in (((False, True), torch.func.grad(kernel, 1)), ((True, False), torch.func.grad(kernel, 0)),
+                         ((True, True), torch.func.grad(torch.func.grad(kernel, 1), 0))):
+        expected = torch.stack([torch.stack([exact(x, x2) for x2 in b]) for x in a])
+        torch.testing.assert_close(covariance(a, kinds[0], b, kinds[1], 0.5), expected)
+
+
+def test_what_networks_share_with_a_process_is_told_as_it_came_out():
+    say = known("neighbours", "neighbours-setup", "neighbours-said")["common_said"]
+    told = say((0.06, 0.1), (0.07, 0.04), 0.6)
+    assert told.startswith("**Little.** The process grows unsure") and "on 60% of the axis" in told and "no measure of error" in told
+    told = say((0.06, 0.1), (0.04, 0.07), 0.95)
+    assert told.startswith("**Something.**") and "no measure of error" not in told
+
+
+def test_noise_in_the_record_is_told_as_it_came_out():
+    say = known("neighbours", "neighbours-setup", "neighbours-noise-said")["noise_said"]
+    record = load_record("atari-distillation", "cpu")
+    assert "noise did no clear good" in say(record) and "500 steps, 5% of the states" in say(record)
+    closer = copy.deepcopy(record)
+    for run in closer["results"]["pong/0.05"]["runs"]:
+        run["kl"] /= 10 if run["method"] == "noise" else 1
+    assert "clearly closer in 1 of 3 games" in say(closer)
+
+
+# --- Seven functions --------------------------------------------------------------------------------------------
+
+SEVEN = ("seven_functions", "dfd6cedb")
+
+
+@pytest.fixture(scope="module")
+def turned():
+    """The cells of the record as they are, and with the two methods' errors exchanged."""
+    from sobolev_lib.experiments import seven_functions
+    cells = seven_functions.cells(load_record("seven-functions"))
+    exchanged = {cell: {"regular": both["sobolev"], "sobolev": both["regular"]} for cell, both in cells.items()}
+    return cells, exchanged
+
+
+def test_the_answer_turns_with_the_record(turned):
+    say = known(*SEVEN, "seven-functions-answer")["answer"]
+    found, exchanged = map(say, turned)
+    assert found.startswith("**Mostly the one that is told slopes") and exchanged.startswith("**Mostly the one that is told values only")
+    ahead = re.search(r"ahead in (\d+) of (\d+) cells", found)[1]
+    assert f"ahead in {ahead} of" in exchanged
+
+
+def test_the_claims_turn_with_the_record(turned):
+    say = known(*SEVEN, "seven-functions-answer", "seven-functions-dots", other_protocols=None,
+                config=load_record("seven-functions")["config"])
+    say["titles"] = {name: name for name, _ in turned[0]}
+    found, exchanged = map(say["claims"], turned)
+    assert "beale" in found and "beale" not in exchanged
+    assert "so it is" in found and "so it is" not in exchanged
+    assert "Not seen under our protocol (normalised loss, 10,000 steps)" in found and "has not been run." in found
+    ends = sum(both["sobolev"]["lr"] in (3e-4, 1e-2) for both in turned[0].values())
+    assert f"at an end of its grid in {ends} of {len(turned[0])} cells, so its R may be too small here." in found
+    large = copy.deepcopy(turned[0])
+    large["booth", 20]["regular"]["test_mse"] = [1e9 * error for error in large["booth", 20]["regular"]["test_mse"]]
+    assert "Not seen under our protocol" not in say["claims"](large)
+    fewer = {cell: {"regular": {"test_mse": [10.0 ** (3 - k), 10.0 ** (3 - k)], "test_gradient_mse": [1.0, 1.0]},
+                    "sobolev": {"test_mse": [1.0, 1.0], "test_gradient_mse": [1.0, 1.0], "lr": 1e-3}}
+             for cell in turned[0] for k in [(20, 100, 10_000).index(cell[1])]}
+    assert ": it falls." in say["claims"](fewer) and ": it falls." not in found
+
+
+def test_the_loss_as_printed_is_told_once_it_is_run():
+    from sobolev_lib.experiments import figure_2_variants
+    say = known(*SEVEN, "seven-functions-answer", "seven-functions-dots")["as_printed"]
+    both = {"regular": {"test_mse": [20.0, 20.0]}, "sobolev": {"test_mse": [1.0, 1.0]}}
+    record = {"results": {"literal-loss/booth/20": {"booth": both}}, "config": {"variants": {"literal-loss": {}}}}
+    assert figure_2_variants.cells(record) and say(record) == "With the loss as printed the largest mean R is 20."
+    assert say(None) == "The loss as printed has not been run."
+
+
+def test_a_rival_with_a_default_rate_is_told_as_the_trials_ran(turned):
+    say = known(*SEVEN, "seven-functions-answer", "994853fb")
+    assert "learning rate 0.00114, the nearest to 0.001 in the grid" in say["rigged_said"](turned[0])
+    assert "doesn't explain orders of magnitude" in say["rigged_said"](turned[0])
+    bad = copy.deepcopy(turned[0])
+    for both in bad.values():
+        both["regular"]["trials"] = [{"lr": 1e-3, "log10_validation_mse": 5.0}, {"lr": 1e-2, "log10_validation_mse": 1.0}]
+    assert "divides R by 10,000" in say["rigged_said"](bad) and "can come from an untuned rival" in say["rigged_said"](bad)
+    config = {"regular_lrs": [1, 2, 3], "sobolev_lrs": [1, 2, 3], "derivative_weights": [1, 2, 3]}
+    few = {k: {"regular": {"lr": 1 if k == 0 else 2}, "sobolev": {"lr": 3, "derivative_weight": 2}} for k in range(4)}
+    assert say["ends_said"](few, config).endswith("of its grid once, Sobolev Training's 4 times, and its weight never.")
+
+
+def test_sixty_values_and_smooth_units_are_told_as_they_came_out():
+    say = known(*SEVEN, "seven-functions-numbers-run", "seven-functions-smooth-dots", "b91e8d22")
+    values, slopes = say["numbers_said"]({"a": np.full(3, 0.5), "b": np.full(3, 0.4)}), say["numbers_said"]({"a": np.full(3, 2.0), "b": np.full(3, 3.0)})
+    assert "ahead on 2 of 2" in values and "untuned race (3 seeds)" in values
+    assert "worth less" in values and "ahead on 0 of 2" in slopes and "worth less" not in slopes
+    beside = {"relu": {"a": np.array([2, 2.1, 2.0]), "b": np.array([3, 3.1, 3.0])},
+              "softplus": {"a": np.array([9, 9.1, 9.0]), "b": np.array([1, 1.1, 1.0])}}
+    assert "larger on 1 of 2 functions, and 1.2 (" in say["smooth_said"](beside)
+    assert "largest R is 9" in say["smooth_said"](beside) and "with ReLU (b)" in say["smooth_said"](beside)
+    beside["softplus"]["b"] = np.array([1, 90.0, 0.01])
+    assert "Softplus appears to gain more" in say["smooth_said"](beside)
+    assert "Softplus gains more" in say["smooth_said"](beside | {"softplus": {"a": np.full(3, 9.0), "b": np.full(3, 9.0)}})
+    assert "does not gain more" in say["smooth_said"](beside | {"softplus": {"a": np.full(3, 0.1), "b": np.full(3, 0.1)}})
+    assert "mostly of the funnel" in say["waves_said"](0.05, 0.85) and "of the same thing" in say["waves_said"](0.05, 0.1)
+
+
+def test_waves_that_turn_the_verdict_are_told_as_they_came_out():
+    say = known(*SEVEN, "a34953e0")["turn_said"]
+    assert say({0: 2.1, 0.5: 1.2, 1: 0.83}) == (
+        "R falls from 2.1 without waves to 0.83 at Ackley's own frequency, the only one measured at which slopes lose.")
+    assert "slopes lose at 0.5, 1 of the frequencies" in say({0: 2.1, 0.5: 0.9, 1: 0.83})
+    assert "R rises from 2.1" in say({0: 2.1, 1: 3.0}) and "at none of those measured" in say({0: 2.1, 1: 3.0})
+
+
+@pytest.mark.parametrize("activation, pull", [("relu", False), ("leaky_relu", False), ("softplus", True), ("tanh", True)])
+def test_the_slope_term_pulls_on_no_bias_of_a_kinked_network(activation, pull):
+    f = sl.functions.styblinski_tang
+    model = sl.models.MLP(2, 16, 16, 1, activation=activation, generator=seeded(0))
+    term = sl.SobolevLoss(1).terms(model, sl.label(f, f.sample(20, generator=seeded(1))))[1]
+    for k in (0, 2):
+        gradient, = torch.autograd.grad(term, model[k].bias, retain_graph=True, allow_unused=True)
+        assert bool(gradient is not None and gradient.abs().max() > 0) == pull
+
+
+# --- What it costs ----------------------------------------------------------------------------------------------
+
+COST = ("cost", "cost-03")
+
+
+@pytest.fixture(scope="module")
+def costs():
+    found = known(*COST, "cost-16", "cost-answer", "cost-projections", "equal-time-guess")
+    record = load_record("step-cost")
+    found.update(config=record["config"], results=record["results"], KINKED=("relu", "leaky_relu"),
+                 UNITS=dict.fromkeys(("batch", "depth", "inputs", "activation")))
+    return found
+
+
+@pytest.mark.parametrize("inputs, layers", [(2, 2), (10, 1), (100, 1), (100, 2), (100, 4)])
+def test_the_first_layer_takes_four_products_against_two(costs, inputs, layers):
+    """And each layer between hidden units four against three; what the last takes is small beside them."""
+    network = (inputs, 1, (64,) * layers)
+    first, between = inputs * 64, 64 * 64 * (layers - 1)
+    expected = (4 * first + 4 * between) / (2 * first + 3 * between)
+    assert costs["count"](*network) / costs["count"](*network, order=0) == pytest.approx(expected, rel=0.1)
+    assert 4 / 3 - 0.03 < expected <= 2
+
+
+def test_smooth_activations_take_as_many_products_as_double_backward(costs):
+    network, count = (2, 1, (64, 64)), costs["count"]
+    assert count(*network, activation="tanh") == pytest.approx(count(*network, way=lambda model: lambda x: model(x)), rel=0.05)
+
+
+def test_the_answer_follows_the_record(costs):
+    found = costs["answer"](costs["results"])
+    assert "about as much as double backward" in found
+    faster = copy.deepcopy(costs["results"])
+    for turns in faster["activation"].values():
+        turns["closed form"] = [seconds / 2 for seconds in turns["closed form"]]
+    assert "less than double backward" in costs["answer"](faster)
+    assert "Only with one output is the whole Jacobian cheaper" in costs["outputs_said"](costs["results"])
+    assert "Up to 5 outputs the whole Jacobian is cheaper" in costs["whole_said"](["1", "5"])
+    dear = copy.deepcopy(costs["results"])
+    for turns in dear["outputs"].values():
+        turns["full Jacobian"] = [9 * seconds for seconds in turns["full Jacobian"]]
+    assert "dearer at any number of outputs" in costs["outputs_said"](dear)
+
+
+def test_the_clock_is_compared_with_the_count(costs):
+    found = costs["prices"](costs["results"], "closed form")
+    told = costs["clock_said"](costs["results"])
+    assert f"{min(found):.2f} to {max(found):.2f}" in told
+    assert f"in {sum(price < 4 / 3 for price in found)} of them lower than in operations: part of a step is overhead" in told
+    dear = copy.deepcopy(costs["results"])
+    for unit in ("batch", "depth", "inputs", "activation"):
+        for turns in dear[unit].values():
+            turns["closed form"] = [2 * seconds for seconds in turns["closed form"]]
+    assert "nowhere lower than in operations" in costs["clock_said"](dear)
+
+
+def test_what_the_race_leaves_open_is_counted(costs):
+    race = load_record("equal-time-race")
+    say = known(*COST, "cost-38")["limits_said"]
+    assert "at an end of its grid in 6 of 6 races" in say(race) and "double backward the races with ReLU were not run" in say(race)
+    inner = copy.deepcopy(race)
+    for result in inner["results"].values():
+        for method in ("regular", "sobolev"):
+            result[method]["lr"] = 1e-3
+    assert "in 0 of 6 races" in say(inner)
+
+
+def test_the_race_is_told_as_it_ended(costs):
+    race = load_record("equal-time-race")
+    won = re.findall(r"in (\d+) of (\d+)", costs["race_said"](race))
+    exchanged = copy.deepcopy(race)
+    for result in exchanged["results"].values():
+        result["regular"], result["sobolev"] = result["sobolev"], result["regular"]
+    lost = re.findall(r"in (\d+) of (\d+)", costs["race_said"](exchanged))
+    assert len(won) == 2 and [(str(int(of) - int(n)), of) for n, of in won] == lost
+
+
+# --- Exercises --------------------------------------------------------------------------------------------------
+
+def tried(page, setup, name, solution, *cells, **given):
+    """What a self-check prints for a solution in place of the stub."""
+    code, printed = source(page, name), []
+    found = known(page, setup, *cells, **given)
+    stub = re.match(r"def .*?return None[^\n]*\n|\w+ = None[^\n]*\n", code, re.DOTALL)[0]
+    exec(solution + code.removeprefix(stub), found | {"print": lambda *texts: printed.append(" ".join(map(str, texts)))})
+    return "\n".join(printed)
+
+
+def printed_solution(page, name):
+    return re.search(r"```python\n(.*?)```", source(page, name), re.DOTALL)[1]
+
+
+EXERCISES = {
+    ("when_slopes_hurt", "when-slopes-hurt-setup", "when-slopes-hurt-bearable", "when-slopes-hurt-10"): [
+        ("def bearable(nu, alpha):\n    return nu\n", "where 1 was expected"),
+        *[(f"def bearable(nu, alpha):\n    right = (nu**2 + 2 / alpha) ** 0.5\n    return {told}\n", says) for told, says in (
+            ("torch.tensor([right])", "right"), ("torch.tensor(right, requires_grad=True)", "right"), ("(right,)", "right"),
+            ("np.array([[right]])", "right"), ("-right", "nu = 1, alpha = 1: expected a positive ratio, got -1.73"),
+            ("0", "expected a positive ratio, got 0"), ("math.nan", "expected finite numbers, got nan"),
+            ("[right, right]", "expected one number, got 2 numbers"), ("'right'", "expected one number, got 'right'"),
+            ("right if nu == 1 else None", "nu = 3, alpha = 1: expected one number, got None"))]],
+    ("neighbours", "neighbours-setup", "neighbours-disguise", "neighbours-05"): [
+        ("def hidden_weight(sigma):\n    return sigma\n", "the disturbed values differ as with a weight of")],
+    ("neighbours", "neighbours-setup", "neighbours-covariance", "neighbours-06"): [
+        ("def value_with_slope(x, x2, length):\n    return -np.exp(-(x - x2)**2 / (2 * length**2)) * (x - x2) / length**2\n", "the sign is turned round")],
+    ("cost", "cost-03", "cost-44", "cost-45"): [
+        ("def products(d, q):\n    return 1 + 3 * q\n", "d = 1, q = 100: expected 6, got 301"),
+        *[(f"def products(d, q):\n    right = min(1 + 3 * q, 3 + 3 * d)\n    return {told}\n", says) for told, says in (
+            ("np.array(right)", "right"), ("torch.tensor([float(right)], requires_grad=True)", "right"), ("[right]", "right"),
+            ("(torch.tensor(right),)", "right"), ("math.nan", "d = 2, q = 1: expected finite numbers, got nan"),
+            ("[1 + 3 * q, 3 + 3 * d]", "expected one number, got 2 numbers"), ("'four'", "expected one number, got 'four'"),
+            ("right if q < 100 else None", "d = 1, q = 100: expected one number, got None"))]],
+    ("cost", "cost-03", "cost-46", "cost-47"): [
+        ("def by_hand(x, W1, b1, w2, by_value, by_slope):\n    return (w2 * ((x @ W1.T + b1) > 0)).T @ (by_value[:, None] * x)\n", "slopes' part is missing"),
+        *[("def by_hand(x, W1, b1, w2, by_value, by_slope):\n    adjoint = (w2 * ((x @ W1.T + b1) > 0)).T\n"
+           f"    right = adjoint @ (by_value[:, None] * x + by_slope)\n    return {told}\n", says) for told, says in (
+            ("right.tolist()", "right"), ("right.numpy()", "right"), ("right.requires_grad_()", "right"), ("right.double()", "right"),
+            ("tuple(row.requires_grad_() for row in right)", "right"),
+            ("right.T", "expected numbers of shape (5, 3), got numbers of shape (3, 5)"), ("adjoint @ by_slope", "values' part is missing"),
+            ("-right", "what stands at the exit of W1"), ("right * torch.nan", "expected finite numbers, got nan"),
+            ("'W1'", "expected numbers of shape (5, 3), got 'W1'"), ("[None, right]", "expected numbers of shape (5, 3), got [None"),
+            ("1.0", "expected numbers of shape (5, 3), got one number"))]],
+    ("seven_functions", "dfd6cedb", "c0c9eec2", "4cc53b6e"): [
+        ("least_power = 0.3\n", "too low"), ("least_power = 0.8\n", "too high"), ("least_power = 3\n", "between 0 and 1"),
+        ("least_power = np.array([0.5])\n", "right")],
+}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise[2])
+def test_exercises_take_the_solution_and_tell_what_is_wrong(exercise):
+    page, setup, name, solution = exercise
+    given = {"seeded": seeded, "math": math}
+    stub = re.match(r"def .*?return None[^\n]*\n|\w+ = None[^\n]*\n", source(page, name), re.DOTALL)[0]
+    assert tried(page, setup, name, stub, **given) == "not yet"
+    assert tried(page, setup, name, printed_solution(page, solution), **given) == "right"
+    for wrong, answer in EXERCISES[exercise]:
+        told = tried(page, setup, name, wrong, **given)
+        assert (told == answer) if answer == "right" else (answer in told)
+
+
+def test_ackleys_points_are_counted():
+    more = {"distances": np.geomspace(0.003, 0.3, 12)}
+    ask = ("seven_functions", "dfd6cedb", "b44cad9a")
+    assert re.search(r"right: ρ passes one half at r = 0\.\d+, so about [\d,]+ points", tried(*ask, printed_solution("seven_functions", "d2941665"), "64c41a65", **more))
+    assert "expected 20" in tried(*ask, "def points_needed(r):\n    return 1 / r\n", "64c41a65", **more)
+
+
+@pytest.mark.parametrize("where, setup, name, right", [
+    ("when_slopes_hurt", "when-slopes-hurt-setup", "when-slopes-hurt-units", 1e-3),
+    ("when_slopes_hurt", "when-slopes-hurt-setup", "when-slopes-hurt-known", 10 * (1 + 2)),
+    ("neighbours", "neighbours-setup", "neighbours-rows", 5 * (1 + 3)),
+    ("seven_functions", "dfd6cedb", "seven-functions-rows", 5 * (1 + 10)), ("cost", "cost-03", "cost-steps", 1000 / 1.25)])
+def test_questions_with_numbers_know_the_answer(where, setup, name, right):
+    question = asked(where, setup, name)
+    assert math.isclose(question["number"], right) and right not in question["hints"]
+    options = {key: value for key, value in question.items() if value is not None and key != "question"}
+    assert widgets.Question(question["question"], **options) is not None
