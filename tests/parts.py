@@ -2,8 +2,6 @@
 import datetime
 import itertools
 import json
-import os
-import sys
 import time
 from pathlib import Path
 
@@ -30,12 +28,10 @@ def network(method, cuts):
                             generator=generator)
 
 
-def main():
-    options = json.loads(sys.argv[1])
+def main(options):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=30))
     model, rank, folder = network(options.pop("method"), options.pop("cuts")), dist.get_rank(), Path(options.pop("folder"))
-    (folder / f"pid{rank}").write_text(str(os.getpid()))
     batches, asleep = InMemory(stripes(), 20), options.pop("asleep", 0)
 
     def drowsy(first):
@@ -55,7 +51,3 @@ def main():
         "part": history.part, "loss": history.loss, "work": history.work, "seconds": history.seconds, "busy": history.busy,
         "changed": changed}))
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,7 @@ MODULES = ["functions", "data", "labelling", "activations", "closed_form", "deri
            "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
            "synthetic_gradients.pictures", "experiments.memory", "experiments.probes", "experiments.verdicts", "formats", "notebook",
-           "notebook.tables", "notebook.verdicts", "notebook.claims",
+           "notebook.answers", "notebook.tables", "notebook.verdicts", "notebook.claims",
            "experiments.reproduction", "experiments.reproduction.theory"]
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "scaling.ZScores", "fast.train_many", "fast.side_by_side",

@@ -84,11 +84,11 @@ def test_synthetic_gradients_says_who_is_ahead():
     card, status = front_page.synthetic_gradients(given), table_1_verdict.verdict(given).status
     assert card.status == status and len(re.findall("<circle", card.picture)) == 6 * len(given["seeds"])
     ahead = table_1_verdict.difference(given, "sobolev", "critic")
-    assert {"above": "better than", "below": "worse than"}.get(ahead.side(), "not told apart from") in card.measured
+    assert {"above": "made it better", "below": "made it worse"}.get(ahead.side(), "no clear difference") in card.measured
     swapped = copy.deepcopy(given)
     results = swapped["results"]
     results["3/sobolev/true"], results["3/noprop"] = results["3/noprop"], results["3/sobolev/true"]
-    assert "points worse than none" in front_page.synthetic_gradients(swapped).measured
+    assert "Predicted gradients lower the accuracy by" in front_page.synthetic_gradients(swapped).measured
 
 
 def test_theory_checks_the_network_that_it_builds():

@@ -132,10 +132,13 @@ def test_an_order_of_columns_is_named_so_that_it_mends_them(order):
 def test_a_column_is_named_with_its_factor():
     X, y, dy = saddle()
     result = sl.check_labels(X, y, dy * [1, math.pi / 180, 1])
-    assert result.problem == "column factors" and "column 1" in result.message
+    assert result.problem == "column factors" and "One column" in result.message and "counted from 0" in result.message
+    assert "Multiply column 1 by about 57.3 (estimated: " in result.message
     assert result.factor == pytest.approx((1, 180 / math.pi, 1), rel=0.15)
     table = pandas.DataFrame(X, columns=["spot", "rate", "time"])
-    assert "column 'rate'" in sl.check_labels(table, y, dy * [1, math.pi / 180, 1]).message
+    named = sl.check_labels(table, y, dy * [1, math.pi / 180, 1]).message
+    assert "column 'rate'" in named and "counted" not in named
+    assert "Columns of" in sl.check_labels(X, y, dy * [0.1, 0.1, 1]).message
 
 
 def test_inputs_z_scored_and_labels_not():

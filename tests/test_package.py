@@ -1,4 +1,5 @@
 """The package as a whole: what importing it does, and on which systems it can be imported."""
+import json
 import re
 import subprocess
 import sys
@@ -11,26 +12,86 @@ import sobolev_lib
 ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
 
 
-def run(script):
-    """Run a script in a fresh process; returns what it printed."""
-    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", script], cwd=ROOT,
+# Two fresh processes, one a fork of the other: PyTorch alone takes two seconds to import.
+SCRIPT = '''
+import json, os, random, sys, threading, warnings
+import torch
+
+if os.fork() == 0:
+    import sobolev_lib as sl
+    packages = {"atari", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
+    others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
+    at_once = sorted(others & {*sys.modules}) + sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules)
+    assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor" and "sklearn" in sys.modules
+    assert sl.atari.GAMES and sl.plotting.show and sl.synthetic_gradients.METHODS and sl.theory.tradeoff and sl.widgets.Wave
+    print(json.dumps({"at once": at_once, "when asked for": sorted(others & {*sys.modules} - {"sklearn", "scipy"})}))
+    sys.exit()
+assert os.wait()[1] == 0
+
+# in a process that has what an import could change
+import matplotlib, numpy, sklearn
+import plotly.io as pio
+
+def state():
+    return [repr(part) for part in (
+        {**os.environ, "SOBOLEV_BOOK_BUILD": ""}, os.getcwd(), warnings.filters, [type(x) for x in threading.enumerate()],
+        random.getstate(), numpy.random.get_state(), numpy.geterr(), torch.get_rng_state().tolist(),
+        torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(),
+        dict(matplotlib.rcParams), list(pio.renderers), pio.renderers.default, pio.templates.default, sklearn.get_config())]
+
+def forget():
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sobolev_lib"]:
+        del sys.modules[name]
+
+before, found = state(), {}
+for where, in_book in (("changed", ""), ("changed in the book", "1")):
+    os.environ["SOBOLEV_BOOK_BUILD"] = in_book
+    forget()
+    import sobolev_lib as sl
+    from sobolev_lib import atari, experiments, front_page, notebook, plotting, synthetic_gradients, theory, widgets
+    sl.SobolevRegressor
+    found[where] = [(old[:300], new[:300]) for old, new in zip(before, state()) if old != new]
+
+# every module again, without the modules of Unix. Other packages do without them on Windows by their own means: only our
+# own imports are refused
+import builtins, importlib, pkgutil
+UNIX = {"resource", "fcntl", "grp", "pwd", "posix", "pty", "syslog", "termios", "tty"}
+real = builtins.__import__
+
+def without(name, globals=None, *rest):
+    if name in UNIX and (globals or {}).get("__name__", "").startswith("sobolev_lib"):
+        raise ImportError(f"no module {name}")
+    return real(name, globals, *rest)
+
+forget()
+builtins.__import__ = without
+try:
+    exec("import fcntl", {"__name__": "sobolev_lib.trial"})
+except ImportError:
+    found["refused"] = True
+import sobolev_lib
+from sobolev_lib import files
+names = [module.name for module in pkgutil.walk_packages(sobolev_lib.__path__, "sobolev_lib.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+found["fcntl"], found["modules"] = repr(files.fcntl), len(names)
+print(json.dumps(found))
+'''
+
+
+@pytest.fixture(scope="module")
+def found():
+    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", SCRIPT], cwd=ROOT,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    first, second = map(json.loads, done.stdout.splitlines())
+    return {**first, **second}
 
 
-def test_what_training_does_without_is_loaded_when_it_is_first_asked_for():
-    script = '''
-import sys
-import sobolev_lib as sl
-packages = {"atari", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
-others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
-print(sorted(others & {*sys.modules}), sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules))
-assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor" and "sklearn" in sys.modules
-assert sl.atari.GAMES and sl.plotting.show and sl.synthetic_gradients.METHODS and sl.theory.tradeoff and sl.widgets.Wave
-print(sorted(others & {*sys.modules} - {"sklearn", "scipy"}))
-'''
-    assert run(script).splitlines() == ["[] []", "[]"]
+def test_what_training_does_without_is_loaded_when_it_is_first_asked_for(found):
+    assert found["at once"] == [] and found["when asked for"] == []
 
 
 def test_the_package_lists_its_public_names_and_no_others():
@@ -52,54 +113,9 @@ def test_an_installation_gets_every_package():
     assert {*re.findall(r'"([\w.]+)"', listed)} == found | {"sobolev_lib.recorded"}
 
 
-@pytest.mark.parametrize("in_book", ["", "1"])
-def test_importing_it_changes_nothing_for_the_rest_of_the_process(in_book):
-    script = f'''
-import os, random, threading, warnings
-import matplotlib, numpy, sklearn, torch
-import plotly.io as pio
-os.environ["SOBOLEV_BOOK_BUILD"] = "{in_book}"
-
-def state():
-    return [repr(part) for part in (
-        dict(os.environ), os.getcwd(), warnings.filters, [type(x) for x in threading.enumerate()], random.getstate(),
-        numpy.random.get_state(), numpy.geterr(), torch.get_rng_state().tolist(), torch.get_default_dtype(),
-        torch.is_grad_enabled(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
-        torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(), dict(matplotlib.rcParams),
-        list(pio.renderers), pio.renderers.default, pio.templates.default, sklearn.get_config())]
-
-before = state()
-import sobolev_lib as sl
-from sobolev_lib import atari, experiments, front_page, notebook, plotting, synthetic_gradients, theory, widgets
-sl.SobolevRegressor
-print([(old[:300], new[:300]) for old, new in zip(before, state()) if old != new])
-'''
-    assert run(script) == "[]"
+def test_importing_it_changes_nothing_for_the_rest_of_the_process(found):
+    assert found["changed"] == [] and found["changed in the book"] == []
 
 
-def test_every_module_can_be_imported_where_the_modules_of_unix_are_missing():
-    # other packages do without them on Windows by their own means: only our own imports are refused
-    script = '''
-import builtins, importlib, os, pkgutil
-UNIX = {"resource", "fcntl", "grp", "pwd", "posix", "pty", "syslog", "termios", "tty"}
-real = builtins.__import__
-
-def without(name, globals=None, *rest):
-    if name in UNIX and (globals or {}).get("__name__", "").startswith("sobolev_lib"):
-        raise ImportError(f"no module {name}")
-    return real(name, globals, *rest)
-
-builtins.__import__ = without
-try:
-    exec("import fcntl", {"__name__": "sobolev_lib.trial"})
-except ImportError:
-    print("refused")
-import sobolev_lib
-from sobolev_lib import files
-found = [module.name for module in pkgutil.walk_packages(sobolev_lib.__path__, "sobolev_lib.")]
-for name in found:
-    if not name.endswith("__main__"):
-        importlib.import_module(name)
-assert files.fcntl is None and len(found) > 80
-'''
-    assert run(script) == "refused"
+def test_every_module_can_be_imported_where_the_modules_of_unix_are_missing(found):
+    assert found["refused"] and found["fcntl"] == "None" and found["modules"] > 80

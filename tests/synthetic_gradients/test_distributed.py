@@ -1,15 +1,16 @@
 """Several processes train one network: the same steps as one process with all the images, and a resumed run."""
-import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import numpy as np
 import pytest
 import torch
+from forks import fork
 from safetensors import safe_open
 
 from sobolev_lib.synthetic_gradients import __main__ as command
@@ -17,14 +18,27 @@ from sobolev_lib.synthetic_gradients import __main__ as command
 DIGITS = ["--epochs", "1", "--width", "8", "--synthetic-width", "8", "--lr", "0.003"]
 
 
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-       "sobolev_lib.synthetic_gradients"]
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+def start(folder, *arguments):
+    """The command line in two processes, as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [fork(command.main, list(arguments), output=folder / f"output{rank}", RANK=str(rank), LOCAL_RANK=str(rank),
+                 WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)) for rank in (0, 1)]
 
 
-def two_processes(*arguments):
-    """Run the command line in two processes; returns what it printed last."""
-    done = subprocess.run([*TWO, *arguments], capture_output=True, text=True, env=ALONE, timeout=250)
+def finish(processes, folder):
+    """What the first one printed last."""
+    for process in processes:
+        process.join(250)
+        assert process.exitcode == 0, (folder / "output0").read_text()
+    return json.loads((folder / "output0").read_text().strip().splitlines()[-1])
+
+
+def torchrun(*arguments):
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+                           "sobolev_lib.synthetic_gradients", *arguments], capture_output=True, text=True, timeout=250,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -46,28 +60,27 @@ def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
     arguments = ["--method", method, "--optimizer", "sgd", *DIGITS]
     paths = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
     one = one_process(capsys, *arguments, "--batch-size", "180", "--checkpoint", str(paths[0]))
-    two = two_processes(*arguments, "--batch-size", "90", "--checkpoint", str(paths[1]))
+    arguments += ["--batch-size", "90", "--checkpoint", str(paths[1])]
+    two = finish(start(tmp_path, *arguments), tmp_path) if method == "sobolev" else torchrun(*arguments)
     assert one["steps"] == two["steps"] == 8 and one["test_accuracy"] == pytest.approx(two["test_accuracy"], abs=0.02)
     tolerance = dict(rtol=0.05, atol=5e-3) if method == "sobolev" else dict(rtol=1e-3, atol=1e-5)
     for (name, ours), theirs in zip(weights(paths[0]).items(), weights(paths[1]).values()):
         torch.testing.assert_close(ours, theirs, msg=name, **tolerance)
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the processes to kill through /proc")
 def test_a_killed_pair_of_processes_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "run.safetensors"
-    arguments = ["--method", "sobolev", "--batch-size", "180", *DIGITS, "--epochs", "2", "--checkpoint-seconds", "0"]
-    whole = two_processes(*arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
-    process = subprocess.Popen([*TWO, *arguments, "--checkpoint", str(path)], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, env=ALONE)
+    arguments = ["--method", "sobolev", "--batch-size", "60", *DIGITS, "--epochs", "2", "--checkpoint-seconds", "0"]
+    whole = finish(start(tmp_path, *arguments, "--checkpoint", str(tmp_path / "whole.safetensors")), tmp_path)
+    processes = start(tmp_path, *arguments, "--checkpoint", str(path))
     while not path.exists():
-        assert process.poll() is None, "ended before it wrote a checkpoint"
-    for entry in Path("/proc").glob("[0-9]*"):             # torchrun and both of its workers
-        with contextlib.suppress(OSError):
-            if str(path) in (entry / "cmdline").read_text():
-                os.kill(int(entry.name), signal.SIGKILL)
-    process.wait()
-    resumed = two_processes(*arguments, "--checkpoint", str(path))
+        assert processes[0].is_alive(), "ended before it wrote a checkpoint"
+        time.sleep(0.002)
+    for process in processes:
+        process.kill()
+        process.join()
+    assert processes[0].exitcode == -signal.SIGKILL, "the run was over before it could be killed"
+    resumed = finish(start(tmp_path, *arguments, "--checkpoint", str(path)), tmp_path)
     assert resumed["test_loss"] == whole["test_loss"] and resumed["steps"] == whole["steps"]
 
 

@@ -1,22 +1,17 @@
 """Parts in processes of their own: backpropagation in a pipeline is backpropagation; decoupled parts don't wait."""
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
-from parts import network, stripes
+from forks import fork
+from parts import main, network, stripes
 from torch.nn import functional as F
 
 from sobolev_lib.synthetic_gradients import InMemory
 from sobolev_lib.synthetic_gradients.processes import train_part
-
-SCRIPT = Path(__file__).parents[1] / "parts.py"
 
 
 def start(folder, method, cuts=("block2",), world=2, **options):
@@ -24,15 +19,19 @@ def start(folder, method, cuts=("block2",), world=2, **options):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = json.dumps({"method": method, "cuts": list(cuts), "folder": str(folder), **options})
-    return [subprocess.Popen([sys.executable, str(SCRIPT), options], stderr=subprocess.PIPE, text=True, env={
-        **os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1"}) for rank in range(world)]
+    options = {"method": method, "cuts": list(cuts), "folder": str(folder), **options}
+    return [fork(main, options, output=folder / f"output{rank}", RANK=str(rank), WORLD_SIZE=str(world),
+                 MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)) for rank in range(world)]
 
 
-def finish(processes):
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert all(process.returncode == 0 for process in processes), "\n".join(errors)
+def told(folder, rank):
+    return (folder / f"output{rank}").read_text()
+
+
+def finish(processes, folder):
+    for rank, process in enumerate(processes):
+        process.join(250)
+        assert process.exitcode == 0, told(folder, rank)
 
 
 def reports(folder, world=2):
@@ -46,7 +45,7 @@ def trained(folder, world=2):
 @pytest.mark.parametrize("cuts, microbatches", [(["block1", "block3"], 2)])
 def test_a_pipeline_takes_the_steps_of_backpropagation(tmp_path, cuts, microbatches):
     world = len(cuts) + 1
-    finish(start(tmp_path, "backprop", cuts, world, steps=6, microbatches=microbatches))
+    finish(start(tmp_path, "backprop", cuts, world, steps=6, microbatches=microbatches), tmp_path)
     model = network("backprop", cuts)
     optimizer, losses = torch.optim.Adam(model.network_parameters(), lr=3e-3), []
     for _, (x, y) in zip(range(6), InMemory(stripes(), 20)(0)):
@@ -64,7 +63,7 @@ def test_a_pipeline_takes_the_steps_of_backpropagation(tmp_path, cuts, microbatc
 @pytest.mark.parametrize("method, cuts", [("critic", ["block1", "block3"])])
 def test_decoupled_parts_learn(tmp_path, method, cuts):
     world = len(cuts) + 1
-    finish(start(tmp_path, method, cuts, world, steps=60))
+    finish(start(tmp_path, method, cuts, world, steps=60), tmp_path)
     found = reports(tmp_path, world)
     loss = found[-1]["loss"]
     assert len(loss) == 60 and sum(loss[-5:]) < sum(loss[:5]) / 2
@@ -76,7 +75,7 @@ def test_decoupled_parts_learn(tmp_path, method, cuts):
 
 
 def test_a_decoupled_part_does_not_wait_and_stays_within_its_bound(tmp_path):
-    finish(start(tmp_path, "sobolev", steps=12, staleness=3, asleep=3))
+    finish(start(tmp_path, "sobolev", steps=12, staleness=3, asleep=3), tmp_path)
     below = reports(tmp_path)[0]
     begins, ends = [{(what, step): moment for what, step, *moments in below["work"] for moment in moments[k:k + 1]}
                     for k in (0, 1)]
@@ -89,7 +88,7 @@ def test_a_decoupled_part_does_not_wait_and_stays_within_its_bound(tmp_path):
 
 
 def test_without_propagation_only_the_last_part_learns(tmp_path):
-    finish(start(tmp_path, "noprop", steps=10))
+    finish(start(tmp_path, "noprop", steps=10), tmp_path)
     assert [report["changed"][k] for k, report in enumerate(reports(tmp_path))] == [False, True]
 
 
@@ -98,17 +97,19 @@ def test_when_a_part_dies_the_others_say_so_and_the_run_goes_on_from_its_checkpo
     options = dict(steps=3_000, checkpoint=str(kept), checkpoint_every=20)
     processes = start(tmp_path, "sobolev", **options)
     while len(list(kept.glob("part*.safetensors"))) < 4:
-        assert all(process.poll() is None for process in processes), processes[0].communicate()[1]
+        assert all(process.is_alive() for process in processes), told(tmp_path, 0)
         time.sleep(0.05)
-    os.kill(processes[1].pid, signal.SIGKILL)
+    processes[1].kill()
     died = time.monotonic()
-    error = processes[0].communicate(timeout=60)[1]
+    processes[0].join(60)
     assert time.monotonic() - died < 35
-    assert processes[0].returncode != 0 and "PartLost: part 1 of 2: a neighbour is gone" in error
+    error = told(tmp_path, 0)
+    assert processes[0].exitcode == 1 and "PartLost: part 1 of 2: a neighbour is gone" in error
     assert f"the last checkpoint is in {kept}" in error
-    processes[1].communicate()
+    processes[1].join()
+    assert processes[1].exitcode == -signal.SIGKILL
     steps = [max(int(path.stem.split("-")[1]) for path in kept.glob(f"part{rank}-*")) for rank in (0, 1)]
-    finish(start(tmp_path, "sobolev", **{**options, "steps": min(steps) + 40}))
+    finish(start(tmp_path, "sobolev", **{**options, "steps": min(steps) + 40}), tmp_path)
     report = reports(tmp_path)[1]
     assert len(report["loss"]) == 40, "it did not begin where it had been"
     assert sum(report["loss"][:5]) / 5 < 0.5, "what had been learned is gone"
@@ -121,6 +122,7 @@ def test_parts_and_processes_must_be_as_many():
 
 def test_microbatches_must_divide_a_batch(tmp_path):
     processes = start(tmp_path, "backprop", steps=1, microbatches=3)
-    for process in processes:
-        assert "microbatches: expected a divisor of the batch size 20, got 3" in process.communicate(timeout=60)[1]
-        assert process.returncode != 0
+    for rank, process in enumerate(processes):
+        process.join(60)
+        assert "microbatches: expected a divisor of the batch size 20, got 3" in told(tmp_path, rank)
+        assert process.exitcode == 1
