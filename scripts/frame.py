@@ -117,6 +117,7 @@ def edit_body(app, pagename, templatename, context, doctree):
     page_body.head(soup, kicker, byline)
     page_body.join_hidden_code(soup)
     page_body.name_marks(soup)
+    page_body.mark_cells(soup)
     page_body.wrap_tables(soup)
     page_body.hold_punctuation(soup)
     page_body.mark_late(soup)

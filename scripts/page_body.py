@@ -70,6 +70,21 @@ def name_marks(soup):
         del summary["aria-label"]
 
 
+def mark_cells(soup):
+    """Say of a cell what it shows, for style sheets: asked by ``:has()``, a page that is still being read would be laid out twice.
+
+    >>> soup = parsed('<div class="cell"><div class="cell_output"><i class="sobolev-widget"></i></div></div><div class="cell"></div>')
+    >>> mark_cells(soup)
+    >>> [cell["class"] for cell in soup.select(".cell")]
+    [['cell', 'sl-live'], ['cell', 'sl-silent']]
+    """
+    for cell in soup.select(".cell"):
+        if cell.select_one(".sobolev-widget"):
+            cell["class"] = [*cell["class"], "sl-live"]
+        elif not cell.select_one(".cell_output"):
+            cell["class"] = [*cell["class"], "sl-silent"]
+
+
 def wrap_tables(soup):
     """Put each table into a box of its own, which scrolls when the table is too wide; so the table stays a table.
 

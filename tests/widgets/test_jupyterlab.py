@@ -89,13 +89,17 @@ def wait_for_kernel(page, jupyterlab):
 def run(page, i):
     """Run cell i of the notebook on show; returns it once the kernel has finished with it."""
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(i)
-    before = cell.locator(".jp-InputPrompt").inner_text()
     cell.locator(".cm-content").click()
     page.wait_for_function("i => document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].matches('.jp-mod-active')", arg=i)
+    # The prompt says [*] meanwhile. Its number does not tell: after a restart it may be the same as before.
+    page.evaluate("""i => {
+      const cell = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i];
+      window.begun = false;
+      new MutationObserver(() => { window.begun ||= cell.querySelector('.jp-InputPrompt').textContent.includes('*'); })
+        .observe(cell, {subtree: true, childList: true, characterData: true}); }""", i)
     page.keyboard.press("Shift+Enter")
-    page.wait_for_function("""([i, before]) => {
-      const prompt = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].querySelector('.jp-InputPrompt').innerText;
-      return /\\[\\d+\\]/.test(prompt) && prompt !== before; }""", arg=[i, before], timeout=90_000)
+    page.wait_for_function("""i => window.begun && /\\[\\d+\\]/.test(
+      document.querySelectorAll('.jp-Notebook .jp-CodeCell')[i].querySelector('.jp-InputPrompt').textContent)""", arg=i, timeout=90_000)
     return cell
 
 
