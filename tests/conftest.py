@@ -13,14 +13,10 @@ NEED_A_BROWSER = {"chromium", "jupyterlab", "site"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as ``browser`` what asks for one, before ``-m`` chooses. Its groups are for ``--dist loadgroup``: a file, or what a
-    file asks of one page of the book, since all of it comes from one visit."""
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
     for item in items:
         if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
             item.add_marker("browser")
-            asked = getattr(item, "callspec", None)
-            visit = [str(asked.params[name]) for name in ("page", "size") if asked and name in asked.params]
-            item.add_marker(pytest.mark.xdist_group(" ".join([item.path.name, *visit])))
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
