@@ -1,6 +1,6 @@
 """Numbers as a reader wants them: with a real minus, and with powers of ten written out."""
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
@@ -46,6 +46,16 @@ def percent(share: float, digits: int = 0) -> str:
     ('12%', '−1.2%')
     """
     return number(share, f".{digits}%")
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Joined as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = [*parts] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def with_interval(found: Sequence[float], spec: str = ",.3g") -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sobolev_lib import front_page, functions
-from sobolev_lib.experiments import atari_distillation, seven_functions, table_1_verdict
+from sobolev_lib.experiments import atari_verdict, seven_functions, table_1_verdict
 from sobolev_lib.front_page.thumbnails import agreeing, dots, film
 from sobolev_lib.records import load_record
 from sobolev_lib.widgets.hypotheses import KNOTS
@@ -74,9 +74,9 @@ def test_atari_says_where_the_copy_is_closer(monkeypatch):
     monkeypatch.setattr("sobolev_lib.front_page.results._game", no_emulator)
     given = record("atari-distillation")
     card = front_page.atari(given)
-    answers = [cell["answer"] for cell in atari_distillation.comparisons(given)]
+    answers = [cell["answer"] for cell in atari_verdict.comparisons(given)]
     assert f"closer in {answers.count('better')} of {len(answers)} cases" in card.measured
-    assert card.status == atari_distillation.verdict(given).status
+    assert card.status == atari_verdict.verdict(given).status
 
 
 def test_synthetic_gradients_says_who_is_ahead():

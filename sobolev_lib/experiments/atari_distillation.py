@@ -11,7 +11,6 @@ again on fresh seeds at each share (KL with noise at ``noise_shares``). KL + ful
 price leaves no room for trials. Students of one seed see the same batches in the same order. In ``longer_cells`` KL alone
 also runs ``longer`` times as long, about as long as the Sobolev students take.
 """
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,17 +25,15 @@ from sobolev_lib.atari.measures import logits_of
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher, shipped_weights
+from sobolev_lib.experiments.atari_verdict import LONGER, verdict  # noqa: F401  the verdict is part of every experiment
 from sobolev_lib.experiments.gradient_pictures import Pictures
-from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.policy_measures import Measures
 from sobolev_lib.experiments.stand_ins import random_states, random_teacher
-from sobolev_lib.experiments.verdicts import Verdict
 
 NAME = "atari-distillation"
 SHOWS = "Figure 4"
 TUNED = ("kl", "sobolev", "noise")
-LONGER = "kl_longer"                                       # KL alone, ``longer`` times as many steps
 
 
 @dataclass(frozen=True)
@@ -257,62 +254,6 @@ def _teacher_facts(teacher, states: RecordedStates, config: Config) -> dict:
             "scores": [score for score in states.about["scores"] if score is not None],
             "entropy_quantiles": [float(q) for q in entropy.quantile(torch.linspace(0, 1, 21))],
             "mean_entropy": float(entropy.mean())}
-
-
-def comparisons(record: dict, against: str = "kl") -> list[dict]:
-    """How KL + Sobolev compares with another method in each cell that has both; intervals over seeds, at 95 %.
-
-    ``ratio``: the other's test KL over Sobolev's, the exponential of the mean of logarithms; ``error``: the difference of
-    their action errors. ``better``, ``undecided`` or ``worse`` says of KL, and ``error_answer`` of the action error, on which
-    side of no difference the interval lies. Both methods saw the same batches: seeds are compared one by one.
-    """
-    found = []
-    for cell, result in record["results"].items():
-        by_method = {method: {run["seed"]: run for run in result.get("runs", ()) if run["method"] == method}
-                     for method in (against, "sobolev")}
-        seeds = sorted(set(by_method[against]) & set(by_method["sobolev"]))
-        if not seeds:
-            continue
-        pairs = [(by_method[against][seed], by_method["sobolev"][seed]) for seed in seeds]
-        # rounding can leave a divergence of zero, or one just below
-        kls = [[max(run["kl"], 1e-9) for run in pair] for pair in pairs]
-        logs = interval([math.log(other / sobolev) for other, sobolev in kls])
-        errors = interval([other["action_error"] - sobolev["action_error"] for other, sobolev in pairs])
-        answer = {"above": "better", "around": "undecided", "below": "worse"}
-        game, share = cell.split("/")
-        found.append({"game": game, "share": float(share), "seeds": len(seeds), "ratio": [math.exp(end) for end in logs],
-                      "answer": answer[logs.side()], "error": list(errors), "error_answer": answer[errors.side()]})
-    return found
-
-
-RULE = ("A cell is better where the 95 % interval over seeds of log(KL alone / KL + Sobolev) lies above 0, worse where it "
-        "lies below. Confirmed: every cell is better, in KL and in action error. In direction: more than half are better "
-        "in KL, and none is worse. Contradicted: more than half are worse. Open otherwise.")
-
-
-def verdict(record: dict) -> Verdict:
-    """Whether Sobolev students are more like their teachers, by ``RULE``."""
-    cells = comparisons(record)
-    better, worse = [[cell for cell in cells if cell["answer"] == answer] for answer in ("better", "worse")]
-    errors = [cell for cell in cells if cell["error_answer"] == "better"]
-    if len(better) == len(errors) == len(cells):
-        status = "confirmed"
-    elif len(better) > len(cells) / 2 and not worse:
-        status = "confirmed in direction"
-    else:
-        status = "contradicted" if len(worse) > len(cells) / 2 else "open"
-    ratios, config = [cell["ratio"][0] for cell in cells], record["config"]
-    seeds = sorted({cell["seeds"] for cell in cells})
-    return Verdict(
-        claim="In all scenarios the Sobolev distilled networks are significantly more similar to the target policy, in "
-              "KL divergence and in action error, most of all where there are few states.",
-        measured=f"Test KL is lower with Sobolev in {len(better)} of {len(cells)} cells (game and share), undecided in "
-                 f"{len(cells) - len(better) - len(worse)} and higher in {len(worse)}; KL alone has {min(ratios):.2f} to "
-                 f"{max(ratios):.2f} times as much. The action error is lower in {len(errors)}.",
-        scale=f"{len(config['games'])} games, {', '.join(f'{share:.0%}' for share in config['shares'])} of "
-              f"{config['states']:,} states, {config['steps']:,} steps of {config['batch_size']}, "
-              f"{' to '.join(map(str, seeds))} seeds per cell.",
-        status=status, rule=RULE)
 
 
 def probe() -> dict:

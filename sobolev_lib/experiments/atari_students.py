@@ -7,51 +7,25 @@ from collections import Counter
 from statistics import mean, median
 from typing import Sequence
 
-from sobolev_lib.experiments import atari_distillation
+from sobolev_lib.experiments.atari_verdict import LONGER, comparisons, deaths, is_dead, log_ratios, pairs, students
 from sobolev_lib.experiments.intervals import Interval, interval
-from sobolev_lib.formats import number, percent
+from sobolev_lib.formats import listed, number, percent
 
 TITLES = {"pong": "Pong", "breakout": "Breakout", "space_invaders": "Space Invaders"}
-NAMES = {"kl": "KL only", "sobolev": "KL + Sobolev", "noise": "KL with noise", "jacobian": "KL + full Jacobian"}
-DEAD = 0.9                                                 # of the first measured test KL; who has that much has learned nothing
-FLOOR = 1e-9                                               # rounding can leave a divergence of zero, or one just below
+NAMES = {"kl": "KL only", LONGER: "KL only for longer", "sobolev": "KL + Sobolev", "noise": "KL with noise",
+         "jacobian": "KL + full Jacobian"}
 
 
-def students(record: dict, game: str, share: float, method: str) -> list[dict]:
-    """The runs of a method in a cell, by seed.
-
-    >>> students(record, "pong", 0.01, "kl")[0]["kl"]                                          # doctest: +SKIP
-    0.726
-    """
-    cell = record["results"].get(f"{game}/{share:g}", {"runs": ()})
-    return sorted((run for run in cell["runs"] if run["method"] == method), key=lambda run: run["seed"])
-
-
-def is_dead(run: dict) -> bool:
-    """Whether a student has learned nothing: its test KL ends where it began, or higher.
-
-    >>> is_dead({"kl": 1.8, "curve": {"kl": [1.9, 1.8]}}), is_dead({"kl": 0.2, "curve": {"kl": [1.9, 0.2]}})
-    (True, False)
-    """
-    return run["kl"] >= DEAD * run["curve"]["kl"][0]
-
-
-def pairs(record: dict, game: str, share: float, against: str = "kl") -> list[tuple[dict, dict]]:
-    """Students of one seed, without slopes and with."""
-    other, sobolev = ({run["seed"]: run for run in students(record, game, share, method)} for method in (against, "sobolev"))
-    return [(other[seed], sobolev[seed]) for seed in sorted(set(other) & set(sobolev))]
-
-
-def ratios(record: dict, game: str, share: float, against: str = "kl") -> list[float | None]:
-    """Of each pair the test KL without slopes over that with; None where one of the two is dead."""
-    return [None if is_dead(a) or is_dead(b) else max(a["kl"], FLOOR) / max(b["kl"], FLOOR)
-            for a, b in pairs(record, game, share, against)]
-
-
-def gain(record: dict, game: str, share: float, against: str = "kl") -> Interval | None:
-    """The interval of the logarithm of ``ratios``, over living pairs; None where there are none."""
-    logs = [math.log(ratio) for ratio in ratios(record, game, share, against) if ratio is not None]
+def gain(record: dict, game: str, share: float, against: str = "kl", method: str = "sobolev") -> Interval | None:
+    """The interval of the logarithm of a method's gain in test KL, over living pairs; None where there are none."""
+    logs = list(log_ratios(record, game, share, against, method).values())
     return interval(logs) if logs else None
+
+
+def sided(record: dict, share: float | None = None, against: str = "kl") -> dict[tuple[str, float], str]:
+    """Of each cell, or those of one share: "better", "undecided" or "worse" with slopes, as the verdict has it."""
+    return {(cell["game"], cell["share"]): cell["answer"] for cell in comparisons(record, against)
+            if share in (None, cell["share"])}
 
 
 def games(record: dict) -> list[str]:
@@ -71,13 +45,13 @@ def answer(record: dict) -> str:
     """
     share = fewest(record)
     found = {game: gain(record, game, share) for game in games(record)}
-    sides: dict[str, list[str]] = {"above": [], "around": [], "below": []}
-    for game, each in found.items():
-        sides[each.side() if each else "around"].append(TITLES[game])
+    sides: dict[str, list[str]] = {"better": [], "undecided": [], "worse": []}
+    for (game, _), side in sided(record, share).items():
+        sides[side].append(TITLES[game])
     said = [text.format(f"in all {len(names)} games" if len(names) == len(found) else f"on {listed(names)}")
-            for text, names in (("brings the student closer to its teacher's policy {}", sides["above"]),
-                                ("makes no clear difference {}", sides["around"]),
-                                ("leads the student away from its teacher's policy {}", sides["below"])) if names]
+            for text, names in (("brings the student closer to its teacher's policy {}", sides["better"]),
+                                ("makes no clear difference {}", sides["undecided"]),
+                                ("leads the student away from its teacher's policy {}", sides["worse"])) if names]
     told = listed([f"{number(math.exp(each.mean), '.1f')} times{'' if k else ' as large'} on {TITLES[game]}"
                    for k, (game, each) in enumerate((game, each) for game, each in found.items() if each)])
     return (f"**With {percent(share)} of the states, telling slopes {listed(said)}.** Without slopes the divergence from the "
@@ -106,9 +80,9 @@ def beside_the_teacher(record: dict) -> str:
     return f"{told[:1].upper()}{told[1:]}."
 
 
-def left_out(record: dict, shares: Sequence[float]) -> str:
+def left_out(record: dict, shares: Sequence[float], against: str = "kl") -> str:
     """A sentence that names the dead among students with and without slopes, or nothing."""
-    told = dead(record, shares, ("kl", "sobolev"))
+    told = dead(record, shares, (against, "sobolev"))
     return f" Pairs with a dead student are left out: {told}." if told else ""
 
 
@@ -119,7 +93,7 @@ def dead(record: dict, shares: Sequence[float] | None = None, methods: Sequence[
         for game in games(record):
             for method in methods:
                 runs = students(record, game, share, method)
-                gone = sum(map(is_dead, runs))
+                gone = deaths(runs)
                 if gone:
                     found.append(f"{gone} of {len(runs)} with {NAMES[method]} on {TITLES[game]} at {percent(share)}")
     return listed(found)
@@ -160,15 +134,14 @@ def by_heart(record: dict) -> str:
 def with_more_states(record: dict) -> str:
     """How the cells beyond the smallest share came out, where all pairs lose, and whether the gain shrinks."""
     shares = [share for share in record["config"]["shares"] if share > fewest(record)]
-    found = {(game, share): gain(record, game, share) for share in record["config"]["shares"] for game in games(record)}
-    sides = Counter(each.side() if each else "around" for (_, share), each in found.items() if share in shares)
+    sides = Counter(side for (_, share), side in sided(record).items() if share in shares)
     total = sum(sides.values())
     if not total:
         return ""
     shown = listed([percent(share) for share in shares])
-    text = (f"With {shown} of the states, slopes help clearly in {sides['above']} of {total} cells (a game and a share), hurt "
-            f"clearly in {sides['below']}, and {sides['around']} cannot be told.{all_lose(record)}")
-    both = [(found[game, fewest(record)], found[game, max(shares)]) for game in games(record)]
+    text = (f"With {shown} of the states, slopes help clearly in {sides['better']} of {total} cells (a game and a share), hurt "
+            f"clearly in {sides['worse']}, and {sides['undecided']} cannot be told.{all_lose(record)}")
+    both = [(gain(record, game, fewest(record)), gain(record, game, max(shares))) for game in games(record)]
     both = [(few, many) for few, many in both if few and many]
     if both:
         shrinks = sum(few.mean > many.mean for few, many in both)
@@ -180,9 +153,8 @@ def with_more_states(record: dict) -> str:
 
 def losing(record: dict) -> dict[tuple[str, float], int]:
     """Cells in which each living pair, of two or more, is closer to the teacher without slopes; how many pairs those are."""
-    found = {(game, share): [ratio for ratio in ratios(record, game, share) if ratio is not None]
-             for share in record["config"]["shares"] for game in games(record)}
-    return {cell: len(each) for cell, each in found.items() if len(each) > 1 and max(each) < 1}
+    found = {cell: log_ratios(record, *cell).values() for cell in sided(record)}
+    return {cell: len(each) for cell, each in found.items() if len(each) > 1 and max(each) < 0}
 
 
 def all_lose(record: dict) -> str:
@@ -192,9 +164,9 @@ def all_lose(record: dict) -> str:
     ' Yet slopes lose in both living pairs on Breakout at 20%: too few seeds to call it clear.'
     """
     told = []
+    sides = sided(record)
     for (game, share), count in losing(record).items():
-        each = gain(record, game, share)
-        if each is not None and each.side() == "around":
+        if sides[game, share] == "undecided":
             whole = len(pairs(record, game, share)) == count
             told.append(f"{f'all {count}' if whole and count > 2 else 'both' if count == 2 else count}"
                         f"{'' if whole else ' living'} pairs on {TITLES[game]} at {percent(share)}")
@@ -230,12 +202,9 @@ def cheap_twin(record: dict) -> str:
         return ""
     helped, beaten = [], []
     for game, share in cells:
-        logs = [math.log(max(a["kl"], FLOOR) / max(b["kl"], FLOOR)) for a, b in _same_seeds(record, game, share, "kl", "noise")]
-        if logs and interval(logs).side() == "above":
-            helped.append(TITLES[game])
-        each = gain(record, game, share, "noise")
-        if each is not None and each.side() == "above":
-            beaten.append(TITLES[game])
+        for better, each in ((helped, gain(record, game, share, "kl", "noise")), (beaten, gain(record, game, share, "noise"))):
+            if each is not None and each.side() == "above":
+                better.append(TITLES[game])
     seeds = len({run["seed"] for game, share in cells for run in students(record, game, share, "noise")})
     shares = listed([percent(share) for share in sorted({share for _, share in cells})])
     scale = f"{shares} of the states, {record['config']['steps']:,} steps, {seeds} seeds"
@@ -244,13 +213,6 @@ def cheap_twin(record: dict) -> str:
     return (f"Noise on the screens, the cheap twin of slopes, {first} ({scale}). "
             + (f"Slopes were clearly better than noise on {listed(beaten)}." if beaten else
                "Nor were slopes clearly better than noise."))
-
-
-def _same_seeds(record: dict, game: str, share: float, first: str, second: str) -> list[tuple[dict, dict]]:
-    """Living students of two methods, by seed."""
-    a, b = ({run["seed"]: run for run in students(record, game, share, method) if not is_dead(run)}
-            for method in (first, second))
-    return [(a[seed], b[seed]) for seed in sorted(set(a) & set(b))]
 
 
 def trials(record: dict, game: str, method: str) -> list[dict]:
@@ -332,21 +294,22 @@ def same_pixels(record: dict) -> str:
 
 def at_equal_time(record: dict) -> str:
     """What KL alone makes of more steps, or nothing where that was not run."""
-    longer = atari_distillation.LONGER
-    cells = [(game, share) for share in record["config"]["shares"] for game in games(record)
-             if pairs(record, game, share, longer)]
-    found = {cell: gain(record, *cell, longer) for cell in cells}
-    told = listed([f"{number(math.exp(each.mean), '.1f')} times as large on {TITLES[game]} at {percent(share)}"
-                   for (game, share), each in found.items() if each])
-    if not told:
+    answers = sided(record, against=LONGER)
+    if not answers:
         return ""
-    sides: dict[str, list[str]] = {"above": [], "around": [], "below": []}
-    for (game, share), each in found.items():
-        sides[each.side() if each else "around"].append(f"{TITLES[game]} at {percent(share)}")
+    found = {cell: gain(record, *cell, LONGER) for cell in answers}
+    told = listed(f"{number(math.exp(each.mean), '.1f')} times as large on {TITLES[game]} at {percent(share)}"
+                  for (game, share), each in found.items() if each)
+    without = left_out(record, sorted({share for _, share in answers}), LONGER)
+    if not told:
+        return without.strip()
+    sides: dict[str, list[str]] = {"better": [], "undecided": [], "worse": []}
+    for (game, share), side in answers.items():
+        sides[side].append(f"{TITLES[game]} at {percent(share)}")
     said = [text.format(listed(names)) for text, names in (
-        ("they help on {}", sides["above"]), ("not clearly on {}", sides["around"]), ("hurt on {}", sides["below"])) if names]
+        ("they help on {}", sides["better"]), ("not clearly on {}", sides["undecided"]), ("hurt on {}", sides["worse"])) if names]
     return (f"With {record['config']['longer']} times as many steps, about as long on the clock, the student without slopes ends "
-            f"with a test divergence {told}. So at equal time {', '.join(said)}.")
+            f"with a test divergence {told}. So at equal time {', '.join(said)}.{without}")
 
 
 def price(record: dict) -> str:
@@ -375,9 +338,8 @@ def played(record: dict) -> str:
 
 def in_short(record: dict) -> str:
     """Three sentences that sum the experiment up."""
-    share, shares = fewest(record), record["config"]["shares"]
-    found = {cell: gain(record, *cell) for cell in ((game, share) for game in games(record) for share in shares)}
-    clear = {cell for cell, each in found.items() if each and each.side() == "above"}
+    share, found = fewest(record), sided(record)
+    clear = {cell for cell, side in found.items() if side == "better"}
     few = sum((game, share) in clear for game in games(record))
     cells = [cell for cell in found if cell[1] > share]
     last = (f" With more states that is clear in {sum(cell in clear for cell in cells)} of {len(cells)} cells, a game and a "
@@ -390,13 +352,3 @@ def in_short(record: dict) -> str:
 def counted(found: int, total: int, noun: str = "game") -> str:
     """ "all 3 games", "none of 3 games", "2 of 3 games"."""
     return f"{'all' if found == total else 'none of' if not found else f'{found} of'} {total} {noun}s"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Joined as in a sentence.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    parts = list(parts)
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

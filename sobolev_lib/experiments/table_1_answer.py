@@ -4,7 +4,7 @@ from typing import Sequence
 
 from sobolev_lib.experiments import decoupled_parts
 from sobolev_lib.experiments.table_1_verdict import NAMES, ORDER, accuracies, difference
-from sobolev_lib.formats import number, with_interval
+from sobolev_lib.formats import listed, number, with_interval
 
 GUESSES = ORDER[1:]                                        # the methods that guess a gradient
 ALONE = "backprop, one thread"                             # a way of ``decoupled-parts``
@@ -188,9 +188,3 @@ def both_kinds(record: dict) -> list[str]:
         told.append({"above": f"gained {worth}", "below": f"cost {worth}", "around": "made no clear difference"}[found.side()]
                     + f" with {targets} {'targets' if not told else 'ones'}" + ("" if told else f" ({len(record['seeds'])} seeds)"))
     return told
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Joined as in a sentence."""
-    parts = list(parts)
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

@@ -42,7 +42,7 @@ def atari(record: dict) -> Card:
     >>> atari(load_record("atari-distillation")).page                                         # doctest: +SKIP
     'atari'
     """
-    from sobolev_lib.experiments import atari_distillation as experiment
+    from sobolev_lib.experiments import atari_verdict as experiment
 
     cells = experiment.comparisons(record)
     better, worse = [sum(cell["answer"] == answer for cell in cells) for answer in ("better", "worse")]

@@ -1,4 +1,5 @@
 """The two Atari experiments: run end to end, tuned by the same budget, tested on episodes that nobody trained on."""
+import copy
 import importlib
 import json
 import math
@@ -32,7 +33,7 @@ from sobolev_lib.atari import (
     states,
     teachers,
 )
-from sobolev_lib.experiments import atari_distillation, atari_teachers, gradient_pictures, runner
+from sobolev_lib.experiments import atari_distillation, atari_teachers, atari_verdict, gradient_pictures, runner
 from sobolev_lib.experiments.gradient_pictures import Pictures
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 
@@ -343,7 +344,7 @@ def told(ratios, errors=0.05, share="0.05"):
     results = {f"{game}/price": {} for game in GAMES}
     for game, row in zip(GAMES, ratios):
         results[f"{game}/{share}"] = {"runs": [
-            {"method": method, "seed": seed, "kl": 0.1 * (ratio if method == "kl" else 1),
+            {"method": method, "seed": seed, "kl": 0.1 * (ratio if method == "kl" else 1), "curve": {"kl": [1e6, 0.1]},
              "action_error": 0.2 + (errors + 0.001 * seed if method == "kl" else 0)}
             for seed, ratio in enumerate(row) for method in ("kl", "sobolev")]}
     return {"results": results, "config": asdict(replace(atari_distillation.PRESETS["cpu"], shares=(float(share),)))}
@@ -358,9 +359,9 @@ UP, DOWN, AROUND = (1.4, 1.5, 1.6), (0.5, 0.6, 0.7), (0.7, 1.5, 1.0)
     ((AROUND, AROUND, AROUND), 0.05, "open"), ((DOWN, DOWN, UP), 0.05, "contradicted"), ((DOWN, DOWN, DOWN), -0.05, "contradicted")])
 def test_the_verdict_follows_its_rule(ratios, errors, status):
     record = told(ratios, errors)
-    found = atari_distillation.verdict(record)
+    found = atari_verdict.verdict(record)
     assert found.status == status
-    cells = atari_distillation.comparisons(record)
+    cells = atari_verdict.comparisons(record)
     assert [cell["answer"] for cell in cells] == [{UP: "better", DOWN: "worse", AROUND: "undecided"}[row] for row in ratios]
     assert {cell["error_answer"] for cell in cells} == {"better" if errors > 0 else "worse"}
     better = sum(row == UP for row in ratios)
@@ -373,12 +374,37 @@ def test_a_comparison_is_over_seeds_one_by_one():
     runs = record["results"]["pong/0.05"]["runs"]
     for run in runs:
         run["kl"] *= 100 ** run["seed"]
-    cell = atari_distillation.comparisons(record)[0]
+    cell = atari_verdict.comparisons(record)[0]
     assert cell["ratio"][0] == pytest.approx((1.4 * 1.5 * 1.6) ** (1 / 3)) and cell["answer"] == "better" and cell["seeds"] == 3
     assert cell["ratio"][1] < cell["ratio"][0] < cell["ratio"][2] and cell["error"][0] == pytest.approx(0.051)
-    assert atari_distillation.comparisons(record, against="noise") == []
+    assert atari_verdict.comparisons(record, against="noise") == []
     runs[1]["kl"] = -1e-12                                 # rounding
-    assert atari_distillation.comparisons(record)[0]["ratio"][0] > 100
+    assert atari_verdict.comparisons(record)[0]["ratio"][0] > 100
+
+
+def with_dead(record, game, method, count):
+    for run in [run for run in record["results"][f"{game}/0.05"]["runs"] if run["method"] == method][:count]:
+        run["kl"] = run["curve"]["kl"][0]
+    return record
+
+
+def test_a_pair_with_a_dead_student_has_no_ratio_and_more_dead_with_slopes_are_not_better():
+    assert atari_verdict.is_dead({"kl": 1.0, "curve": {"kl": [1.0]}}) is False, "one measurement does not tell"
+    alone, slopes, all_dead = (atari_verdict.comparisons(with_dead(told((UP,) * 3), "pong", method, count))[0]
+                               for method, count in (("kl", 1), ("sobolev", 1), ("sobolev", 3)))
+    assert alone["dead"] == [1, 0] and alone["seeds"] == 3
+    assert alone["ratio"][0] == pytest.approx((1.5 * 1.6) ** 0.5) == slopes["ratio"][0]
+    five = told(((1.4, 1.5, 1.6, 1.5, 1.55),) * 3)
+    assert atari_verdict.comparisons(with_dead(copy.deepcopy(five), "pong", "kl", 1))[0]["answer"] == "better"
+    found = atari_verdict.comparisons(with_dead(five, "pong", "sobolev", 1))[0]
+    assert found["answer"] == "undecided" == found["error_answer"] and found["ratio"][1] > 1
+    assert all_dead["ratio"] is None and all_dead["answer"] == "worse" == all_dead["error_answer"]
+    said = atari_verdict.verdict(with_dead(told((UP,) * 3), "pong", "sobolev", 3))
+    assert said.status == "open" and "Dead students: 0 with KL alone, 3 with Sobolev." in said.measured
+    nobody = told((UP,) * 3)
+    for game in GAMES:
+        with_dead(with_dead(nobody, game, "sobolev", 3), game, "kl", 3)
+    assert atari_verdict.verdict(nobody).status == "open"
 
 
 def test_a_record_says_which_teachers_were_distilled(folder, monkeypatch):

@@ -59,10 +59,22 @@ def test_the_dead_are_named_and_left_out(record):
     assert f"Pairs with a dead student are left out: {name}." in atari_students.answer(other)
     assert "left out" not in atari_students.answer(record)
     assert name in atari_students.dead(other) and name in atari_students.with_more_states(other)
-    assert atari_students.ratios(other, "pong", 0.01)[0] is None
+    assert 0 not in atari_students.log_ratios(other, "pong", 0.01)
     everyone = with_dead(record, "pong", 0.01, "sobolev", seeds)
-    assert "makes no clear difference on Pong" in atari_students.answer(everyone)
+    assert "leads the student away from its teacher's policy on Pong" in atari_students.answer(everyone)
     assert atari_students.by_heart(everyone).count("2 games") == 2
+
+
+def test_a_method_that_kills_more_students_is_not_clearly_better(record):
+    assert "makes no clear difference on Pong" in atari_students.answer(with_dead(record, "pong", 0.01, "sobolev", 1))
+
+
+def test_the_dead_among_those_that_trained_longer_are_named():
+    record = records.load_record("atari-distillation", "gpu")
+    runs = atari_students.students(record, "pong", 0.05, "kl_longer")
+    assert "left out" not in atari_students.at_equal_time(record)
+    said = atari_students.at_equal_time(with_dead(record, "pong", 0.05, "kl_longer", 2))
+    assert f"left out: 2 of {len(runs)} with KL only for longer on Pong at 5%." in said
 
 
 def test_who_fits_more_closely_turns_with_the_record(record):

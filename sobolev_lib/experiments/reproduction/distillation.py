@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from sobolev_lib.experiments import atari_distillation
+from sobolev_lib.experiments.atari_verdict import RULE, cells, comparisons, log_ratios, students, verdict
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.reproduction.claim import Claim, Found, NotRun
 from sobolev_lib.formats import percent, ratio
@@ -24,32 +24,28 @@ Cell = tuple[str, float]                                   # a game, and a share
 
 def _students(record: dict) -> dict[Cell, dict[str, dict[int, dict]]]:
     """Runs by cell, then by method and seed; cells that have both methods."""
-    found = {}
-    for cell, result in record["results"].items():
-        runs = {method: {} for method in METHODS}
-        for run in result.get("runs", ()):
-            if run["method"] in METHODS:
-                runs[run["method"]][run["seed"]] = run
-        if all(runs.values()):
-            game, share = cell.split("/")
-            found[game, float(share)] = runs
+    found = {cell: {method: {run["seed"]: run for run in students(record, *cell, method)} for method in METHODS}
+             for cell in cells(record)}
+    found = {cell: runs for cell, runs in found.items() if all(runs.values())}
     if not found:
         raise NotRun("The record has no students of both kinds.")
     return found
 
 
 def _logs(record: dict) -> dict[Cell, dict[int, float]]:
-    """Log ratios by cell and seed."""
-    def log(run):
-        return math.log(max(run["kl"], 1e-9))              # rounding can leave a divergence of zero, or one just below
-
-    return {cell: {seed: log(runs["kl"][seed]) - log(runs["sobolev"][seed])
-                   for seed in sorted(set(runs["kl"]) & set(runs["sobolev"]))} for cell, runs in _students(record).items()}
+    """Log ratios by cell and seed, of pairs that live."""
+    found = {cell: log_ratios(record, *cell) for cell in _students(record)}
+    found = {cell: logs for cell, logs in found.items() if logs}
+    if not found:
+        raise NotRun("No two students of one seed live.")
+    return found
 
 
 def _mean(logs: list[dict[int, float]]) -> dict[int, float]:
     """Over cells, for the seeds that all of them have."""
     seeds = sorted(set.intersection(*(set(one) for one in logs)))
+    if not seeds:
+        raise NotRun("In no seed all students live.")
     return {seed: float(np.mean([one[seed] for one in logs])) for seed in seeds}
 
 
@@ -66,18 +62,18 @@ def _ends(found: Interval) -> str:
 
 
 def _scale(record: dict) -> str:
-    config, cells = record["config"], _students(record)
-    shares = ", ".join(percent(share) for share in sorted({share for _, share in cells}))
-    return (f"{len({game for game, _ in cells})} games, {shares} of {config['states']:,} states, {config['steps']:,} steps, "
+    config, found = record["config"], _students(record)
+    shares = ", ".join(percent(share) for share in sorted({share for _, share in found}))
+    return (f"{len({game for game, _ in found})} games, {shares} of {config['states']:,} states, {config['steps']:,} steps, "
             f"at most {len(record['seeds'])} seeds")
 
 
 def figure_4(record: dict) -> Found:
-    logs, cells = _mean(list(_logs(record).values())), atari_distillation.comparisons(record)
-    better, errors = (sum(cell[what] == "better" for cell in cells) for what in ("answer", "error_answer"))
-    return Found.of(atari_distillation.verdict(record),
+    logs, found = _mean(list(_logs(record).values())), comparisons(record)
+    better, errors = (sum(cell[what] == "better" for cell in found) for what in ("answer", "error_answer"))
+    return Found.of(verdict(record),
                     f"{_times(logs)} times the test KL without Sobolev, a mean of all cells; Sobolev is clearly better in "
-                    f"{better} of {len(cells)} cells in KL, in {errors} in action error",
+                    f"{better} of {len(found)} cells in KL, in {errors} in action error",
                     _ends(interval(list(logs.values()))))
 
 
@@ -117,10 +113,10 @@ def _gap(runs: dict[int, dict]) -> float:
 
 
 def overfitting(record: dict) -> Found:
-    students = _students(record).values()
-    alone, sobolev = ([_rise(runs[method]) for runs in students] for method in METHODS)
-    gaps = [_gap(runs["sobolev"]) for runs in students]
-    smaller, count = sum(_gap(runs["sobolev"]) < _gap(runs["kl"]) for runs in students), len(gaps)
+    found = _students(record).values()
+    alone, sobolev = ([_rise(runs[method]) for runs in found] for method in METHODS)
+    gaps = [_gap(runs["sobolev"]) for runs in found]
+    smaller, count = sum(_gap(runs["sobolev"]) < _gap(runs["kl"]) for runs in found), len(gaps)
     wide = sum(gap > WIDE for gap in gaps)
     if not wide and max(sobolev) <= 1 + LITTLE:
         status = "confirmed"
@@ -139,7 +135,7 @@ def _claim(place: str, says: str, paper: str, look, rule: str) -> Claim:
 
 FIGURES = (
     _claim("Figure 4", "In all scenarios the Sobolev distilled networks are significantly more similar to the target "
-                       "policy, in action error and in KL.", "curves", figure_4, atari_distillation.RULE),
+                       "policy, in action error and in KL.", "curves", figure_4, RULE),
 )
 TEXT = (
     _claim("Section 4.2, few states", "The network generalises more effectively, especially with few states.", "stronger",
