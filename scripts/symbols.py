@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-import nbformat
 import yaml
+from references import title
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 PAGE = BOOK / "symbols.md"
@@ -84,8 +84,7 @@ def alphabetical(symbol: str) -> tuple:
 def page(symbols: dict) -> str:
     """The page's Markdown."""
     def titled(name):
-        first = nbformat.read(BOOK / f"{name}.ipynb", as_version=4).cells[0].source
-        return f"[{first.splitlines()[0].lstrip('# ')}]({name}.ipynb)"
+        return f"[{title(BOOK / f'{name}.ipynb')}]({name}.ipynb)"
 
     def shown(symbol):
         return "$" + re.sub(r"_(\w{2,})", r"_\\mathrm{\1}", symbol) + "$"

@@ -10,9 +10,13 @@ GAP = 0.15                                                 # between backprop an
 
 
 def accuracies(record: dict, method: str, targets: str = "true", cuts: int = 3, what: str = "test_accuracy") -> list[float]:
-    """Of each seed, in the record's order."""
+    """One a seed, by seed."""
+    return list(_by_seed(record, method, targets, cuts, what).values())
+
+
+def _by_seed(record: dict, method: str, targets: str, cuts: int, what: str = "test_accuracy") -> dict[int, float]:
     unit = {"backprop": "backprop", "noprop": f"{cuts}/noprop"}.get(method, f"{cuts}/{method}/{targets}")
-    return [run[what] for run in record["results"][unit]["runs"]]
+    return {run["seed"]: run[what] for run in sorted(record["results"][unit]["runs"], key=lambda run: run["seed"])}
 
 
 def difference(record: dict, better: str, worse: str, targets: str = "true", cuts: int = 3):
@@ -22,7 +26,8 @@ def difference(record: dict, better: str, worse: str, targets: str = "true", cut
     """
     from sobolev_lib.experiments.intervals import interval  # here: it loads SciPy, which a machine that only trains may lack
 
-    return interval([a - b for a, b in zip(*(accuracies(record, method, targets, cuts) for method in (better, worse)))])
+    a, b = (_by_seed(record, method, targets, cuts) for method in (better, worse))
+    return interval([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
 
 
 RULE = (f"True targets. Open unless backprop lies {100 * GAP:.0f} points above noprop. Contradicted if a step of the order "

@@ -107,6 +107,27 @@ def test_overfitting_is_told_by_the_gap(record):
     high, low = ([value] * len(record["seeds"]) for value in (0.99, 0.55))
     assert "who overfits least" in table_1_answer.overfitting(with_accuracy(record, "backprop", high, "train_accuracy"))
     assert "It does not overfit" in table_1_answer.overfitting(with_accuracy(record, "backprop", low, "train_accuracy"))
+    some = [run["test_accuracy"] + 0.12 for run in record["results"]["backprop"]["runs"]]
+    assert "overfits a little" in table_1_answer.overfitting(with_accuracy(record, "backprop", some, "train_accuracy"))
+
+
+def test_seeds_are_compared_one_by_one_whatever_their_order(record):
+    other = copy.deepcopy(record)
+    other["results"]["3/sobolev/true"]["runs"].reverse()
+    assert table_1_answer.difference(other, "sobolev", "critic") == table_1_answer.difference(record, "sobolev", "critic")
+    del other["results"]["3/critic/true"]["runs"][0]
+    without = copy.deepcopy(record)
+    for unit in ("3/sobolev/true", "3/critic/true"):
+        del without["results"][unit]["runs"][0]
+    assert table_1_answer.difference(other, "sobolev", "critic") == table_1_answer.difference(without, "sobolev", "critic")
+
+
+def test_one_seed_cannot_tell(record, parts):
+    one = copy.deepcopy(record)
+    one["seeds"] = [0]
+    for unit in one["results"].values():
+        del unit["runs"][1:]
+    assert table_1_answer.answer(one, parts).startswith("**One seed cannot tell whether guesses teach anything.**")
 
 
 def test_who_aims_better_need_not_end_better(record):
