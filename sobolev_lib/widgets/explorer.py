@@ -4,6 +4,7 @@ import math
 from typing import Callable, Mapping, Sequence
 
 from sobolev_lib import book_output
+from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.packing import Blobs
 from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel
 from sobolev_lib.widgets.placeholders import explorer_placeholder
@@ -40,11 +41,9 @@ def Explorer(axes: Mapping[str, Sequence[Option]], frames: Mapping[tuple, Frame]
     spec = source.spec(play, alt) | {"paused": play is not None and play in (initial or {})}
     if book_output.in_book():
         return _static(source, spec, selection)
-    try:
-        from sobolev_lib.widgets.live import LiveExplorer
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
+    need("anywidget", "widgets")
+    from sobolev_lib.widgets.live import LiveExplorer
+
     return LiveExplorer(source, spec, selection)
 
 

@@ -5,6 +5,7 @@ from typing import Sequence
 
 from sobolev_lib import book_output
 from sobolev_lib._arguments import several
+from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import field_ball_placeholder
 
 REACH = 2.0   # as in field_ball_model.js, like the heights of the landscapes and above which no ball is dropped
@@ -38,12 +39,8 @@ def FieldBall(angle: int = 60, start: Sequence[float] = (1.5, 0.6), landscape: s
     if book_output.in_book():
         placeholder = field_ball_placeholder(BUTTONS, READINGS)
         return book_output.StaticWidget(book_output.widget_html("field_ball", state, state["alt"], placeholder=placeholder))
-    try:
-        live = _live()
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
-    return live(**state)
+    need("anywidget", "widgets")
+    return _live()(**state)
 
 
 @functools.cache

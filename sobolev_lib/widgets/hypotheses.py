@@ -4,6 +4,7 @@ import math
 from typing import Sequence
 
 from sobolev_lib import book_output
+from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import hypotheses_placeholder
 
 KNOTS = ((0.0, 0.25), (0.36, 0.8), (0.64, 0.25), (1.0, 0.7))
@@ -38,12 +39,8 @@ def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[fl
         label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."
         placeholder = hypotheses_placeholder(BUTTONS, TITLES, LEGEND)
         return book_output.StaticWidget(book_output.widget_html("hypotheses", state, label, placeholder=placeholder))
-    try:
-        live = _live()
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
-    return live(**state)
+    need("anywidget", "widgets")
+    return _live()(**state)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import torch
 from sobolev_lib import book_output
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labelling import label
+from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.playground_settings import PRESETS, SCHEMA, checked_settings
 
 NODES = {1: 257, 2: 65}   # of the lattice that stands for a function of the caller's own
@@ -65,11 +66,9 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
     if book_output.in_book():
         space = _placeholder(controls, bool(presets))
         return book_output.StaticWidget(book_output.widget_html("playground", state, state["alt"], placeholder=space))
-    try:
-        from sobolev_lib.widgets.live_playground import LivePlayground
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
+    need("anywidget", "widgets")
+    from sobolev_lib.widgets.live_playground import LivePlayground
+
     return LivePlayground(**state)
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Mapping
 
 from sobolev_lib import book_output
+from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import question_placeholder
 
 _MARKS = re.compile(r"&lt;(/?(?:i|b|sub|sup|code))&gt;")
@@ -48,12 +49,8 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
     if book_output.in_book():
         label = html.unescape(re.sub(r"<[^>]*>", "", state["question"]))
         return book_output.StaticWidget(book_output.widget_html("question", {"state": state}, label, placeholder=question_placeholder(state)))
-    try:
-        live = _live()
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
-    return live(state=state)
+    need("anywidget", "widgets")
+    return _live()(state=state)
 
 
 def _choices(choices: Mapping[str, str], right: str | None) -> dict:

@@ -9,6 +9,7 @@ import torch
 
 from sobolev_lib import book_output
 from sobolev_lib.models import MLP
+from sobolev_lib.plotting.style import need
 
 PLACES = (-2.0, -1.2, -0.4, 0.4, 1.2, 2.0)
 SEED = 4   # of the initial weights: of the seeds 0 to 4 the one whose errors have the median ratio
@@ -36,12 +37,8 @@ def Wave(*, alt: str = ""):
                            "knows the values, and one that knows the values and the slopes."}
     if book_output.in_book():
         return book_output.StaticWidget(book_output.widget_html("wave", state, state["alt"], placeholder=_placeholder()))
-    try:
-        live = _live()
-    except ImportError as error:
-        raise ImportError("anywidget is needed for live figures and is not installed: "
-                          "pip install 'sobolev_lib[widgets]'") from error
-    return live(**state)
+    need("anywidget", "widgets")
+    return _live()(**state)
 
 
 def initial_network() -> MLP:

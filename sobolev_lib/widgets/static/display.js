@@ -1,7 +1,7 @@
 // What the playground shows: three pictures, their colour bars, the curves of both errors, and their texts.
 import { colourGradient, format } from "./common.js";
 import { differenceGradient, roundedUp } from "./diverging.js";
-import { element } from "./form.js";
+import { element } from "./elements.js";
 import { drawLines, swatch } from "./lines.js";
 import { drawPicture, liftOf } from "./pictures.js";
 

@@ -3,6 +3,7 @@
 // The model holds: spec {axes, play, alt}, selection {axis: option}, frames {key: panels}, blobs {key: base64}. A key is
 // the positions of the chosen options, joined by commas. A frame that is not there is asked of the kernel.
 import { colourGradient, colourOf, format, inkOf, onThemeChange, ticks } from "./common.js";
+import { element } from "./elements.js";
 import STYLE from "./explorer.css" with { type: "text" };
 import { decodeImage, drawImage, overlayGradient } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
@@ -21,12 +22,6 @@ function describe(panel) {
   return panel.overlay === undefined ? "image" : `image with an overlay, ${panel.labels.join(" to ")}`;
 }
 
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
 export default {
   render({ model, el }) {
     const spec = model.get("spec");
@@ -41,20 +36,20 @@ export default {
     let clock = null;     // interval of the animation
 
     // --- controls ---------------------------------------------------------------------------------------------
-    const controls = make("div", { className: "sbx-controls" });
+    const controls = element("div", { className: "sbx-controls" });
     const inputs = spec.axes.map((axis, a) => {
       const last = axis.options.length - 1;
       if (!axis.numeric) {
-        const select = make("select", {}, ...axis.text.map((text, i) => make("option", { value: i, textContent: text })));
+        const select = element("select", {}, ...axis.text.map((text, i) => element("option", { value: i, textContent: text })));
         select.addEventListener("change", () => choose(a, select.selectedIndex));
-        controls.append(make("label", {}, make("span", { textContent: axis.label }), select));
+        controls.append(element("label", {}, element("span", { textContent: axis.label }), select));
         return { show: (i) => { select.selectedIndex = i; } };
       }
-      const range = make("input", { type: "range", min: 0, max: last, step: 1, disabled: last === 0 });
-      const output = make("output", {});
+      const range = element("input", { type: "range", min: 0, max: last, step: 1, disabled: last === 0 });
+      const output = element("output", {});
       range.setAttribute("aria-label", axis.label);
       range.addEventListener("input", () => { pause(); choose(a, Number(range.value)); if (a === playing) { rewind = false; showPlay(); } });
-      const box = make("label", {}, make("span", {}, axis.label, output), range);
+      const box = element("label", {}, element("span", {}, axis.label, output), range);
       const longest = Math.max(...axis.text.map((text) => text.length));
       output.style.minWidth = `${longest}ch`; // a longer number must not move its neighbours
       output.style.textAlign = "right";
@@ -66,23 +61,23 @@ export default {
       } };
     });
     const playing = spec.axes.findIndex((axis) => axis.name === spec.play);
-    const play = make("button", { type: "button" });
+    const play = element("button", { type: "button" });
     play.style.minWidth = "6.2em";
     play.addEventListener("click", () => (clock ? pause() : start()));
     if (playing >= 0) controls.prepend(play);
-    const flip = make("button", { type: "button" });
+    const flip = element("button", { type: "button" });
     flip.addEventListener("click", () => { view.map = !view.map; showView(); draw(); });
     controls.append(flip);
 
     // --- page -------------------------------------------------------------------------------------------------
-    const row = make("div", { className: "sbx-panels" });
-    const bar = make("div", { className: "sbx-bar", ariaHidden: "true" });
-    const scale = make("div", { className: "sbx-bar sbx-scale", ariaHidden: "true" });
-    const note = make("p", { className: "sbx-note" });
-    const spoken = make("p", { className: "sbx-hidden" });
+    const row = element("div", { className: "sbx-panels" });
+    const bar = element("div", { className: "sbx-bar", ariaHidden: "true" });
+    const scale = element("div", { className: "sbx-bar sbx-scale", ariaHidden: "true" });
+    const note = element("p", { className: "sbx-note" });
+    const spoken = element("p", { className: "sbx-hidden" });
     spoken.setAttribute("aria-live", "polite");
     row.setAttribute("role", "group");
-    const root = make("div", { className: "sbx" }, make("style", { textContent: STYLE }), controls, row, bar, scale, note,
+    const root = element("div", { className: "sbx" }, element("style", { textContent: STYLE }), controls, row, bar, scale, note,
       spoken);
     el.append(root);
 
@@ -175,11 +170,11 @@ export default {
     }
 
     function panelBox() {
-      const box = { title: make("div", { className: "sbx-title" }), legend: make("div", { className: "sbx-legend" }),
-        canvas: make("canvas", { className: "sbx-picture" }), caption: make("p", { className: "sbx-caption" }) };
-      box.words = [box.title, box.caption].map((node) => node.appendChild(make("span")));
+      const box = { title: element("div", { className: "sbx-title" }), legend: element("div", { className: "sbx-legend" }),
+        canvas: element("canvas", { className: "sbx-picture" }), caption: element("p", { className: "sbx-caption" }) };
+      box.words = [box.title, box.caption].map((node) => node.appendChild(element("span")));
       box.canvas.setAttribute("role", "img");
-      box.figure = make("figure", { className: "sbx-panel" }, box.title, box.legend, box.canvas, box.caption);
+      box.figure = element("figure", { className: "sbx-panel" }, box.title, box.legend, box.canvas, box.caption);
       sizes.observe(box.canvas);
       return box;
     }
@@ -202,7 +197,7 @@ export default {
       [box.title.dataset.longest, box.caption.dataset.longest] = longest(i);
       box.legend.hidden = !panel.curves;
       if (panel.size) box.canvas.style.aspectRatio = panel.size.join(" / ");
-      box.legend.replaceChildren(...(panel.curves ?? []).map((curve) => make("span", {}, swatch(curve), curve.name)));
+      box.legend.replaceChildren(...(panel.curves ?? []).map((curve) => element("span", {}, swatch(curve), curve.name)));
       box.canvas.setAttribute("aria-label", [panel.title, describe(panel), panel.caption].filter(Boolean).join(": "));
     }
 
@@ -214,19 +209,19 @@ export default {
 
     function showBar({ low, high }) {
       const marks = ticks(low, high, 4).map((value) => {
-        const mark = make("span", { textContent: format(value) });
+        const mark = element("span", { textContent: format(value) });
         mark.style.left = `${(100 * (value - low)) / (high - low || 1)}%`;
         return mark;
       });
-      const strip = make("i");
+      const strip = element("i");
       strip.style.background = colourGradient();
-      bar.replaceChildren(strip, make("div", {}, ...marks));
+      bar.replaceChildren(strip, element("div", {}, ...marks));
     }
 
     function showScale({ colours, labels }) {
-      const strip = make("i");
+      const strip = element("i");
       strip.style.background = overlayGradient(colours);
-      scale.replaceChildren(strip, make("div", {}, ...labels.map((text) => make("span", { textContent: text }))));
+      scale.replaceChildren(strip, element("div", {}, ...labels.map((text) => element("span", { textContent: text }))));
     }
 
     function showView() {

@@ -3,7 +3,7 @@
 // The model holds: landscape ("bowl" or "valleys"), angle (degrees, 0 to 90), start [x, y], alt. At 0 degrees the arrows
 // are the downhill slopes of the landscape; at 90 they run along its height lines.
 import { colourOf, inkOf, onThemeChange } from "./common.js";
-import { button, element } from "./form.js";
+import { button, draw, element } from "./elements.js";
 import { PALETTE } from "./palette.js";
 import { aroundLoop, arrowAt, asymmetryAt, heightLines, LANDSCAPES, placeFor, REACH, rolled, sentence, STEP } from "./field_ball_model.js";
 import STYLE from "./field_ball.css" with { type: "text" };
@@ -14,16 +14,8 @@ const PATIENCE = 500;  // milliseconds between the picture's coming into sight a
 const STILL = 0.004;   // where arrows are shorter the ball is at rest
 const ARROWS = 13;
 const KEYS = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
-const SVG = "http://www.w3.org/2000/svg";
 
 // --- page -----------------------------------------------------------------------------------------------------------
-
-function draw(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 // In a picture of 400 by 400 units.
 const px = (x) => (200 + 100 * x).toFixed(1), py = (y) => (200 - 100 * y).toFixed(1);

@@ -1,17 +1,6 @@
 // The controls, made from the schema: a slider for a number, a drop-down for a choice.
 import { format } from "./common.js";
-
-export function element(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-export function button(text, act, properties = {}) {
-  const node = element("button", { type: "button", textContent: text, ...properties });
-  node.addEventListener("click", act);
-  return node;
-}
+import { element } from "./elements.js";
 
 // One control: { label, show(value), enable(yes) }; `change(value)` is called when the reader changes it.
 export function control(entry, change) {

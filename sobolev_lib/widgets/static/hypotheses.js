@@ -4,6 +4,7 @@
 // The model holds: knots [[x, y] x 4], points [x x 3], heights [low, high] of the picture, alt. A
 // function is a list of four vertices [x, y]: continuous, and of three pieces at most. All samples are deterministic.
 import { colourOf, inkOf, onThemeChange } from "./common.js";
+import { draw, element } from "./elements.js";
 import { PALETTE } from "./palette.js";
 import STYLE from "./hypotheses.css" with { type: "text" };
 
@@ -149,19 +150,6 @@ export function sentence(knots, points, drawn) {
 
 // --- page -----------------------------------------------------------------------------------------------------------
 
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-function draw(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 function swatch(line) {
   return draw("svg", { width: 26, height: 10, "aria-hidden": "true", style: "width:26px;aspect-ratio:auto" },
     draw("line", { x1: 1, y1: 5, x2: 25, y2: 5, ...line }));
@@ -189,7 +177,7 @@ export default {
       });
       panel.svg = draw("svg", { class: "shp-picture", role: "group", "aria-label": `${panel.title}. ${model.get("alt")}` },
         panel.curves, ...panel.handles);
-      panel.figure = make("figure", {}, make("figcaption", { textContent: panel.title }), panel.svg);
+      panel.figure = element("figure", {}, element("figcaption", { textContent: panel.title }), panel.svg);
     }
     const within = (piece, share) => knots[piece][0] + share * (knots[piece + 1][0] - knots[piece][0]);
     const presets = {
@@ -198,17 +186,17 @@ export default {
       "All in one piece": [within(1, 0.2), within(1, 0.5), within(1, 0.8)],
     };
     const buttons = Object.entries(presets).map(([text, chosen]) =>
-      make("button", { type: "button", textContent: text, onclick: () => moveAll(chosen) }));
-    buttons.push(make("button", { type: "button", textContent: "Draw others", onclick: () => { from += TRIES; show(); } }));
-    const says = make("p", { className: "shp-says" });
+      element("button", { type: "button", textContent: text, onclick: () => moveAll(chosen) }));
+    buttons.push(element("button", { type: "button", textContent: "Draw others", onclick: () => { from += TRIES; show(); } }));
+    const says = element("p", { className: "shp-says" });
     says.setAttribute("aria-live", "polite");
-    const legend = make("div", { className: "shp-legend" },
-      make("span", {}, swatch({ class: "shp-true" }), "true function"),
-      make("span", {}, swatch({ class: "shp-fits shp-regular" }), "fits the values"),
-      make("span", {}, swatch({ class: "shp-fits shp-sobolev" }), "fits values and slopes"));
-    const root = make("div", { className: "shp" }, make("style", { textContent: STYLE }),
-      make("div", { className: "shp-buttons" }, ...buttons),
-      make("div", { className: "shp-panels" }, ...panels.map((panel) => panel.figure)), legend, says);
+    const legend = element("div", { className: "shp-legend" },
+      element("span", {}, swatch({ class: "shp-true" }), "true function"),
+      element("span", {}, swatch({ class: "shp-fits shp-regular" }), "fits the values"),
+      element("span", {}, swatch({ class: "shp-fits shp-sobolev" }), "fits values and slopes"));
+    const root = element("div", { className: "shp" }, element("style", { textContent: STYLE }),
+      element("div", { className: "shp-buttons" }, ...buttons),
+      element("div", { className: "shp-panels" }, ...panels.map((panel) => panel.figure)), legend, says);
     el.append(root);
     const paint = () => {
       const ink = inkOf(root);

@@ -1,7 +1,7 @@
 // The panel for the reader's own data: a formula, or a table dropped, opened or pasted. Nothing leaves the page; what is
 // wrong stays in its field, with a message, and the experiment goes on as it was.
 import { columnsOf, guessRoles, readCsv, ROLES } from "./csv.js";
-import { button, element } from "./form.js";
+import { button, element } from "./elements.js";
 import { derivativeOf, parseFormula, uses, written } from "./formula.js";
 import { packTable } from "./tables.js";
 import { gridOf, labelled, targetOf } from "./targets.js";

@@ -3,22 +3,8 @@
 // The model's `state` holds: question, says, veil, and choices with right (their place, or null), or number, shown, tolerance and
 // hints (numbers; says[0] is the right one's, says[1 + i] that of hints[i]). Texts are HTML that question.py has escaped.
 import { judged } from "./answers.js";
+import { button, element } from "./elements.js";
 import STYLE from "./question.css" with { type: "text" };
-
-function element(name, className, ...children) {
-  const node = document.createElement(name);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
-function button(text, className, pressed) {
-  const node = element("button", className);
-  node.type = "button";
-  node.innerHTML = text;
-  node.addEventListener("click", pressed);
-  return node;
-}
 
 // On the site: blur what the cell after this one shows. Returns the way to show it.
 function veil(el) {
@@ -33,48 +19,41 @@ function veil(el) {
 export default {
   render({ model, el }) {
     const state = model.get("state");
-    const says = element("p");
-    says.setAttribute("role", "status");
+    const says = element("p", { className: "squ-says", role: "status" });
     const unveil = state.veil ? veil(el) : () => {};
     const say = (text) => { says.innerHTML = text; };
-    const answers = element("div", "squ-answers");
-    const box = element("div", "squ", element("p", "squ-question"), answers);
-    box.firstChild.innerHTML = state.question;
+    const answers = element("div", { className: "squ-answers" });
+    const box = element("div", { className: "squ" }, element("p", { className: "squ-question", innerHTML: state.question }), answers, says);
 
     if (state.choices) {
-      const buttons = state.choices.map((choice, i) => button(choice, "", () => {
-        buttons.forEach((other, k) => other.setAttribute("aria-pressed", String(k === i)));
+      const buttons = state.choices.map((choice, i) => button("", () => {
+        buttons.forEach((other, k) => { other.ariaPressed = String(k === i); });
         say(state.says[i]);
         unveil();
-      }));
-      buttons.forEach((one) => one.setAttribute("aria-pressed", "false"));
+      }, { innerHTML: choice, ariaPressed: "false" }));
       answers.append(...buttons);
     } else {
-      const field = element("input");
-      Object.assign(field, { type: "text", inputMode: "decimal", autocomplete: "off" });
-      field.setAttribute("aria-label", "Your answer, a number");
+      const field = element("input", { type: "text", inputMode: "decimal", autocomplete: "off", ariaLabel: "Your answer, a number" });
       const check = () => {
         const [text, right] = judged(state, field.value);
         say(text);
         if (right) unveil();
       };
       field.addEventListener("keydown", (event) => { if (event.key === "Enter") check(); });
-      answers.append(field, button("Check", "", check));
+      answers.append(field, button("Check", check));
     }
     if (!state.choices || state.veil) {
-      const show = button(state.choices ? "Show me" : "Show the answer", "squ-show", () => {
+      const show = button(state.choices ? "Show me" : "Show the answer", () => {
         // a prediction has no answer but what it veils
         const answer = state.choices ? state.choices[state.right] : state.shown;
         if (answer) say(`<b>${answer}.</b> ${state.says[state.right ?? 0].replace(/^<b>.*?<\/b>/, "")}`);
         unveil();
         show.disabled = true;
-      });
+      }, { className: "squ-show" });
       answers.append(show);
     }
 
-    says.className = "squ-says";
-    box.append(says);
-    el.append(element("style", "", STYLE), box);
+    el.append(element("style", { textContent: STYLE }), box);
     return unveil;
   },
 };

@@ -5,7 +5,7 @@
 // errors { regular, sobolev } are reported at rest.
 import { unpack8 } from "./base64.js";
 import { colourOf, format, inkOf, onThemeChange } from "./common.js";
-import { button, element } from "./form.js";
+import { button, element } from "./elements.js";
 import { PALETTE } from "./palette.js";
 import { miss, STEPS, WaveFit } from "./wave_fit.js";
 import { LOOK } from "./wave_look.js";

@@ -1,16 +1,9 @@
 // The picture: axes, the truth, two curves, and six points with a tangent each, which the reader can take hold of.
+import { draw } from "./elements.js";
 import { GRID, LIMITS, REACH } from "./wave_truth.js";
 
 const HEIGHT = 2.7; // values from -HEIGHT to HEIGHT are in sight
 const MARGIN = 44;  // pixels beside the wave, for tangents and numbers
-const SVG = "http://www.w3.org/2000/svg";
-
-function draw(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 // A short stroke for the legend: colour and dashes of a curve.
 export function stroke({ paint, dash }) {
