@@ -4,11 +4,10 @@ import copy
 import math
 import re
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from pages import ROOT
+from cells import cell
 
 import sobolev_lib as sl
 from sobolev_lib import widgets
@@ -16,17 +15,12 @@ from sobolev_lib.notebook import seeded
 from sobolev_lib.records import load_record
 
 
-def source(page, name):
-    notebook = nbformat.read(ROOT / "book" / f"{page}.ipynb", as_version=4)
-    return next(cell.source for cell in notebook.cells if cell.id == name)
-
-
 def known(page, setup, *cells, **given):
     """The imports and settings of a page, and the functions of some cells, which are not run."""
     found = {"sl": sl, "display": lambda shown: None}
-    exec(source(page, setup), found)
+    exec(cell(page, setup), found)
     for name in cells:
-        parts = [part for part in ast.parse(source(page, name)).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+        parts = [part for part in ast.parse(cell(page, name)).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
         exec(compile(ast.Module(parts, []), name, "exec"), found)
     found.update(given)
     return found
@@ -41,7 +35,7 @@ def asked(page, setup, name, **given):
 
     found = known(page, setup, **given)
     found["widgets"] = type("Widgets", (), {"Question": staticmethod(ask)})
-    exec(source(page, name), found)
+    exec(cell(page, name), found)
     return heard
 
 
@@ -61,9 +55,9 @@ def test_noise_is_told_as_it_came_out():
 
 
 def test_units_that_meet_their_equations_are_told_as_they_came_out():
-    cell = source(HURT[0], "when-slopes-hurt-peak")
+    source = cell(HURT[0], "when-slopes-hurt-peak")
     say = {"np": np, "DRAWS": 4, "N": 30, "equations": 150, **known(*HURT)}
-    exec(compile(ast.Module([part for part in ast.parse(cell).body if getattr(part, "name", "") == "sweep_said"], []), "cell", "exec"), say)
+    exec(compile(ast.Module([part for part in ast.parse(source).body if getattr(part, "name", "") == "sweep_said"], []), "cell", "exec"), say)
     told = say["sweep_said"](np.full(4, 0.01), np.full(4, 5000.0), np.full(4, 0.5))
     assert "At $p = 30$ gradients divide the error by 100" in told and "$p = 150$ they multiply the error by 5,000" in told
     told = say["sweep_said"](np.full(4, 3.0), np.full(4, 0.5), np.full(4, 2.0))
@@ -331,7 +325,7 @@ def test_the_race_is_told_as_it_ended(costs):
 
 def tried(page, setup, name, solution, *cells, **given):
     """What a self-check prints for a solution in place of the stub."""
-    code, printed = source(page, name), []
+    code, printed = cell(page, name), []
     found = known(page, setup, *cells, **given)
     stub = re.match(r"def .*?return None[^\n]*\n|\w+ = None[^\n]*\n", code, re.DOTALL)[0]
     exec(solution + code.removeprefix(stub), found | {"print": lambda *texts: printed.append(" ".join(map(str, texts)))})
@@ -339,7 +333,7 @@ def tried(page, setup, name, solution, *cells, **given):
 
 
 def printed_solution(page, name):
-    return re.search(r"```python\n(.*?)```", source(page, name), re.DOTALL)[1]
+    return re.search(r"```python\n(.*?)```", cell(page, name), re.DOTALL)[1]
 
 
 EXERCISES = {
@@ -382,7 +376,7 @@ EXERCISES = {
 def test_exercises_take_the_solution_and_tell_what_is_wrong(exercise):
     page, setup, name, solution = exercise
     given = {"seeded": seeded, "math": math}
-    stub = re.match(r"def .*?return None[^\n]*\n|\w+ = None[^\n]*\n", source(page, name), re.DOTALL)[0]
+    stub = re.match(r"def .*?return None[^\n]*\n|\w+ = None[^\n]*\n", cell(page, name), re.DOTALL)[0]
     assert tried(page, setup, name, stub, **given) == "not yet"
     assert tried(page, setup, name, printed_solution(page, solution), **given) == "right"
     for wrong, answer in EXERCISES[exercise]:

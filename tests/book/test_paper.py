@@ -1,24 +1,18 @@
 """The chapters on Atari and on synthetic gradients: exercises, and sentences that follow from the record."""
 
 import copy
-import json
 import re
 
 import numpy as np
 import pytest
 import torch
-from pages import ROOT
+from cells import cell
 
 import sobolev_lib as sl
 from sobolev_lib import widgets
 from sobolev_lib.experiments import atari_students, table_1_answer, table_1_verdict
 from sobolev_lib.notebook import percent, seeded
 from sobolev_lib.records import load_record
-
-
-def cell(page, name):
-    cells = json.loads((ROOT / "book" / f"{page}.ipynb").read_text())["cells"]
-    return "".join(next(cell["source"] for cell in cells if cell["id"] == name))
 
 
 def check(page, name, answer, capsys, **names):

@@ -2,21 +2,15 @@
 import math
 import re
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from pages import ROOT
+from cells import cell
 
 import sobolev_lib as sl
 from sobolev_lib import widgets
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.notebook import number, seeded, table, verdict
-
-
-def cell(page, name):
-    notebook = nbformat.read(ROOT / "book" / f"{page}.ipynb", as_version=4)
-    return next(cell.source for cell in notebook.cells if cell.id == name)
 
 
 class Page(dict):
