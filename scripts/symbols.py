@@ -56,9 +56,12 @@ def letters(formula: str) -> set[str]:
     text = re.sub(r"([A-Za-z])_(?:\\(?:mathrm|text)\{([^}]*)\}|\{\\(?:mathrm|text)\{([^}]*)\}\})",
                   lambda m: keep(f"{m[1]}_{m[2] or m[3]}") if re.fullmatch(r"[A-Za-z]{2,}", m[2] or m[3] or "") else m[1], text)
     text = re.sub(rf"\\(?:text|mathrm|operatorname|textbf|textit|mathit|mathtt|texttt)\*?\s*{GROUP}|\\mathrm\s+\w", " ", text)
-    text = re.sub(rf"\\({ACCENTS})\s*(?:\{{\s*(\\?[A-Za-z]+)\s*\}}|\s(\\?[A-Za-z])|(\\[A-Za-z]+))",
-                  lambda m: keep(f"\\{m[1]}{{{m[2] or m[3] or m[4]}}}") if len((m[2] or m[3] or m[4]).lstrip("\\")) == 1 or (m[2] or m[3] or m[4])[0] == "\\"
-                  else f" {m[2]} ", text)
+    # an accent or another alphabet makes a letter of its own; over several letters it makes none
+    def accented(m):
+        under = m[2] or m[3] or m[4]
+        return keep(f"\\{m[1]}{{{under}}}") if len(under) == 1 or under[0] == "\\" else f" {under} "
+
+    text = re.sub(rf"\\({ACCENTS})\s*(?:\{{\s*(\\?[A-Za-z]+)\s*\}}|\s(\\?[A-Za-z])|(\\[A-Za-z]+))", accented, text)
     for command in re.findall(r"\\([A-Za-z]+)", text):
         if command not in SIGNS and not re.fullmatch(ACCENTS, command):
             found.add(f"\\{command}")
@@ -90,7 +93,8 @@ def page(symbols: dict) -> str:
         return "$" + re.sub(r"_(\w{2,})", r"_\\mathrm{\1}", symbol) + "$"
 
     def rows(head, meanings):
-        return [f"| {head} | meaning |", "|---|---|", *(f"| {shown(symbol)} | {meaning} |" for symbol, meaning in meanings.items())]
+        lines = [f"| {shown(symbol)} | {meaning} |" for symbol, meaning in meanings.items()]
+        return [f"| {head} | meaning |", "|---|---|", *lines]
 
     local: dict = {}
     for name, meanings in symbols["local"].items():
@@ -99,9 +103,11 @@ def page(symbols: dict) -> str:
     some = ["| symbol | meaning | chapter |", "|---|---|---|"]
     some += [f"| {shown(symbol)} | {meaning} | {', '.join(map(titled, names))} |"
              for (symbol, meaning), names in sorted(local.items(), key=lambda item: alphabetical(item[0][0]))]
-    return "\n".join(["# Symbols", "", *symbols["rules"].strip().splitlines(), "", "## Everywhere", "", *rows("symbol", symbols["everywhere"]), "",
+    return "\n".join(["# Symbols", "", *symbols["rules"].strip().splitlines(), "",
+                      "## Everywhere", "", *rows("symbol", symbols["everywhere"]), "",
                       "## Signs", "", *rows("sign", symbols["signs"]), "",
-                      "## In some chapters", "", "Latin letters come first, then Greek ones, each in the order of its alphabet.", "", *some, ""])
+                      "## In some chapters", "", "Latin letters come first, then Greek ones, each in the order of its alphabet.", "",
+                      *some, ""])
 
 
 if __name__ == "__main__":

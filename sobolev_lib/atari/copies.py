@@ -23,8 +23,9 @@ def train_copies(game: str, *, states: int = 100_000, games: int = 16, share: fl
     >>> sorted(copies)                                                                         # doctest: +SKIP
     ['kl', 'sobolev']
 
-    The first ``share`` of the training episodes of ``states`` recorded ones, ``games`` played side by side, ``steps`` steps of 200 states. Learning rates
-    and alpha are those that the records of ``atari-distillation`` found, rounded. Half an hour on one core.
+    The first ``share`` of the training episodes of ``states`` recorded ones, ``games`` played side by side, ``steps`` steps
+    of 200 states. Learning rates and alpha are those that the records of ``atari-distillation`` found, rounded. Half an
+    hour on one core.
     """
     teacher = load_teacher(game)
     recorded = record_states(teacher, game, count=states, games=games, progress=progress)

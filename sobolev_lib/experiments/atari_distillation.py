@@ -5,11 +5,12 @@ training part, of which the first ``share`` is used; a seed fixes the order of t
 and the batches. Test and validation episodes are the same throughout. All students learn by Adam with a short warm-up, a
 rate that falls to zero along a cosine and clipped gradients. Methods are tuned a game at a time, at ``tuning_share``, with
 equally many trials of ``tuning_steps`` steps: learning rates for KL alone; learning rates times strengths for KL + Sobolev
-and for KL with noise. A rate that does well on one seed can kill students on another, so the ``finalists`` best trials of
-each method run on ``final_seeds`` too, and the lowest mean of validation KL over all tuning seeds wins. The winner runs
-again on fresh seeds at each share (KL with noise at ``noise_shares``). KL + full Jacobian takes the numbers tuned for KL + Sobolev, whose objective estimates it: its
-price leaves no room for trials. Students of one seed see the same batches in the same order. In ``longer_cells`` KL alone
-also runs ``longer`` times as long, about as long as the Sobolev students take.
+and for KL with noise. A rate that does well on one seed can kill students on another, so the ``finalists`` best trials
+of each method run on ``final_seeds`` too, and the lowest mean of validation KL over all tuning seeds wins. The winner
+runs again on fresh seeds at each share (KL with noise at ``noise_shares``). KL + full Jacobian takes the numbers tuned
+for KL + Sobolev, whose objective estimates it: its price leaves no room for trials. Students of one seed see the same
+batches in the same order. In ``longer_cells`` KL alone also runs ``longer`` times as long, about as long as the Sobolev
+students take.
 """
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from sobolev_lib.atari.measures import logits_of
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
 from sobolev_lib.atari.teachers import load_teacher, shipped_weights
-from sobolev_lib.experiments.atari_verdict import LONGER, verdict  # noqa: F401  the verdict is part of every experiment
+from sobolev_lib.experiments.atari_verdict import LONGER, verdict  # noqa: F401  every experiment has a verdict
 from sobolev_lib.experiments.gradient_pictures import Pictures
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.policy_measures import Measures
