@@ -243,7 +243,7 @@ def test_overfitting_follows_its_rule(test, train, curve, status, said):
 def test_sobolev_over_critic_follows_its_rule(change, status):
     accuracy = {"backprop": 0.943, "noprop": 0.545, "direct": 0.79, "vfbn": 0.885, "critic": 0.932, "sobolev": 0.935}
     results = {{"backprop": "backprop", "noprop": "3/noprop"}.get(method, f"3/{method}/true"): {
-        "runs": [{"test_accuracy": value + k / 1e5, "train_accuracy": value} for k in range(5)],
+        "runs": [{"seed": seed, "test_accuracy": value + seed / 1e5, "train_accuracy": value} for seed in range(5)],
         "parameters": {"network": 1, "synthetic": 1}} for method, value in (accuracy | change).items()}
     record = {"results": results, "seeds": [0, 1, 2, 3, 4],
               "config": {"train_images": None, "image_size": None, "epochs": 1}}

@@ -261,7 +261,7 @@ def test_the_probe_repeats_itself_under_rounding_and_sees_a_changed_method(monke
 def record_of(accuracy, targets="true"):
     """A record with these accuracies of three seeds."""
     results = {"backprop" if method == "backprop" else "3/noprop" if method == "noprop" else f"3/{method}/{targets}": {
-        "runs": [{"test_accuracy": value, "train_accuracy": value} for value in values],
+        "runs": [{"seed": seed, "test_accuracy": value, "train_accuracy": value} for seed, value in enumerate(values)],
         "parameters": {"network": 1000, "synthetic": 200}} for method, values in accuracy.items()}
     return {"results": results, "seeds": [0, 1, 2], "config": {"train_images": None, "image_size": None, "epochs": 5}}
 
