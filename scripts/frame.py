@@ -8,6 +8,8 @@ from pathlib import Path
 
 import page_body
 import references
+import repository
+import sync_repository
 import yaml
 from markupsafe import Markup
 
@@ -83,10 +85,21 @@ def neighbours(pages, name):
     return pages[index - 1] if index else None, pages[index + 1] if index + 1 < len(pages) else None
 
 
-def colab_address(app, page):
-    options = app.config.html_theme_options
-    repository = options["repository_url"].removeprefix("https://github.com/")
-    return f"https://colab.research.google.com/github/{repository}/blob/{options['repository_branch']}/{page}.ipynb"
+def colab_address(url, page):
+    """Return the link that opens a page's notebook in Colab; None when the repository is not on GitHub.
+
+    >>> colab_address("https://github.com/someone/book", "book/cost")
+    'https://colab.research.google.com/github/someone/book/blob/main/book/cost.ipynb'
+    """
+    if not url or not url.startswith("https://github.com/"):
+        return None
+    return f"https://colab.research.google.com/github/{url.removeprefix('https://github.com/')}/blob/main/{page}.ipynb"
+
+
+def fill_address(app, docname, source):
+    """Let a page that names the repository name the one whose book is built; Sphinx calls this for each page it reads."""
+    if not app.env.doc2path(docname).endswith(".ipynb"):
+        source[0] = sync_repository.page_text(f"{docname}.md", source[0], repository.known())
 
 
 def add_frame(app, pagename, templatename, context, doctree):
@@ -97,7 +110,8 @@ def add_frame(app, pagename, templatename, context, doctree):
     pages = [page for part in parts for page in part.chapters]
     previous, following = neighbours(pages, pagename)
     here = next((page for page in pages if page.page == pagename), None)
-    context.update(icon=icon, parts=parts, here=here, previous_page=previous, next_page=following)
+    context.update(icon=icon, parts=parts, here=here, previous_page=previous, next_page=following,
+                   repository=repository.known())
 
 
 def edit_body(app, pagename, templatename, context, doctree):
@@ -106,15 +120,17 @@ def edit_body(app, pagename, templatename, context, doctree):
     if here is None:
         return
     soup = page_body.parsed(context["body"])
+    url = context["repository"]
     byline = app.builder.templates.render("run.html", {
         **context,
         "notebook": app.env.doc2path(pagename).endswith(".ipynb"),
         "kind": "chapter" if here.number else "page",
         "minutes": page_body.reading_minutes(soup) if here.number else None,
-        "colab": colab_address(app, pagename),
+        "colab": colab_address(url, pagename),
     })
     kicker = f"{here.part} · Chapter {here.number}" if here.number else here.part
     page_body.head(soup, kicker, byline)
+    page_body.show_install_cell(soup, app.builder.highlighter.highlight_block(sync_repository.install_cell(url), "ipython3"))
     page_body.join_hidden_code(soup)
     page_body.name_marks(soup)
     page_body.mark_cells(soup)
@@ -126,6 +142,7 @@ def edit_body(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("source-read", references.fill)
+    app.connect("source-read", fill_address)
     app.connect("html-page-context", add_frame, priority=400)  # before the theme asks whether a template shows anything
     app.connect("html-page-context", edit_body, priority=900)  # after its handlers, which set what the templates need
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,12 +5,15 @@ import doctest
 import build_book
 import frame
 import page_body
+import policy
 import pytest
+import repository
+import sync_repository
 import yaml
 from pages import PAGES, ROOT
 
 
-@pytest.mark.parametrize("module", [build_book, frame, page_body])
+@pytest.mark.parametrize("module", [build_book, frame, page_body, policy, repository, sync_repository])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0

@@ -3,6 +3,7 @@
 import re
 
 import nbformat
+import repository
 import sync_repository
 from markdown_rules import not_portable, typed_numbers
 
@@ -47,7 +48,7 @@ def test_kernel_is_the_one_of_every_installation(notebook):
 
 
 def test_first_code_cell_imports_or_installs(notebook):
-    expected = sync_repository.install_cell(sync_repository.address())
+    expected = sync_repository.install_cell(repository.declared())
     assert cells(notebook, "code")[0].source == expected, "run python scripts/sync_repository.py"
 
 

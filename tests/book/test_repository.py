@@ -6,12 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import browser
 import build_book
+import check_release
 import colab
 import freeze
+import offline
 import pytest
+import repository
 import run_chapters
 import sync_repository
 import tomllib
@@ -28,7 +33,7 @@ def test_address_is_the_same_everywhere():
 
 def test_address_is_in_no_other_file():
     """Else a change in pyproject.toml would leave it behind."""
-    path = sync_repository.address().split("://")[1]
+    path = repository.declared().split("://")[1]
     listed = {"pyproject.toml", *sync_repository.PLACES}
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     others = [name for name in files if name not in listed and not re.fullmatch(r"book/\w+\.ipynb", name)]
@@ -38,9 +43,10 @@ def test_address_is_in_no_other_file():
 @pytest.fixture
 def copy(tmp_path):
     """The files that hold the address, with one notebook, in a folder of their own."""
-    (tmp_path / "book").mkdir()
-    (tmp_path / "sobolev_lib").mkdir()
-    for name in ("pyproject.toml", "sobolev_lib/__init__.py", *sync_repository.PLACES):
+    for folder in ("book", "scripts", "sobolev_lib"):
+        (tmp_path / folder).mkdir()
+    for name in ("pyproject.toml", "sobolev_lib/__init__.py", "scripts/repository.py", "scripts/sync_repository.py",
+                 *sync_repository.PLACES):
         shutil.copy(ROOT / name, tmp_path / name)
     notebook = {"cells": [{"cell_type": "code", "source": ["x = 1"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "book" / "a.ipynb").write_text(json.dumps(notebook))
@@ -48,22 +54,98 @@ def copy(tmp_path):
 
 
 def test_new_address_reaches_every_file(copy):
-    project = copy / "pyproject.toml"
-    project.write_text(project.read_text().replace(sync_repository.address(), "https://example.org/someone/else"))
+    declare(copy, "https://example.org/someone/else")
     changed = dict(sync_repository.out_of_step(copy))
     assert {path.relative_to(copy).as_posix() for path in changed} == {*sync_repository.PLACES, "book/a.ipynb"}
     assert all("https://example.org/someone/else" in text for text in changed.values())
-    assert not any(sync_repository.address() in text for text in changed.values())
+    assert not any(repository.declared() in text for text in changed.values())
     for path, text in changed.items():
         path.write_text(text)
     assert list(sync_repository.out_of_step(copy)) == []
+
+
+@pytest.mark.parametrize("remote", [
+    "https://github.com/some-one/their.book", "https://github.com/some-one/their.book.git",
+    "http://github.com/some-one/their.book/", "https://x-access-token:secret@github.com/some-one/their.book", "git@github.com:some-one/their.book.git",
+    "ssh://git@github.com/some-one/their.book", "ssh://git@ssh.github.com:443/some-one/their.book.git"])
+def test_a_remote_on_github_has_an_address(remote):
+    assert repository.on_github(remote + "\n") == "https://github.com/some-one/their.book"
+
+
+@pytest.mark.parametrize("remote", [
+    "/srv/git/book", "../book", "https://gitlab.com/a/b", "https://github.com.example.org/a/b",
+    "https://example.org/github.com/a/b", "https://github.com/a", "git@example.org:a/b.git", ""])
+def test_any_other_remote_has_none(remote):
+    assert repository.on_github(remote) is None
+
+
+def git(folder, *arguments):
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def declare(folder, url):
+    project = folder / "pyproject.toml"
+    project.write_text(project.read_text().replace(repository.declared(folder), url))
+
+
+def test_the_remote_counts_then_what_is_declared(copy):
+    declare(copy, repository.NOBODY + "book")
+    assert repository.known(copy) is None  # no clone, and nothing declared
+    git(copy, "init", "--quiet")
+    assert repository.known(copy) is None
+    declare(copy, "https://example.org/declared/book")
+    assert repository.known(copy) == "https://example.org/declared/book"
+    git(copy, "remote", "add", "origin", "/srv/git/book")
+    assert repository.known(copy) == "https://example.org/declared/book"
+    git(copy, "remote", "set-url", "origin", "git@github.com:someone/their-book.git")
+    assert repository.known(copy) == "https://github.com/someone/their-book"
+
+
+def first_push(clone):
+    """Do in the clone what the workflow does that writes the address."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "address.yml").read_text())
+    for step in workflow["jobs"]["write"]["steps"]:
+        if "run" in step:
+            environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+            subprocess.run(["bash", "-e", "-c", step["run"]], cwd=clone, check=True, capture_output=True, env=environment)
+
+
+def test_the_first_push_writes_the_address_and_commits_it(copy, tmp_path_factory):
+    hub = tmp_path_factory.mktemp("hub")
+    git(hub, "init", "--quiet", "--bare", "--initial-branch=main")
+    declare(copy, repository.NOBODY + "book")
+    for path, text in sync_repository.out_of_step(copy):
+        path.write_text(text)
+    git(copy, "init", "--quiet", "--initial-branch=main")
+    git(copy, "add", "--all")
+    git(copy, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All")
+    git(copy, "remote", "add", "origin", "https://github.com/someone/their-book")
+    git(copy, "remote", "set-url", "--push", "origin", str(hub))
+    first_push(copy)
+    assert git(hub, "log", "--format=%s", "main").splitlines() == ["The repository's address", "All"]
+    assert git(copy, "status", "--porcelain", "--untracked-files=no") == ""
+    assert git(hub, "grep", "--name-only", "OWNER", "main").splitlines() == ["main:scripts/repository.py"]
+    readme = git(hub, "show", "main:README.md")
+    assert "git clone https://github.com/someone/their-book\n    cd their-book\n" in readme
+    first_push(copy)  # a later push, and a push to a fork
+    git(copy, "remote", "set-url", "origin", "https://github.com/fork/their-book")
+    first_push(copy)
+    assert len(git(hub, "log", "--format=%s", "main").splitlines()) == 2
+
+
+def test_without_an_address_nothing_names_one():
+    page = (ROOT / "book" / "about.md").read_text()
+    text = sync_repository.page_text("book/about.md", page, None)
+    assert "git clone" in page and "git clone" not in text and "make book" in text and "OWNER" not in text
+    cell = sync_repository.install_cell(None)
+    assert "github" not in cell and "%pip" not in cell and "import sobolev_lib as sl" in cell
 
 
 def test_new_version_reaches_the_citation(copy):
     library = copy / "sobolev_lib" / "__init__.py"
     library.write_text(re.sub(r'__version__ = ".*"', '__version__ = "9.8.7"', library.read_text()))
     citation = dict(sync_repository.out_of_step(copy))[copy / "CITATION.cff"]
-    assert yaml.safe_load(citation)["version"] == "9.8.7" and sync_repository.address() in citation
+    assert yaml.safe_load(citation)["version"] == "9.8.7" and repository.declared() in citation
 
 
 def test_install_cell_is_put_first_and_once(copy):
@@ -116,6 +198,14 @@ def test_pins_hold_every_direct_need():
 
 def test_pins_are_what_the_direct_needs_bring_and_nothing_else():
     assert (ROOT / "requirements.txt").read_text() == freeze.frozen(), "run make freeze"
+
+
+def test_every_pin_but_that_of_torch_has_hashes():
+    text = (ROOT / "requirements-hashed.txt").read_text()
+    found = re.findall(r"^([\w.-]+)==([\w.]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.MULTILINE)
+    assert "".join(f"{name}=={version}{hashes}\n" for name, version, hashes in found) == text
+    pins = {freeze.canonical(name): version for name, version in requirements().items() if name != "torch"}
+    assert {freeze.canonical(name): version for name, version, _ in found} == pins, "run make freeze"
 
 
 def test_a_need_that_the_installed_version_does_not_meet_is_told():
@@ -184,6 +274,56 @@ def test_what_contributors_are_told_is_there():
         assert named and all((ROOT / name).exists() for name in named if "NAME" not in name), page
         commands = re.findall(r"^    make ([\w-]+)|`make ([\w-]+)", text, re.MULTILINE)
         assert all(name in targets for pair in commands for name in pair if name), page
+
+
+def test_make_help_lists_every_target():
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert [line.split()[1] for line in listed] != [] and {line.split()[1] for line in listed} == {*targets}
+    assert all(len(line.split()) > 3 for line in listed)
+
+
+def test_the_development_container_uses_what_is_there():
+    folder = ROOT / ".devcontainer"
+    container = json.loads((folder / "devcontainer.json").read_text())
+    assert (folder / container["build"]["dockerfile"]).exists()
+    assert container["postCreateCommand"] == "make install" and container["forwardPorts"] == [8000]
+    assert re.search(r"^FROM python:3\.11", (folder / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_a_release_wants_the_tag_the_heading_and_the_address(copy):
+    shutil.copy(ROOT / "CHANGELOG.md", copy / "CHANGELOG.md")
+    declare(copy, "https://github.com/someone/their-book")
+    for path, text in sync_repository.out_of_step(copy):
+        path.write_text(text)
+    version = sync_repository.version(copy)
+    assert check_release.faults(f"v{version}", copy) == []
+    assert "got v9.0.0" in check_release.faults("v9.0.0", copy)[0]
+    (copy / "CHANGELOG.md").write_text("## Unreleased\n")
+    declare(copy, repository.NOBODY + "book")
+    found = check_release.faults(f"v{version}", copy)
+    assert "a heading for" in found[0] and "the repository's address" in found[1]
+    assert all("out of step" in text for text in found[2:])
+    assert {text.split(":")[0] for text in found[2:]} == {*sync_repository.PLACES, "book/a.ipynb"}
+
+
+def test_the_offline_book_is_the_site_in_one_folder(tmp_path):
+    site = tmp_path / "html"
+    (site / "book").mkdir(parents=True)
+    (site / "index.html").write_text("front")
+    (site / "book" / "a.html").write_text("chapter")
+    (site / ".buildinfo").write_text("when")
+    first, second = tmp_path / "dist" / "book-1.zip", tmp_path / "again" / "book-1.zip"
+    offline.pack(site, first)
+    os.utime(site / "index.html", (0, 0))
+    offline.pack(site, second)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as packed:
+        assert packed.namelist() == ["book-1/book/a.html", "book-1/index.html"]
+        assert packed.read("book-1/index.html") == b"front"
+    assert [path.name for path in first.parent.iterdir()] == ["book-1.zip"]
+    with pytest.raises(FileNotFoundError, match="expected a built site"):
+        offline.pack(tmp_path / "empty", first)
 
 
 def test_citation_parses_and_has_the_package_version():
