@@ -15,6 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import policy
+import repository
+import sync_repository
 import vendor
 import yaml
 
@@ -133,11 +136,20 @@ def let_front_page_ask_for_no_icon():
     page.write_text('<link rel="icon" href="data:,">\n' + page.read_text())
 
 
+def finish_downloads():
+    """Let the notebooks that the site offers install the library from where it is. Other sources no page links to."""
+    for path in (HTML / "_sources").rglob("*"):
+        if path.suffix == ".ipynb":
+            path.write_text(sync_repository.sync_notebook(path.read_text(), repository.known()))
+        elif path.is_file():
+            path.unlink()
+
+
 def main(pages=PAGES):
     unknown = sorted({*pages} - {*PAGES})
     if unknown:
         sys.exit(f"pages: expected some of {', '.join(PAGES)}, got {', '.join(unknown)}")
-    code, site = fingerprint(CODE), fingerprint(SITE)
+    code, site = fingerprint(CODE), f"{fingerprint(SITE)} {repository.known()}"
     code_stamp, site_stamp = BUILD / "code.sha256", BUILD / "site.sha256"
     if pages == PAGES and read(site_stamp) == site and (HTML / "index.html").exists():
         print("Nothing has changed since the last build.")
@@ -157,6 +169,8 @@ def main(pages=PAGES):
             sys.exit("The book was not built: see the messages above.")
         drop_icon_font()
         let_front_page_ask_for_no_icon()
+        finish_downloads()
+        policy.add(HTML)  # last: it holds the hashes of what is in the pages
         if pages == PAGES:
             site_stamp.write_text(site)
     print(f"The book: {HTML / 'index.html'}")

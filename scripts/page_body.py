@@ -45,6 +45,19 @@ def head(soup, kicker, byline):
         fold.append(cell.extract())
 
 
+def show_install_cell(soup, highlighted):
+    """Show this in place of the first setup cell's code, which names the address that stands in pyproject.toml.
+
+    >>> soup = parsed('<div class="sl-setup"><div class="highlight"><pre>old</pre></div></div>')
+    >>> show_install_cell(soup, '<div class="highlight"><pre>new</pre></div>')
+    >>> str(soup)
+    '<div class="sl-setup"><div class="highlight"><pre>new</pre></div></div>'
+    """
+    code = soup.select_one(".sl-setup .highlight")
+    if code is not None:
+        code.replace_with(parsed(highlighted.strip()))
+
+
 def join_hidden_code(soup):
     """Let code that shows nothing share the mark of the hidden code that follows it: a figure with its helpers has one mark.
 

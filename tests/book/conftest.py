@@ -1,14 +1,12 @@
 """The built site, a server for it, and a browser, for the tests of the book."""
 
-import functools
-import http.server
 import subprocess
 import sys
-import threading
+import time
 
 import nbformat
 import pytest
-from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT
+from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT, served
 
 
 def pytest_generate_tests(metafunc):
@@ -40,18 +38,23 @@ def site():
     return HTML
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
 def origins(site):
     """The site's address by scheme: served on this machine, and opened from disk."""
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield {"http": f"http://127.0.0.1:{server.server_port}", "file": site.as_uri()}
-        server.shutdown()
-        thread.join()
+    with served(site) as address:
+        yield {"http": address, "file": site.as_uri()}
+
+
+@pytest.fixture(autouse=True)
+def wait_from_outside(monkeypatch):
+    """Playwright's own wait evaluates text within the page, which the site's policy refuses: ask from outside instead."""
+    from playwright.sync_api import Page, TimeoutError
+
+    def wait_for_function(page, expression, *, arg=None, timeout=30_000):
+        end = time.monotonic() + timeout / 1000
+        while not page.evaluate(expression, arg):
+            if time.monotonic() > end:
+                raise TimeoutError(f"after {timeout} ms still not: {expression}")
+            page.wait_for_timeout(50)
+
+    monkeypatch.setattr(Page, "wait_for_function", wait_for_function)

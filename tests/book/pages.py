@@ -1,5 +1,9 @@
-"""The pages of the book, as _toc.yml lists them."""
+"""The pages of the book, as _toc.yml lists them, and a server for a folder of pages."""
 
+import contextlib
+import functools
+import http.server
+import threading
 from pathlib import Path
 
 import yaml
@@ -23,3 +27,20 @@ PAGES = toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 NOTEBOOKS = [ROOT / f"{page}.ipynb" for page in PAGES if not (ROOT / f"{page}.md").exists()]
 # Of the cover and of the list of all claims it is not asked what every chapter must have.
 CHAPTERS = [path for path in NOTEBOOKS if path.stem not in (Path(PAGES[0]).name, "reproduction")]
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve the folder on this machine; gives the address."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,112 @@
+"""The content security policy: what it refuses, and that no page of the site needs what it refuses."""
+
+import re
+
+import policy
+import pytest
+from bs4 import BeautifulSoup
+from pages import served
+from visits import WIDE, WIDGETS_ALIVE, Visit, watch
+
+pytestmark = pytest.mark.timeout(1200)
+
+# Each button that is shown, once.
+PRESS = """
+() => {
+  const buttons = [...document.querySelectorAll(".sobolev-widget button, .bd-article button.copybtn")];
+  const shown = buttons.filter(button => button.getClientRects().length && !button.disabled);
+  shown.forEach(button => button.click());
+  return shown.length;
+}
+"""
+
+
+def refused(visit):
+    return [message for message in visit.errors if "Content Security Policy" in message]
+
+
+def site_pages(site):
+    return sorted(site.rglob("*.html"))
+
+
+def test_every_page_has_the_policy_of_its_own_scripts(site):
+    pages = site_pages(site)
+    assert len(pages) > 10
+    for path in pages:
+        text = path.read_text()
+        found = BeautifulSoup(text, "html.parser").find_all("meta", attrs={"http-equiv": "Content-Security-Policy"})
+        assert [tag["content"] for tag in found] == [policy.policy(text)], path.name
+        before = text[:text.index("Content-Security-Policy")]
+        assert not re.search(r"<(script|link|style|img)\b", before), "what stands before the policy is not bound by it"
+
+
+def test_no_page_has_a_handler_in_an_attribute(site):
+    for path in site_pages(site):
+        for tag in BeautifulSoup(path.read_text(), "html.parser").find_all(True):
+            handlers = [name for name in tag.attrs if name.startswith("on")]
+            assert not handlers and not str(tag.get("href", "")).startswith("javascript:"), f"{path.name}: {str(tag)[:120]}"
+
+
+def test_the_site_keeps_no_cookie_and_sends_nothing(site):
+    """What it remembers stays in the browser's own storage; the policy knows no other host, and no page asks for one."""
+    ours = [*site.rglob("_static/site.js"), *site.rglob("_static/widgets/*.js")]
+    assert len(ours) > 5
+    for path in ours:
+        assert not re.search(r"document\.cookie|sendBeacon|XMLHttpRequest|\bfetch\(|WebSocket", path.read_text()), path.name
+    for path in site_pages(site):
+        hosts = re.findall(r"https?://[^\s;]+", policy.policy(path.read_text()))
+        assert hosts == [], path.name
+
+
+TRIAL = """<head><meta charset="utf-8"></head><body><script>document.title = "ran"</script>
+<button onclick="document.title = 'handler'">press</button><script src="own.js"></script></body>"""
+ADD = "const add = (name, has) => document.body.append(Object.assign(document.createElement(name), has));\n"
+FOREIGN = {
+    "a script of another host": "add('script', {src: 'https://example.org/a.js'})",
+    "an inline script added later": "add('script', {textContent: 'document.title = 1'})",
+    "an image of another host": "add('img', {src: 'https://example.org/a.png'})",
+    "a frame": "add('iframe', {src: 'https://example.org/'})",
+    "a request": "fetch('https://example.org/').catch(() => 0)",
+    "a beacon": "navigator.sendBeacon('https://example.org/', 'x')",
+    "text as code": "setTimeout(() => eval('1'))",
+    "a worker of another kind": "try { new Worker('data:text/javascript,1') } catch {}",
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_the_policy_refuses_what_is_foreign(chromium, scheme, tmp_path):
+    (tmp_path / "trial.html").write_text(policy.with_policy(TRIAL))
+    # the page's own file may run, and what it does is stopped by the policy alone
+    functions = [f"function f{n}() {{ {code} }}\n" for n, code in enumerate(FOREIGN.values())]
+    (tmp_path / "own.js").write_text(ADD + "".join(functions))
+    visit, tab = Visit(), chromium.new_page()
+    watch(tab, visit)
+    with served(tmp_path) as address:
+        tab.goto(f"{address if scheme == 'http' else tmp_path.as_uri()}/trial.html")
+        assert tab.title() == "ran", "its own scripts run"
+        tab.get_by_role("button").click()
+        found, = refused(visit)
+        assert "event handler" in found
+        for n, what in enumerate(FOREIGN):
+            before = len(refused(visit))
+            tab.evaluate(f"f{n}()")
+            for _ in range(40):
+                if len(refused(visit)) > before:
+                    break
+                tab.wait_for_timeout(50)
+            assert len(refused(visit)) > before, what
+        assert tab.title() == "ran"
+        tab.close()
+
+
+def test_no_page_needs_what_the_policy_refuses(chromium, origins, page):
+    """From disk, where the policy's 'self' means least; test_site.py visits all pages in both ways and fails on any error."""
+    visit, tab = Visit(), chromium.new_page(viewport=WIDE)
+    watch(tab, visit)
+    tab.goto(f"{origins['file']}/{page}.html", wait_until="load")
+    tab.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    assert tab.evaluate(WIDGETS_ALIVE) == []
+    tab.evaluate(PRESS)
+    tab.wait_for_timeout(1000)
+    tab.close()
+    assert (refused(visit), visit.foreign) == ([], [])
