@@ -1,10 +1,14 @@
-# make book    install, execute the chapters, build the site
-# make serve   the same, then show it on this machine
-# make test    the whole test suite, site and browser included
-# make test-fast   what is quick of the library's tests: no browser, no book
-# make lint    ruff, and mypy on what other programs use
-# make freeze  requirements.txt from requirements.in
-# make clean   remove everything that was built (the virtual environment stays)
+# make book       install, execute the chapters, build the site
+# make serve      the same, then show it on this machine
+# make test       the whole test suite, site and browser included
+# make test-fast  what is quick of the library's tests: no browser, no book
+# make lint       ruff, and mypy on what other programs use
+# make reproduce  run all quick experiments, and list the claims of the paper that they support
+# make install    the virtual environment alone
+# make freeze     requirements.txt and requirements-hashed.txt from requirements.in
+# make dist       the library's archives for a package index, and the book as a zip, in dist/
+# make clean      remove everything that was built (the virtual environment stays)
+# make help       these lines
 
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 PORT   ?= 8000
@@ -18,7 +22,7 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
-.PHONY: book serve test test-fast lint freeze clean
+.PHONY: book serve test test-fast lint reproduce install freeze dist clean help
 
 book: $(INSTALLED)
 	@$(BIN)/python scripts/build_book.py
@@ -40,18 +44,35 @@ lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m mypy
 
+reproduce: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sobolev_lib.experiments all
+
+install: $(INSTALLED)
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' $(firstword $(MAKEFILE_LIST))
+
 freeze:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.in -c requirements.txt
+	$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/python scripts/freeze.py
 
 # Runs again only when the pins or the package's own needs have changed.
-$(INSTALLED): requirements.txt pyproject.toml
+# The second line installs PyTorch alone, in the build for this machine: for that there are no hashes (scripts/freeze.py).
+$(INSTALLED): requirements.txt requirements-hashed.txt pyproject.toml
 	@$(PYTHON) scripts/check_python.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-hashed.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+dist: book
+	$(BIN)/python -m pip install --quiet build
+	@rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	@$(BIN)/python scripts/offline.py dist
+
 clean:
-	rm -rf _build book/assets-generated build *.egg-info .pytest_cache
+	rm -rf _build book/assets-generated build dist *.egg-info .pytest_cache

@@ -1,4 +1,8 @@
 """Write requirements.txt: the installed versions of what requirements.in asks for, and of all that this needs in turn.
+Write requirements-hashed.txt: the same with the SHA-256 of each file that the registry has of them, for every system.
+
+Only PyTorch has no hash: which of its builds is installed depends on the machine and its graphics card, and builds for cards
+bring packages that are no pins of ours.
 
     make freeze                       install what requirements.in asks for, at the pins there are, and write
     python scripts/freeze.py          write
@@ -7,13 +11,16 @@
 
 import argparse
 import re
+import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
+UNHASHED = "torch"
 # what PyTorch brings for a graphics card: the pins are those of the build without one, and serve both
 FOR_CARDS = re.compile(r"nvidia-|cuda-|triton")
 
@@ -64,12 +71,24 @@ def frozen(root=ROOT):
     return "".join(f"{name}=={version}\n" for name, version in pins(needs).items())
 
 
+def hashed(text):
+    """Return the pins with their hashes, as pip reads them; uv asks the registry for them."""
+    with tempfile.TemporaryDirectory() as folder:
+        pins, found = Path(folder) / "pins.in", Path(folder) / "hashed.txt"
+        pins.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith(f"{UNHASHED}==")))
+        subprocess.run([sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--generate-hashes",
+                        "--no-annotate", "--no-header", "--output-file", found, pins], check=True)
+        return found.read_text()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing")
     path, text = ROOT / "requirements.txt", frozen()
     if not parser.parse_args().check:
+        with_hashes = hashed(text)
         path.write_text(text, encoding="utf-8")
+        path.with_name("requirements-hashed.txt").write_text(with_hashes, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         differing = sorted({*path.read_text(encoding="utf-8").splitlines()} ^ {*text.splitlines()}, key=str.lower)
         sys.exit(f"requirements.txt: expected what requirements.in asks for, as installed here; differing: {differing}")
