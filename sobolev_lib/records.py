@@ -1,22 +1,45 @@
 """Recorded runs: where they lie and what they hold."""
+import contextlib
 import datetime
 import json
 import math
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from sobolev_lib.files import write_whole
 
 PRESETS = ("quick", "cpu", "gpu", "paper")
+_elsewhere: Path | None = None
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
 def records_folder() -> Path:
     """The folder of the records: ``book/records`` in a checkout, else the copy that was installed with the library."""
+    if _elsewhere is not None:
+        return _elsewhere
     package = Path(__file__).resolve().parent
     checkout = package.parent / "book" / "records"
     return checkout if checkout.is_dir() else package / "recorded"
+
+
+@contextlib.contextmanager
+def records_in(folder: Path) -> Iterator[Path]:
+    """Within it, records are read and written in another folder, which is made if it is missing.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, records_in(Path(folder) / "again") as place:
+    ...     place.is_dir(), list(place.iterdir())
+    (True, [])
+    """
+    global _elsewhere
+    folder.mkdir(parents=True, exist_ok=True)
+    before, _elsewhere = _elsewhere, folder
+    try:
+        yield folder
+    finally:
+        _elsewhere = before
 
 
 def load_record(experiment: str, preset: str | None = None) -> dict:

@@ -1,11 +1,14 @@
-"""Command line: ``python -m sobolev_lib.experiments list | status | run NAME --preset quick|cpu|gpu|paper``."""
+"""Command line: ``python -m sobolev_lib.experiments list | status | run NAME --preset quick|cpu|gpu|paper | again NAME | all``.
+"""
 import argparse
 import datetime
 import sys
+from collections import Counter
+from pathlib import Path
 
 import torch
 
-from sobolev_lib.experiments import runner
+from sobolev_lib.experiments import again, runner
 from sobolev_lib.experiments.keeping import TimeIsUp
 from sobolev_lib.experiments.unfinished import unfinished
 from sobolev_lib.records import PRESETS, load_record, records_folder
@@ -23,6 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--seeds", type=int, default=5, help="how many seeds measure the winner (default 5)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default auto)")
     run.add_argument("--minutes", type=float, help="stop after so many, at the next checkpoint (default: never)")
+    every = commands.add_parser("all", help="run all quick experiments, and list the claims that they support")
+    every.add_argument("--seeds", type=int, default=3, help="how many (default 3)")
+    repeat = commands.add_parser("again", help="run what a record was made with, and compare")
+    repeat.add_argument("name", choices=runner.EXPERIMENTS)
+    repeat.add_argument("--preset", choices=PRESETS, default="cpu", help="which record (default cpu)")
+    repeat.add_argument("--minutes", type=float, help="stop after so many, at the next checkpoint (default: never)")
+    for command in (every, repeat):
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default auto)")
+        command.add_argument("--folder", type=Path, default=again.FOLDER,
+                             help=f"where the new records go; those that are there stay (default {again.FOLDER})")
     options = parser.parse_args(arguments)
     # denormal numbers, which idle Adam moments decay into, slow a CPU down tenfold
     torch.set_flush_denormal(True)
@@ -32,12 +45,18 @@ def main(arguments: list[str] | None = None) -> int:
             print(path if path else "this process is done; the record is written when the last one is")
         elif options.command == "status":
             return print_status(options.check)
+        elif options.command == "all":
+            return print_all(options.folder / "quick", options.seeds, options.device)
+        elif options.command == "again":
+            found = again.run_again(options.name, options.preset, options.folder, options.device, options.minutes)
+            print(found.told() if found else "this process is done; the last one compares")
+            return int(found is not None and not found.holds)
         else:
             for name in runner.EXPERIMENTS:
                 print(f"{name:34} {runner.find(name).SHOWS}")
     except TimeIsUp as stop:
         print(stop)
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -59,6 +78,22 @@ def print_status(check: bool) -> int:
                 print(f"    unfinished: {line}")
             found |= bool(lines)
     return int(found)
+
+
+def print_all(folder: Path, seeds: int, device: str) -> int:
+    """A line an experiment, then a line a claim; 1 if an experiment did not run."""
+    runs = []
+    for run in again.run_quick(folder, seeds, device):
+        print(f"{run.name:34} {run.seconds:5.0f} s   {run.failed}".rstrip(), flush=True)
+        runs.append(run)
+    found = again.outcomes(folder)
+    print(f"\n{'claim':42} {'quick':22} recorded")
+    for outcome in found:
+        print(f"{outcome.key:42} {outcome.quick:22} {outcome.recorded}")
+    counts = Counter(outcome.quick for outcome in found).most_common()
+    print("\nquick runs:", ", ".join(f"{status} {count}" for status, count in counts))
+    print("They are too short to decide: they show that all runs, and which way it points. The records decide.")
+    return int(any(run.failed for run in runs))
 
 
 def told(provenance: dict) -> str:
