@@ -25,7 +25,8 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "synthetic-gradients-cifar10": "synthetic_gradients_cifar10",
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet", "decoupled-parts": "decoupled_parts",
                "step-cost": "step_cost", "equal-time-race": "equal_time_race",
-               "figure-2-variants": "figure_2_variants"}
+               "figure-2-variants": "figure_2_variants", "gradient-worth": "gradient_worth",
+               "learned-simulator": "learned_simulator"}
 
 
 def find(name: str) -> ModuleType:

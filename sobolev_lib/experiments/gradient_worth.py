@@ -1,0 +1,169 @@
+"""What is a gradient worth? Section 5 suggests finite differences for black boxes; each costs a call that could give a value.
+
+Networks learn a sum of waves in d inputs from ``points`` values with gradients, and from more and more values alone. A
+gradient's worth is the factor by which the values alone must be more numerous for the same test error. It pays where it
+costs fewer calls than that: forward differences cost d more a point, one difference costs one, an adjoint as much as a
+handful of calls for any d. With noise each call is disturbed, and the differences' step balances noise against curvature.
+The protocol is that of ``black_box``.
+"""
+import math
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sobolev_lib.data import SobolevData
+from sobolev_lib.errors import errors
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
+from sobolev_lib.experiments.intervals import Interval, interval
+from sobolev_lib.experiments.keeping import Keep
+from sobolev_lib.experiments.verdicts import Verdict
+
+NAME = "gradient-worth"
+SHOWS = "Section 5, black boxes: what a gradient is worth"
+
+
+@dataclass(frozen=True)
+class Config(Protocol):
+    inputs: tuple[int, ...] = (1, 2, 3, 5, 8, 12)
+    noises: tuple[float, ...] = (0.0, 0.02)                # standard deviation of a call's noise; values have about 1
+    points: int = 40                                       # with slopes
+    factors: tuple[float, ...] = (1, 1.5, 2, 3, 4, 6, 9, 13)    # times as many values alone
+    waves: int = 20
+    frequency: float = 2.5                                 # of the waves, root mean square over the cube's diagonal
+
+
+PRESETS = {
+    "quick": Config(inputs=(2,), noises=(0.0,), factors=(1, 3), steps=200, value_lrs=(1e-2,), slope_lrs=(1e-2,),
+                    derivative_weights=(1.0,), tuning_seeds=(1000,)),
+    "cpu": Config(),
+}
+
+
+def waves(inputs: int, config: Config):
+    """A smooth function on the cube [-1, 1]^d of variance about 1, and the root mean square of its second slopes."""
+    generator = torch.Generator().manual_seed(100 + inputs)
+    directions = torch.randn(config.waves, inputs, generator=generator, dtype=torch.float64)
+    directions *= config.frequency / math.sqrt(inputs)
+    phases = 2 * math.pi * torch.rand(config.waves, generator=generator, dtype=torch.float64)
+    height = math.sqrt(2 / config.waves)
+
+    def function(x: Tensor) -> Tensor:
+        return height * torch.cos(x @ directions.T + phases).sum(-1)
+
+    # over all phases a wave's curvature along an input has mean square (height w^2)^2 / 2
+    return function, float((height ** 2 * directions ** 4 / 2).sum(0).mean().sqrt())
+
+
+def best_step(noise: float, curvature: float) -> float:
+    """The step of forward differences at which noise and curvature together disturb least.
+
+    >>> round(best_step(noise=0.01, curvature=1.0), 3)
+    0.168
+
+    A difference has a noise error of mean square 2 noise^2 / step^2 and a curvature error of (step curvature / 2)^2.
+    """
+    return max((8 * noise ** 2 / curvature ** 2) ** 0.25, 1e-4)
+
+
+def units(config: Config) -> list[str]:
+    """One a number of inputs and a noise."""
+    return [f"{inputs}/{noise:g}" for noise in config.noises for inputs in config.inputs]
+
+
+def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
+    """Tune and measure each kind of slopes at ``points``, and values alone at each multiple of them."""
+    keep, inputs, noise = keep or Keep(), int(unit.split("/")[0]), float(unit.split("/")[1])
+    function, curvature = waves(inputs, config)
+    step = best_step(noise, curvature)
+
+    def data(way: str, count: int, seed: int) -> SobolevData:
+        generator = torch.Generator().manual_seed(seed)
+
+        def call(x: Tensor) -> Tensor:
+            return function(x) + noise * torch.randn(len(x), generator=generator, dtype=torch.float64)
+
+        return asked(call, cube(count, inputs, generator), way, step).to(device, torch.float32)
+
+    def clean(count: int, seed: int) -> SobolevData:
+        x = cube(count, inputs, torch.Generator().manual_seed(10_000 + seed))
+        return SobolevData(x, function(x)).to(device, torch.float32)
+
+    test = clean(config.test_points, 7)
+
+    def measured(way: str, count: int) -> dict:
+        trials = tuned(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed), config,
+                       device, keep, f"{way}-{count}".replace(" ", "-"))
+        winner = (trials[0]["lr"], trials[0]["derivative_weight"])[:1 if way == "values" else 2]
+        networks = trained([data(way, count, seed) for seed in seeds], [winner] * len(seeds), seeds, config, device)
+        return {"trials": trials, "test_mse": [float(errors(network, test)["value_mse"]) for network in networks]}
+
+    found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: measured(way, config.points)) for way in WAYS[1:]}
+    alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: measured("values", round(factor * config.points)))
+             for factor in config.factors}
+    return {"step": step, "variance": float(test.values.var()), "values": alone, **found}
+
+
+def cube(count: int, inputs: int, generator: torch.Generator) -> Tensor:
+    """Points drawn evenly from [-1, 1]^d, (count, d)."""
+    return 2 * torch.rand(count, inputs, generator=generator, dtype=torch.float64) - 1
+
+
+def describe(config: Config) -> dict:
+    return asdict(config)
+
+
+def probe() -> dict:
+    """The numbers of a few steps."""
+    config = replace(PRESETS["quick"], noises=(0.0, 0.1), hidden=(8,), steps=12, points=10, validation_points=20, test_points=20)
+    return {unit: run_unit(unit, config, [0, 1], "cpu") for unit in units(config)}
+
+
+def worth(cell: dict, way: str) -> Interval:
+    """log10 of the factor of values alone that makes up for this way's slopes, with its 95 % interval over seeds.
+
+    Between two factors that were run, logarithms of error and factor are joined by a straight line. A seed whose slopes
+    beat the largest factor counts as worth that factor, one whose slopes lose to equally many values as worth 1.
+    """
+    factors = np.log10([float(factor) for factor in cell["values"]])
+    alone = np.log10([each["test_mse"] for each in cell["values"].values()])               # (factors, seeds)
+    steady = np.minimum.accumulate(alone.mean(axis=1))     # of all seeds, as more values never hurt but by luck
+    return interval([float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"])])
+
+
+def pays(cell: dict, way: str, inputs: int) -> str:
+    """Is a way's worth "above" the calls that a point costs with it, "below", or not clearly either, "around"?"""
+    found, price = worth(cell, way), math.log10(calls_a_point(way, inputs))
+    return "above" if found.low > price else "below" if found.high < price else "around"
+
+
+RULE = ("A way's worth is the factor by which values alone must be more numerous for the same test error, with a 95 % "
+        "interval over seeds; it pays where that lies above the calls that a point costs with it, and loses where it lies "
+        "below. Confirmed if differences of all inputs, or of one, pay in every cell, a number of inputs and a noise. "
+        "Confirmed in direction if one of the two pays in more than half of the cells. Contradicted if both lose in more "
+        "than half of them. Open otherwise.")
+
+
+def verdict(record: dict) -> Verdict:
+    """By ``RULE``."""
+    config, cells = record["config"], record["results"]
+    sides = {way: [pays(cell, way, int(unit.split("/")[0])) for unit, cell in cells.items()] for way in WAYS[1:]}
+    paid, lost = ({way: each.count(side) for way, each in sides.items()} for side in ("above", "below"))
+    if any(count == len(cells) for count in paid.values()):
+        status = "confirmed"
+    elif any(2 * count > len(cells) for count in paid.values()):
+        status = "confirmed in direction"
+    else:
+        status = "contradicted" if all(2 * count > len(cells) for count in lost.values()) else "open"
+    told = "; ".join(f"{way} pay{'' if way.startswith('all') else 's'} in {paid[way]} of {len(cells)} cells and "
+                     f"lose{'' if way.startswith('all') else 's'} in {lost[way]}" for way in WAYS[1:])
+    best = ", ".join(f"{unit.split('/')[0]} inputs {10 ** worth(cell, 'all differences').mean:.1f}"
+                     for unit, cell in cells.items() if unit.endswith("/0"))
+    return Verdict(
+        claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
+        measured=f"When each call could give a value instead, {told}. What a whole gradient is worth, in values: {best}.",
+        scale=f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
+              f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
+              f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.",
+        status=status, rule=RULE)
