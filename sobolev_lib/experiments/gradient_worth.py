@@ -7,6 +7,7 @@ handful of calls for any d. With noise each call is disturbed, and the differenc
 The protocol is that of ``black_box``.
 """
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -41,8 +42,8 @@ PRESETS = {
 }
 
 
-def waves(inputs: int, config: Config):
-    """A smooth function on the cube [-1, 1]^d of variance about 1, and the root mean square of its second slopes."""
+def waves(inputs: int, config: Config) -> Callable[[Tensor], Tensor]:
+    """A smooth function on the cube [-1, 1]^d, of points (N, d)."""
     generator = torch.Generator().manual_seed(100 + inputs)
     directions = torch.randn(config.waves, inputs, generator=generator, dtype=torch.float64)
     directions *= config.frequency / math.sqrt(inputs)
@@ -52,8 +53,18 @@ def waves(inputs: int, config: Config):
     def function(x: Tensor) -> Tensor:
         return height * torch.cos(x @ directions.T + phases).sum(-1)
 
-    # over all phases a wave's curvature along an input has mean square (height w^2)^2 / 2
-    return function, float((height ** 2 * directions ** 4 / 2).sum(0).mean().sqrt())
+    return function
+
+
+def curvature(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-3) -> float:
+    """The root mean square of a function's second derivatives along single inputs at the points x (N, d).
+
+    >>> round(curvature(lambda x: x.square().sum(1), torch.rand(5, 2, dtype=torch.float64)), 3)
+    2.0
+    """
+    moves = step * torch.eye(x.shape[1], dtype=x.dtype)
+    second = [(function(x + move) - 2 * function(x) + function(x - move)) / step ** 2 for move in moves]
+    return float(torch.stack(second).square().mean().sqrt())
 
 
 def best_step(noise: float, curvature: float) -> float:
@@ -75,14 +86,13 @@ def units(config: Config) -> list[str]:
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune and measure each kind of slopes at ``points``, and values alone at each multiple of them."""
     keep, inputs, noise = keep or Keep(), int(unit.split("/")[0]), float(unit.split("/")[1])
-    function, curvature = waves(inputs, config)
-    step = best_step(noise, curvature)
+    function = waves(inputs, config)
 
     def data(way: str, count: int, seed: int) -> SobolevData:
         generator = torch.Generator().manual_seed(seed)
 
         def call(x: Tensor) -> Tensor:
-            return function(x) + noise * torch.randn(len(x), generator=generator, dtype=torch.float64)
+            return function(x) + sigma * torch.randn(len(x), generator=generator, dtype=torch.float64)
 
         return asked(call, cube(count, inputs, generator), way, step).to(device, torch.float32)
 
@@ -91,6 +101,9 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         return SobolevData(x, function(x)).to(device, torch.float32)
 
     test = clean(config.test_points, 7)
+    variance = float(test.values.var())
+    sigma = noise * variance ** 0.5
+    step = best_step(sigma, curvature(function, cube(1_000, inputs, torch.Generator().manual_seed(20_000))))
 
     def measured(way: str, count: int) -> dict:
         trials = tuned(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed), config,
@@ -102,7 +115,7 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: measured(way, config.points)) for way in WAYS[1:]}
     alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: measured("values", round(factor * config.points)))
              for factor in config.factors}
-    return {"step": step, "variance": float(test.values.var()), "values": alone, **found}
+    return {"step": step, "variance": variance, "values": alone, **found}
 
 
 def cube(count: int, inputs: int, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,6 @@
 """What keeps a figure's place in the book until its script runs: the same boxes with the same texts, so that nothing moves then.
 
-The markup mirrors what explorer.js, field_ball.js, hypotheses.js and question.js build, and the same style sheets lay it out.
+The markup mirrors what explorer.js, field_ball.js, hypotheses.js, lorenz_rollout.js and question.js build, and the same style sheets lay it out.
 """
 from html import escape
 
@@ -63,6 +63,19 @@ def field_ball_placeholder(buttons: list[list[str]], readings: list[str]) -> str
     side = _box("sfb-side", rows[0], '<label class="sfb-slider"><span>arrows</span><input type="range"></label>',
                 _box("sfb-readings", *values), '<p class="sfb-says"></p>', rows[1], '<p class="sfb-hint"></p>')
     return _unseen("sfb", _box("sfb-row", '<i class="sfb-picture"></i>', side))
+
+
+def lorenz_rollout_placeholder(names: list[str]) -> str:
+    """The place of LorenzRollout, from the names of its networks.
+
+    >>> "slr-picture" in lorenz_rollout_placeholder(["values alone"])
+    True
+    """
+    readings = [f"<div><span>{escape(name)}</span><b>0</b></div>" for name in ["the simulator itself", *names]]
+    side = _box("slr-side", _box("slr-readings", *readings), '<i class="slr-curves"></i>',
+                '<label class="slr-slider"><span>start</span><input type="range"></label>',
+                _box("slr-buttons", _button("❚❚ Pause"), _button("Another start")))
+    return _unseen("slr", _box("slr-row", '<i class="slr-picture"></i>', side))
 
 
 def _unseen(name: str, markup: str) -> str:

@@ -1,0 +1,91 @@
+"""LorenzRollout: a simulator, and networks that learned its step, rolled out side by side in the page."""
+import functools
+import math
+from collections.abc import Mapping
+
+from sobolev_lib import book_output
+from sobolev_lib.plotting.palette import PALETTE
+from sobolev_lib.plotting.style import need
+from sobolev_lib.widgets.placeholders import lorenz_rollout_placeholder
+
+STARTS = 40                                                # as in lorenz_rollout.js
+SCALES = ("input_mean", "input_std", "output_mean", "output_std")
+
+
+def LorenzRollout(networks: Mapping[str, tuple[str, Mapping]], *, gap: float = 0.1, limit: float = 5.0, start: int = 0,
+                  alt: str = ""):
+    """The Lorenz system and networks that learned to move its state on by ``gap``, a multiple of 0.05 time units, each fed its own answers.
+
+    >>> identity = {"layers": [{"weight": [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "bias": [0, 0, 0]}],
+    ...             **{name: [float("std" in name)] * 3 for name in ("input_mean", "input_std", "output_mean", "output_std")}}
+    >>> figure = LorenzRollout({"stays where it is": ("regular", identity)})
+
+    ``networks`` maps what the reader is told to a colour of the palette and to a network as
+    ``experiments.learned_simulator`` records it: layers with SiLU between them, and z-scores of states (3,). ``limit`` is
+    the distance from which a network counts as lost, ``start`` one of 40 places on the attractor. ``alt`` describes the
+    figure to those who cannot see it.
+
+    Returns an anywidget whose ``start`` can be read and set; in the book's build an object that shows itself as HTML.
+    Raises ``ValueError`` for networks of another form, a colour that is not in the palette, a start outside or a gap that is
+    no multiple of 0.05; ``ImportError`` if anywidget is missing. Source: section 5, a generative temporal model.
+    """
+    if not networks:
+        raise ValueError("networks: expected at least one, got none")
+    for name, number in (("gap", gap), ("limit", limit)):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < math.inf:
+            raise ValueError(f"{name}: expected a positive number, got {number!r}")
+    if abs(100 * gap - round(100 * gap)) > 1e-9 or round(100 * gap) % 5:
+        raise ValueError(f"gap: expected a multiple of 0.05, got {gap!r}")
+    state: dict = {"networks": [_checked(name, *pair) for name, pair in networks.items()], "gap": float(gap),
+                   "limit": float(limit), "start": _checked_start(start),
+                   "alt": alt or "The butterfly of the Lorenz system, and the ways that networks take through it."}
+    if book_output.in_book():
+        placeholder = lorenz_rollout_placeholder(list(networks))
+        return book_output.StaticWidget(book_output.widget_html("lorenz_rollout", state, state["alt"], placeholder=placeholder))
+    need("anywidget", "widgets")
+    return _live()(**state)
+
+
+@functools.cache
+def _live():
+    """The class of the live figure, made at its first use: the library works without anywidget."""
+    import anywidget
+    import traitlets
+
+    class LiveLorenzRollout(anywidget.AnyWidget):
+        """Made by ``LorenzRollout``; ``start`` can be set."""
+        _esm = book_output.module_script("lorenz_rollout")
+        networks = traitlets.List().tag(sync=True)
+        gap = traitlets.Float().tag(sync=True)
+        limit = traitlets.Float().tag(sync=True)
+        start = traitlets.Int().tag(sync=True)
+        alt = traitlets.Unicode().tag(sync=True)
+
+        @traitlets.validate("start")
+        def _possible(self, proposal):
+            return _checked_start(proposal["value"])
+
+    return LiveLorenzRollout
+
+
+def _checked(name, colour, network) -> dict:
+    if colour not in PALETTE:
+        raise ValueError(f"networks: expected a colour of the palette for {name!r}, one of {', '.join(PALETTE)}, got {colour!r}")
+    size = 3
+    try:
+        for layer in network["layers"]:
+            if any(len(row) != size for row in layer["weight"]) or len(layer["weight"]) != len(layer["bias"]):
+                raise ValueError
+            size = len(layer["bias"])
+        if size != 3 or any(len(network[scale]) != 3 for scale in SCALES):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"networks: expected for {name!r} layers of weights and biases from 3 states to 3, and "
+                         f"{', '.join(SCALES)} of 3 numbers each") from None
+    return {"name": str(name), "colour": colour, "network": {key: network[key] for key in ("layers", *SCALES)}}
+
+
+def _checked_start(start) -> int:
+    if isinstance(start, bool) or start not in range(STARTS):
+        raise ValueError(f"start: expected a number from 0 to {STARTS - 1}, got {start!r}")
+    return int(start)

@@ -1,0 +1,106 @@
+"""The chapter on black boxes: sentences that follow the records, and an exercise that takes right answers only."""
+import ast
+import copy
+
+import pytest
+import torch
+from cells import cell
+
+import sobolev_lib as sl
+from sobolev_lib.records import load_record
+
+PAGE = "black_boxes"
+
+
+def functions_of(name, **known):
+    """What is known after the imports and the functions of a cell, which is not run."""
+    exec(cell(PAGE, "black-boxes-setup"), known)
+    known["sl"] = sl
+    tree = ast.parse(cell(PAGE, name))
+    kept = ast.Module([part for part in tree.body if isinstance(part, ast.FunctionDef)], [])
+    exec(compile(kept, name, "exec"), known)
+    return known
+
+
+@pytest.fixture(scope="module")
+def lorenz():
+    return load_record("learned-simulator")
+
+
+@pytest.fixture(scope="module")
+def worth():
+    return load_record("gradient-worth")
+
+
+@pytest.mark.parametrize("factor, said", [(2, "worth their calls. "), (1, "can't tell"), (0.5, "not worth their calls")])
+def test_the_answer_follows_the_rollouts(lorenz, factor, said):
+    record, calls = copy.deepcopy(lorenz), lorenz["config"]["shown_calls"]
+    alone = record["results"][f"{calls}/values"]["valid_time"]
+    record["results"][f"{calls}/all differences"]["valid_time"] = [
+        factor * time * (1 + 0.1 * (-1) ** k) for k, time in enumerate(alone)]
+    known = functions_of("black-boxes-answer", CALLS=calls, config=lorenz["config"])
+    text = known["simulator_said"](record)
+    assert said in text and ("were worth" in text) == (factor == 2) and f"{len(alone)} seeds" in text
+
+
+def test_what_an_adjoint_would_pay_follows_the_record(worth):
+    inputs = worth["config"]["inputs"]
+    known = functions_of("black-boxes-worth-said", inputs=inputs)
+    flipped = copy.deepcopy(worth)
+    for unit, each in flipped["results"].items():
+        each["all differences"]["test_mse"] = [float(each["values"]["13"]["test_mse"][0] / 10)] * len(worth["seeds"])
+    assert "would pay at 1, 2, 3, 5, 8, 12 inputs" in known["worth_said"](flipped["results"])
+    for unit, each in flipped["results"].items():
+        each["all differences"]["test_mse"] = [10.0 * max(each["values"]["1"]["test_mse"])] * len(worth["seeds"])
+    text = known["worth_said"](flipped["results"])
+    assert "would pay nowhere here" in text and "1.0 values" in text
+
+
+def test_the_summary_counts_what_the_records_hold(lorenz, worth):
+    known = functions_of("black-boxes-short", config=lorenz["config"])
+    flipped = copy.deepcopy(lorenz)
+    for calls in lorenz["config"]["calls"]:
+        flipped["results"][f"{calls}/all differences"]["valid_time"] = [
+            0.5 * time for time in flipped["results"][f"{calls}/values"]["valid_time"]]
+    assert "they paid at 0 of 3" in known["short_said"](flipped, worth)
+    assert f"of {len(worth['results'])} cells" in known["short_said"](lorenz, worth)
+
+
+# --- the exercise -----------------------------------------------------------------------------------------------
+
+RIGHT = """
+def one_difference(call, x, step):
+    rows = torch.arange(len(x))
+    columns = rows % x.shape[1]
+    moved = x.clone()
+    moved[rows, columns] += step
+    values = call(x)
+    jacobian = torch.full(x.shape, torch.nan, dtype=x.dtype)
+    jacobian[rows, columns] = (call(moved) - values) / step
+    return values, jacobian
+"""
+
+
+def answered(change, capsys):
+    source = cell(PAGE, "black-boxes-exercise").replace(
+        "def one_difference(call, x, step):\n    return None  # your answer: values (N,), Jacobian (N, d)\n", change)
+    known = {}
+    exec(cell(PAGE, "black-boxes-setup"), known)
+    exec(source, known | {"sl": sl, "torch": torch})
+    return capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("change, said", [
+    (RIGHT, "right"), (RIGHT.replace("return values, jacobian", "return [values.tolist(), jacobian.numpy()]"), "right"),
+    (RIGHT.replace("torch.nan", "0.0"), "entries that were not asked for must be NaN"),
+    (RIGHT.replace("/ step", ""), "a difference is wrong: which input moves, and by how much?"),
+    (RIGHT.replace("values = call(x)", "values = call(x + 1)"), "the values differ from call(x)"),
+    (RIGHT.replace("return values, jacobian", "return values"), "expected values and a Jacobian"),
+    (RIGHT.replace("    values = call(x)", "    call(x); call(x)\n    values = call(x)"), "right, but with 20 calls; 10 will do")])
+def test_the_exercise_takes_right_answers_and_names_what_is_wrong(change, said, capsys):
+    assert answered(change, capsys).startswith(said)
+
+
+def test_the_exercise_waits_for_an_answer(capsys):
+    exec(cell(PAGE, "black-boxes-setup") + "\nimport sobolev_lib as sl\n" + cell(PAGE, "black-boxes-exercise"), {})
+    assert capsys.readouterr().out.strip() == "not yet"

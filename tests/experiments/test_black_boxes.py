@@ -1,0 +1,199 @@
+"""What black boxes are asked, what a gradient is worth in calls, and a simulator that is learned."""
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+
+import sobolev_lib as sl
+from sobolev_lib.experiments import gradient_worth, learned_simulator
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
+from sobolev_lib.experiments.gradient_worth import best_step, curvature, pays, waves, worth
+from sobolev_lib.experiments.keeping import Keep
+from sobolev_lib.experiments.learned_simulator import SAME_POINTS, simulator, states, valid_time
+
+
+class Counting:
+    """A black box that counts its calls."""
+
+    def __init__(self, outputs=()):
+        self.calls, self.outputs = 0, outputs
+
+    def __call__(self, x):
+        self.calls += len(x)
+        found = torch.sin(x).sum(1) * x[:, 0]
+        return torch.stack([found, found ** 2], 1) if self.outputs else found
+
+
+# --- labels -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("outputs", [(), (2,)])
+def test_each_way_spends_the_calls_that_it_says_and_gives_true_slopes(way, outputs):
+    box, x = Counting(outputs), torch.rand(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = x.clone()
+    data = asked(box, x, way, 1e-6)
+    assert box.calls == 10 * calls_a_point(way, 3) and torch.equal(x, before)
+    true = sl.label(Counting(outputs), x)
+    torch.testing.assert_close(data.values, true.values)
+    if way == "values":
+        assert data.order == 0
+        return
+    known = ~data.jacobian.isnan()
+    assert known.all() == (way == "all differences")
+    torch.testing.assert_close(data.jacobian[known], true.jacobian[known], rtol=1e-4, atol=1e-5)
+    inputs_asked = known.reshape(10, -1, 3).any(1)
+    assert way == "all differences" or (inputs_asked.sum(1) == 1).all() and (inputs_asked.sum(0) >= 3).all()
+
+
+def test_the_best_step_is_where_noise_and_curvature_disturb_least():
+    curvature, noise = 0.7, 0.01
+
+    def error(step):
+        return 2 * noise ** 2 / step ** 2 + (step * curvature / 2) ** 2
+
+    steps = np.geomspace(1e-3, 10, 100_001)
+    assert best_step(noise, curvature) == pytest.approx(steps[error(steps).argmin()], rel=1e-3)
+    assert 0 < best_step(0.0, curvature) < 1e-3
+
+
+def test_curvature_is_that_of_the_second_derivatives():
+    function = waves(2, gradient_worth.Config())
+    x = gradient_worth.cube(500, 2, torch.Generator().manual_seed(0))
+    second = sl.label(function, x, order=2).hessian.diagonal(dim1=1, dim2=2)
+    assert curvature(function, x) == pytest.approx(float(second.square().mean().sqrt()), rel=1e-3)
+
+
+# --- the protocol -----------------------------------------------------------------------------------------------
+
+def test_all_ways_have_as_many_trials():
+    for config in (*gradient_worth.PRESETS.values(), *learned_simulator.PRESETS.values()):
+        assert len({len(config.trials(way)) for way in WAYS}) == 1
+
+
+def test_the_winner_is_the_trial_with_the_lowest_validation_error_and_is_kept(tmp_path):
+    protocol = Protocol(hidden=(8,), steps=60, value_lrs=(1e-6, 1e-2), tuning_seeds=(1, 2))
+
+    def data(seed):
+        x = torch.rand(30, 2, generator=torch.Generator().manual_seed(seed))
+        return sl.SobolevData(x, x.square().sum(1))
+
+    found = tuned("values", data, data, protocol, "cpu", Keep(tmp_path / "unit"), "some")
+    assert [trial["lr"] for trial in found] == [1e-2, 1e-6]
+    scores = []
+    for seed in (1, 2):
+        network, = trained([data(seed)], [(1e-2,)], [seed], protocol, "cpu")
+        scores.append(math.log10(sl.errors(network, data(seed))["value_mse"]))
+    assert found[0]["log10_validation_mse"] == pytest.approx(sum(scores) / 2, abs=1e-3)
+    assert tuned("values", None, None, protocol, "cpu", Keep(tmp_path / "unit"), "some") == found
+
+
+def test_noise_is_a_share_of_the_values_spread():
+    config = gradient_worth.PRESETS["quick"]
+    found = gradient_worth.run_unit("2/0.1", config, [0], "cpu")
+    x = gradient_worth.cube(1_000, 2, torch.Generator().manual_seed(0))
+    assert found["step"] == pytest.approx(best_step(0.1 * found["variance"] ** 0.5, curvature(waves(2, config), x)), rel=0.05)
+
+
+# --- what a gradient is worth -----------------------------------------------------------------------------------
+
+def cell(gradients, partials=1.0, rate=1.0):
+    """Values alone have test errors factor^-rate; slopes those of ``gradients`` and ``partials`` times as many values."""
+    seeds = [0.99, 1.0, 1.01]
+    return {"values": {str(factor): {"test_mse": [factor ** -rate * s for s in seeds]} for factor in (1, 2, 4, 8)},
+            "all differences": {"test_mse": [gradients ** -rate * s for s in seeds]},
+            "one difference": {"test_mse": [partials ** -rate * s for s in seeds]}}
+
+
+@pytest.mark.parametrize("factor", [1, 3, 5.5, 8])
+def test_worth_is_the_factor_of_values_with_the_same_error(factor):
+    assert 10 ** worth(cell(factor), "all differences").mean == pytest.approx(factor, rel=0.02)
+
+
+def test_what_beats_all_or_loses_to_equally_many_counts_as_the_end():
+    assert 10 ** worth(cell(100), "all differences").mean == pytest.approx(8)
+    assert 10 ** worth(cell(0.1), "all differences").mean == pytest.approx(1)
+
+
+@pytest.mark.parametrize("gradients, partials, status", [
+    (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open")])
+def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
+    record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": [0, 1, 2],
+              "config": gradient_worth.describe(gradient_worth.Config(noises=(0.0, 0.02)))}
+    found = gradient_worth.verdict(record)
+    assert found.status == status and "2 inputs" in found.measured
+    assert pays(record["results"]["2/0"], "all differences", 2) == ("above" if gradients > 3.1 else "below" if gradients < 2.9
+                                                                    else "around")
+
+
+def test_paying_in_most_cells_only_is_a_direction():
+    cells = {"1/0": cell(6), "2/0": cell(6), "3/0": cell(1.1)}
+    record = {"results": cells, "seeds": [0, 1, 2], "config": gradient_worth.describe(gradient_worth.Config(noises=(0.0,)))}
+    assert gradient_worth.verdict(record).status == "confirmed in direction"
+
+
+# --- the simulator ----------------------------------------------------------------------------------------------
+
+def test_the_simulator_is_the_lorenz_system():
+    start = np.array([1.0, 2.0, 20.0])
+    exact = solve_ivp(lambda _, s: [10 * (s[1] - s[0]), s[0] * (28 - s[2]) - s[1], s[0] * s[1] - 8 / 3 * s[2]], (0, 0.5), start,
+                      rtol=1e-10, atol=1e-10).y[:, -1]
+    assert simulator(torch.tensor(start)[None], 0.5)[0].numpy() == pytest.approx(exact, abs=1e-3)
+
+
+def test_states_lie_on_the_attractor():
+    found = states(200, 0)
+    assert torch.equal(found, states(200, 0)) and not torch.equal(found, states(200, 1))
+    assert 0 < float(found[:, 2].min()) and float(found[:, 2].max()) < 52 and float(found[:, 0].abs().max()) < 22
+
+
+class Exact(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return (self.factor * simulator(x.double(), 0.1)).float()
+
+
+def test_the_time_near_the_truth_is_long_for_the_simulator_and_short_for_nonsense():
+    config = learned_simulator.Config(rollouts=20, rollout_steps=50)
+    assert valid_time(Exact(1.0), config, "cpu") == pytest.approx(5.0)              # all steps: rounding grows slowly
+    assert valid_time(Exact(0.0), config, "cpu") == 0 < valid_time(Exact(0.98), config, "cpu") < 5
+
+
+def test_recorded_weights_are_the_network():
+    config = learned_simulator.PRESETS["quick"]
+    made = learned_simulator.run_unit("200/values", config, [0], "cpu")
+    network = made["network"]
+    x = states(5, 3)
+    z = (x - torch.tensor(network["input_mean"])) / torch.tensor(network["input_std"])
+    for k, layer in enumerate(network["layers"]):
+        z = z @ torch.tensor(layer["weight"], dtype=torch.float64).T + torch.tensor(layer["bias"])
+        z = torch.nn.functional.silu(z) if k < len(network["layers"]) - 1 else z
+    answer = z * torch.tensor(network["output_std"]) + torch.tensor(network["output_mean"])
+    error = float((answer - simulator(x, 0.1)).square().sum(1).mean())
+    assert made["shown_seed"] == 0 and error < 10 * made["test_mse"][0] + 1e-3
+
+
+def times(one, all_, values=1.0, points=0.5):
+    spread = [0.98, 1.0, 1.02]
+    return {way: {"valid_time": [middle * s for s in spread]}
+            for way, middle in zip((*WAYS, SAME_POINTS), (values, one, all_, points))}
+
+
+@pytest.mark.parametrize("cells, status", [
+    ([(1.2, 1.5), (0.9, 1.3)], "confirmed"), ([(1.2, 0.8), (0.9, 0.8), (1.3, 1.3)], "confirmed in direction"),
+    ([(0.8, 0.8), (0.7, 0.9)], "contradicted"), ([(1.0, 1.0), (0.9, 1.2)], "open")])
+def test_the_verdict_on_the_simulator_follows_its_rule(cells, status):
+    calls = tuple(100 * (k + 1) for k in range(len(cells)))
+    results = {f"{count}/{way}": result for count, pair in zip(calls, cells) for way, result in times(*pair).items()}
+    record = {"results": results, "seeds": [0, 1, 2],
+              "config": learned_simulator.describe(learned_simulator.Config(calls=calls))}
+    found = learned_simulator.verdict(record)
+    assert found.status == status and f"{cells[0][1]:.2f} (" in found.measured
+    lost = copy.deepcopy(record)
+    lost["results"]["100/all differences"]["valid_time"] = [0.0] * 3                # lost at once: no division by zero
+    assert math.isfinite(learned_simulator.gain(lost, 100, "all differences").mean)
