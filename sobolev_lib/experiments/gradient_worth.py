@@ -171,11 +171,11 @@ def verdict(record: dict) -> Verdict:
         status = "contradicted" if all(2 * count > len(cells) for count in lost.values()) else "open"
     told = "; ".join(f"{way} pay{'' if way.startswith('all') else 's'} in {paid[way]} of {len(cells)} cells and "
                      f"lose{'' if way.startswith('all') else 's'} in {lost[way]}" for way in WAYS[1:])
-    best = ", ".join(f"{unit.split('/')[0]} inputs {10 ** worth(cell, 'all differences').mean:.1f}"
+    best = ", ".join(f"{10 ** worth(cell, 'all differences').mean:.1f} at d = {unit.split('/')[0]}"
                      for unit, cell in cells.items() if unit.endswith("/0"))
     return Verdict(
         claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
-        measured=f"When each call could give a value instead, {told}. What a whole gradient is worth, in values: {best}.",
+        measured=f"When each call could give a value instead, {told}. What a point with its gradient is worth, in values, with exact calls: {best}.",
         scale=f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
               f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
               f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.",

@@ -47,13 +47,24 @@ def test_what_an_adjoint_would_pay_follows_the_record(worth):
     inputs = worth["config"]["inputs"]
     known = functions_of("black-boxes-worth-said", inputs=inputs)
     flipped = copy.deepcopy(worth)
-    for unit, each in flipped["results"].items():
+    for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [float(each["values"]["13"]["test_mse"][0] / 10)] * len(worth["seeds"])
-    assert "would pay at 1, 2, 3, 5, 8, 12 inputs" in known["worth_said"](flipped["results"])
-    for unit, each in flipped["results"].items():
+    text = known["worth_said"](flipped["results"])
+    assert f"three calls in all, it pays at d = {', '.join(map(str, inputs))}; if five, at d = 1, 2" in text
+    for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [10.0 * max(each["values"]["1"]["test_mse"])] * len(worth["seeds"])
     text = known["worth_said"](flipped["results"])
-    assert "would pay nowhere here" in text and "1.0 values" in text
+    assert "it pays nowhere here; if five, nowhere here." in text and "1.0 values" in text
+
+
+@pytest.mark.parametrize("factor, said", [(1.1, "hardly help any more"), (2.5, "More values still help there.")])
+def test_what_more_values_bring_follows_the_record(lorenz, factor, said):
+    few, many = lorenz["config"]["calls"][-2:]
+    record = copy.deepcopy(lorenz)
+    alone = record["results"][f"{few}/values"]["valid_time"]
+    record["results"][f"{many}/values"]["valid_time"] = [factor * time for time in alone]
+    text = functions_of("black-boxes-simulator", config=lorenz["config"])["more_values_said"](record)
+    assert said in text and f"{factor:.2f} times as long" in text
 
 
 def test_the_summary_counts_what_the_records_hold(lorenz, worth):
@@ -96,6 +107,7 @@ def answered(change, capsys):
     (RIGHT.replace("/ step", ""), "a difference is wrong: which input moves, and by how much?"),
     (RIGHT.replace("values = call(x)", "values = call(x + 1)"), "the values differ from call(x)"),
     (RIGHT.replace("return values, jacobian", "return values"), "expected values and a Jacobian"),
+    (RIGHT.replace("values, jacobian", "values, jacobian.T"), "the Jacobian has shape (2, 5), expected (5, 2)"),
     (RIGHT.replace("    values = call(x)", "    call(x); call(x)\n    values = call(x)"), "right, but with 20 calls; 10 will do")])
 def test_the_exercise_takes_right_answers_and_names_what_is_wrong(change, said, capsys):
     assert answered(change, capsys).startswith(said)
