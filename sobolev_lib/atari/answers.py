@@ -20,7 +20,8 @@ class Answers:
     ``indices`` (n,) choose the recorded states; afterwards they are rows 0 to n - 1. ``log_policy`` (n, actions) is asked
     once. So is, with ``jacobian=True``, the Jacobian of log pi, kept as float16 (57 kB an action and state, relative
     rounding 5e-4): a Sobolev step then pays for the student alone. Without it ``projected`` asks the teacher each time.
-    Inputs are ``blocks`` (n, 64, 21, 21), derivatives per unit of brightness.
+    Inputs are ``blocks`` (n, 64, 21, 21), derivatives per unit of brightness. Raises ``ValueError`` for no states, and for
+    a Jacobian beyond float16's range.
     """
 
     def __init__(self, teacher: Policy, states: RecordedStates, indices: np.ndarray, *, jacobian: bool = False,
@@ -80,6 +81,10 @@ class Answers:
         kept = torch.empty(shape, dtype=torch.float16, device=self.device)
         for part in rows:
             kept[part] = self._ask_jacobian(part).half()
+            if not kept[part].isfinite().all():
+                raise ValueError("jacobian: expected a teacher whose slopes float16 can hold, up to "
+                                 f"{torch.finfo(torch.float16).max:,.0f}, got larger ones; without it the teacher is asked "
+                                 "each time")
         return kept
 
     def _ask_jacobian(self, rows: Tensor) -> Tensor:

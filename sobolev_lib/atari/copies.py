@@ -1,14 +1,12 @@
 """The shipped students: for a film, one that was shown the teacher's policy and one that was shown its slopes too."""
 from pathlib import Path
 
-import torch
-
 from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.atari.answers import Answers
 from sobolev_lib.atari.distillation import Run, distill
 from sobolev_lib.atari.policies import Student
 from sobolev_lib.atari.states import record_states
-from sobolev_lib.atari.teachers import load_teacher, shipped_weights
+from sobolev_lib.atari.teachers import in_half, load_teacher, shipped_weights
 
 _KIND = "sobolev_lib.atari.Student"
 SHARE, STEPS, WARMUP, CLIP = 0.01, 2_000, 100, 1.0
@@ -42,14 +40,8 @@ def save_copy(student: Student, game: str, method: str, path: str | Path) -> Non
 
     Raises ``ValueError`` for weights that are not finite in float16, whose largest number is 65,504.
     """
-    weights = {name: tensor.detach().half() for name, tensor in student.state_dict().items()}
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
-            largest = student.state_dict()[name].abs().max().item()
-            raise ValueError("student: expected weights that float16 can hold, up to "
-                             f"{torch.finfo(torch.float16).max:,.0f}, got {largest:g} in {name}")
     about = {"kind": _KIND, "game": game, "method": method, "num_actions": str(student.num_actions)}
-    write_tensors(path, weights, about)
+    write_tensors(path, in_half(student, "student"), about)
 
 
 def load_copy(game: str, method: str) -> Student:

@@ -1,6 +1,9 @@
 """The shipped teachers: trained weights that come with the library, and how they are written."""
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
 from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.atari.policies import Teacher
 
@@ -43,10 +46,26 @@ def save_teacher(teacher: Teacher, game: str, path: str | Path) -> None:
     """Write a teacher's weights as float16 (3.4 MB), whole or not at all.
 
     >>> save_teacher(teacher, "pong", "pong.safetensors")   # doctest: +SKIP
+
+    Raises ``ValueError`` for weights that are not finite in float16, whose largest number is 65,504.
     """
-    weights = {name: tensor.detach().half() for name, tensor in teacher.state_dict().items()}
     about = {"kind": _KIND, "game": game, "num_actions": str(teacher.num_actions)}
-    write_tensors(path, weights, about)
+    write_tensors(path, in_half(teacher, "teacher"), about)
+
+
+def in_half(policy: nn.Module, what: str) -> dict[str, Tensor]:
+    """A policy's weights as float16, by name; raises ``ValueError``, which begins with ``what``, where that can't hold them.
+
+    >>> in_half(torch.nn.Linear(2, 1), "policy")["bias"].dtype
+    torch.float16
+    """
+    weights = {name: tensor.detach().half() for name, tensor in policy.state_dict().items()}
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            largest = policy.state_dict()[name].abs().max().item()
+            raise ValueError(f"{what}: expected weights that float16 can hold, up to {torch.finfo(torch.float16).max:,.0f}, got "
+                             f"{largest:g} in {name}")
+    return weights
 
 
 def shipped_weights() -> Path:

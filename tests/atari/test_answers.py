@@ -57,6 +57,13 @@ def test_what_is_kept_is_as_large_as_announced(states):
     assert kept.element_size() * kept.numel() == Answers.bytes_of_jacobian(20, ACTIONS)
 
 
+def test_slopes_that_float16_cannot_hold_are_not_kept(states):
+    steep = tiny(ACTIONS, seed=9, sure=1e9)
+    assert Answers(steep, states, np.arange(5)).jacobians(torch.arange(5)).abs().max() > 65_504
+    with pytest.raises(ValueError, match="jacobian: expected a teacher whose slopes float16 can hold, up to 65,504, got larger"):
+        Answers(steep, states, np.arange(5), jacobian=True)
+
+
 def test_the_teacher_is_asked_once_for_each_state_and_left_as_it_was(states):
     teacher, asked = tiny(ACTIONS, seed=9), []
     teacher.register_forward_pre_hook(lambda _, arguments: asked.append(len(arguments[0])))

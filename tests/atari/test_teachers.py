@@ -57,6 +57,18 @@ def test_another_games_teacher_is_refused(small, tmp_path):
         load_teacher("breakout", path)
 
 
+@pytest.mark.parametrize("weight", [1e5, float("nan"), float("-inf")])
+def test_weights_that_float16_cannot_hold_are_not_written(tmp_path, weight):
+    teacher, path = tiny(), tmp_path / "teacher.safetensors"
+    save_teacher(teacher, "alley", path)
+    kept = path.read_bytes()
+    name, parameter = next(iter(teacher.named_parameters()))
+    torch.nn.init.constant_(parameter, weight)
+    with pytest.raises(ValueError, match=rf"teacher: expected weights that float16 can hold, up to 65,504, got .* in {name}"):
+        save_teacher(teacher, "alley", path)
+    assert path.read_bytes() == kept
+
+
 @pytest.mark.parametrize("metadata", [None, {"game": "pong"}, {"kind": "another", "game": "pong", "num_actions": "3"}],
                          ids=json.dumps)
 def test_another_kind_of_file_is_refused(small, tmp_path, metadata):
