@@ -1,4 +1,4 @@
-"""train_many: the chapters' and experiments' own way to train many networks side by side, as ``fit_many`` does."""
+"""train_many: ``fit_many`` for the recorded experiments, whose batches are drawn with replacement and rates fall to zero."""
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     >>> train_many(models, data, loss=SobolevLoss(1), steps=5, lr=[1e-3, 1e-2], weights=[(1, 0), (1, 1)], seeds=[0, 1])
     []
 
-    ``sobolev_lib.fit_many`` does the same with ``fit``'s schedules and shuffled epochs, and stops early. Here it is Adam,
-    learning rate decayed to zero along a cosine. Same results as one by one, to rounding. ``batch_size`` points
+    Use ``sobolev_lib.fit_many``: it keeps the rate that it is given, or takes ``fit``'s schedules, shuffles epochs, and stops
+    early. Here it is Adam, learning rate decayed to zero along a cosine. Same results as one by one, to rounding. ``batch_size`` points
     a step, drawn with replacement; all of them if None or not fewer than the data. Multilayer perceptrons take the
     closed form of the step at order 0 and 1, other models ``torch.func``.
 

@@ -15,6 +15,10 @@ _elsewhere: Path | None = None
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "ale-py")
 
 
+class MissingResults(ValueError):
+    """A record holds nothing of what is asked of it: a unit that was not run, or no runs in it."""
+
+
 def records_folder() -> Path:
     """The folder of the records: ``book/records`` in a checkout, else the copy that was installed with the library."""
     if _elsewhere is not None:
@@ -57,6 +61,29 @@ def load_record(experiment: str, preset: str | None = None) -> dict:
         if path.exists():
             return _checked(path, experiment, candidate)
     raise FileNotFoundError(f"no record of {experiment!r}; make one with: {command(experiment, preset or 'cpu')}")
+
+
+def result(record: dict, unit: str) -> dict:
+    """The results of one unit of a record.
+
+    >>> result({"experiment": "step-cost", "preset": "cpu", "results": {"outputs": {"1": 0.5}}}, "outputs")
+    {'1': 0.5}
+
+    Raises ``MissingResults`` naming the unit, and the command that runs it.
+    """
+    if unit not in record["results"]:
+        name, preset = (str(record.get(key, "?")) for key in ("experiment", "preset"))
+        raise MissingResults(f"record: expected results of {unit!r} in {name}, preset {preset}, got none; make them with: "
+                             f"{command(name, preset)}")
+    return record["results"][unit]
+
+
+def runs_of(record: dict, unit: str) -> list[dict]:
+    """The runs of one unit, by seed; raises ``MissingResults`` where there are none."""
+    runs = result(record, unit).get("runs")
+    if not runs:
+        raise MissingResults(f"record: expected runs of {unit!r}, got none")
+    return sorted(runs, key=lambda run: run["seed"])
 
 
 def command(experiment: str, preset: str, seeds: int | None = None) -> str:

@@ -77,6 +77,19 @@ def test_equals_training_one_by_one(order, activation, batch_size, device):
         assert any((before[name] - tensor).abs().max() > 1e-3 for name, tensor in model.state_dict().items())
 
 
+def test_it_is_fit_with_a_rate_that_falls_along_a_cosine():
+    """All that sets it apart from ``fit`` and ``fit_many`` where a step takes all points: they keep the rate they are given."""
+    data, start = sets(1)[0], networks(1)[0]
+    trained, with_cosine, constant = (copy.deepcopy(start) for _ in range(3))
+    train_many([trained], [data], loss=sl.SobolevLoss(1), steps=60, lr=[1e-2], weights=[(1.0, 1.0)], seeds=[0])
+    options = dict(loss=sl.SobolevLoss(1), steps=60, lr=1e-2, progress=False)
+    sl.fit(with_cosine, data, scheduler=lambda adam: torch.optim.lr_scheduler.CosineAnnealingLR(adam, 60), **options)
+    sl.fit_many([constant], data, **options)
+    for name, weight in trained.named_parameters():
+        torch.testing.assert_close(weight, with_cosine.get_parameter(name), rtol=1e-8, atol=1e-10)
+    assert max((weight - constant.get_parameter(name)).abs().max() for name, weight in trained.named_parameters()) > 1e-3
+
+
 def test_each_network_is_independent_of_its_neighbours(device):
     data = sets(device=device)
     together, alone = networks(device=device), networks(device=device)

@@ -279,3 +279,25 @@ def test_numpy_lists_are_lists():
     together(one, sets(), [sl.SobolevLoss(1)] * 3, steps=3)
     sl.fit_many(other, sets(), loss=sl.SobolevLoss(1), lr=np.array(LR), seed=np.array(SEEDS), steps=np.int64(3), progress=False)
     assert all(torch.equal(a, b) for m, n in zip(one, other) for a, b in zip(m.parameters(), n.parameters()))
+
+
+def test_chapters_train_one_network_and_many_in_the_same_way():
+    """The first chapter's networks, in single precision: fit, fit_many alone and beside others end with the same errors."""
+    def f(x):
+        return torch.sin(2 * x[:, 0]) * torch.cos(x[:, 1]) + 0.5 * x[:, 0] * x[:, 1]
+
+    points, far = (4 * torch.rand(n, 2, generator=seeded(seed)) - 2 for n, seed in ((20, 0), (2_000, 1_000)))
+    data, test, loss = sl.label(f, points), sl.label(f, far), sl.SobolevLoss(1, normalize=True)
+
+    def network(seed):
+        return sl.Standardized(sl.models.MLP(2, 32, 32, 1, activation="silu", generator=seeded(seed)), data)
+
+    alone, single, beside = network(0), network(0), [network(1), network(0)]
+    options = dict(loss=loss, steps=300, lr=0.02, progress=False)
+    sl.fit(alone, data, **options)
+    sl.fit_many([single], data, **options)
+    sl.fit_many(beside, data, **options)
+    expected = sl.errors(alone, test)
+    for model in (single, beside[1]):
+        assert sl.errors(model, test) == pytest.approx(expected, rel=1e-3)
+    assert sl.errors(beside[0], test) != pytest.approx(expected, rel=1e-2)

@@ -1,40 +1,25 @@
-"""What a record of ``atari-distillation`` says of its students, in numbers and in sentences for a page.
-
-Students are compared in pairs of one seed. A pair with a dead student has no ratio: it is left out, and named.
-"""
+"""What a record of ``atari-distillation`` says of its students, in sentences for a page."""
 import math
 from collections import Counter
-from statistics import mean, median
-from typing import Sequence
+from statistics import mean
 
-from sobolev_lib.experiments.atari_verdict import LONGER, comparisons, deaths, is_dead, log_ratios, pairs, students
-from sobolev_lib.experiments.intervals import Interval, interval
+from sobolev_lib.experiments.atari_numbers import (
+    TITLES,
+    counted,
+    dead,
+    fewest,
+    gain,
+    games,
+    left_out,
+    losing,
+    medians,
+    noise_cells,
+    sided,
+)
+from sobolev_lib.experiments.atari_players import beside_the_teacher
+from sobolev_lib.experiments.atari_verdict import LONGER, is_dead, pairs, students
 from sobolev_lib.formats import listed, number, percent
-
-TITLES = {"pong": "Pong", "breakout": "Breakout", "space_invaders": "Space Invaders"}
-NAMES = {"kl": "KL only", LONGER: "KL only for longer", "sobolev": "KL + Sobolev", "noise": "KL with noise",
-         "jacobian": "KL + full Jacobian"}
-
-
-def gain(record: dict, game: str, share: float, against: str = "kl", method: str = "sobolev") -> Interval | None:
-    """The interval of the logarithm of a method's gain in test KL, over living pairs; None where there are none."""
-    logs = list(log_ratios(record, game, share, against, method).values())
-    return interval(logs) if logs else None
-
-
-def sided(record: dict, share: float | None = None, against: str = "kl") -> dict[tuple[str, float], str]:
-    """Of each cell, or those of one share: "better", "undecided" or "worse" with slopes, as the verdict has it."""
-    return {(cell["game"], cell["share"]): cell["answer"] for cell in comparisons(record, against)
-            if share in (None, cell["share"])}
-
-
-def games(record: dict) -> list[str]:
-    return list(record["config"]["games"])
-
-
-def fewest(record: dict) -> float:
-    """The smallest share of the states."""
-    return min(record["config"]["shares"])
+from sobolev_lib.records import MissingResults
 
 
 def answer(record: dict) -> str:
@@ -52,70 +37,22 @@ def answer(record: dict) -> str:
             for text, names in (("brings the student closer to its teacher's policy {}", sides["better"]),
                                 ("makes no clear difference {}", sides["undecided"]),
                                 ("leads the student away from its teacher's policy {}", sides["worse"])) if names]
+    if not said:
+        return f"**No students with and without slopes have been trained on {percent(share)} of the states.**"
     told = listed([f"{number(math.exp(each.mean), '.1f')} times{'' if k else ' as large'} on {TITLES[game]}"
                    for k, (game, each) in enumerate((game, each) for game, each in found.items() if each)])
-    return (f"**With {percent(share)} of the states, telling slopes {listed(said)}.** Without slopes the divergence from the "
-            f"teacher, on states that no student has seen, ends {told}.{left_out(record, [share])} {beside_the_teacher(record)}")
-
-
-def teachers_scores(record: dict, game: str) -> list[float]:
-    """Of the episodes in which the states were recorded."""
-    return record["results"][f"{game}/price"]["teacher"]["scores"]
-
-
-def beside_the_teacher(record: dict) -> str:
-    """Whether students with slopes play as well as their teacher, where there are fewest states; intervals over seeds."""
-    share, sides = fewest(record), {"below": [], "around": [], "above": []}
-    for game in games(record):
-        teacher = mean(teachers_scores(record, game))
-        scores = [mean(run["scores"]) for run in students(record, game, share, "sobolev")]
-        side = interval([score - teacher for score in scores]).side() if scores else "around"
-        if scores:
-            sides[side].append((TITLES[game], f"{number(mean(scores), ',.0f')} against {number(teacher, ',.0f')}"))
-    said = [f"{text} on {listed([name for name, _ in found])} (mean score {listed([pair for _, pair in found])})"
-            for text, found in (("told slopes, the student still plays worse than its teacher", sides["below"]),
-                                ("no difference from the teacher can be told", sides["around"]),
-                                ("the student plays better than its teacher", sides["above"])) if found]
-    told = "; ".join(said)
-    return f"{told[:1].upper()}{told[1:]}."
-
-
-def left_out(record: dict, shares: Sequence[float], against: str = "kl") -> str:
-    """A sentence that names the dead among students with and without slopes, or nothing."""
-    told = dead(record, shares, (against, "sobolev"))
-    return f" Pairs with a dead student are left out: {told}." if told else ""
-
-
-def dead(record: dict, shares: Sequence[float] | None = None, methods: Sequence[str] = tuple(NAMES)) -> str:
-    """The dead students: "2 of 5 with KL + Sobolev on Pong at 5%", one a cell; or nothing."""
-    found = []
-    for share in shares or record["config"]["shares"]:
-        for game in games(record):
-            for method in methods:
-                runs = students(record, game, share, method)
-                gone = deaths(runs)
-                if gone:
-                    found.append(f"{gone} of {len(runs)} with {NAMES[method]} on {TITLES[game]} at {percent(share)}")
-    return listed(found)
-
-
-def medians(record: dict, what: str) -> dict[str, tuple[float, float]]:
-    """Of living students where there are fewest states, without slopes and with, by game; games where both live.
-
-    ``what``: "kl" on new states, "train_kl" on their own.
-    """
-    found = {}
-    for game in games(record):
-        both = [[run[what] for run in students(record, game, fewest(record), method) if not is_dead(run)]
-                for method in ("kl", "sobolev")]
-        if all(both):
-            found[game] = (median(both[0]), median(both[1]))
-    return found
+    text = f"**With {percent(share)} of the states, telling slopes {listed(said)}.**"
+    if told:
+        text += (f" Without slopes the divergence from the teacher, on states that no student has seen, ends {told}."
+                 f"{left_out(record, [share])}")
+    return f"{text} {beside_the_teacher(record)}".rstrip()
 
 
 def fits_closer(record: dict) -> str:
     """Who fits its own states more closely in most games, "kl" or "sobolev"."""
     found = medians(record, "train_kl").values()
+    if not found:
+        raise MissingResults("record: expected living students with and without slopes, got none")
     return "kl" if sum(alone < both for alone, both in found) > len(found) / 2 else "sobolev"
 
 
@@ -151,12 +88,6 @@ def with_more_states(record: dict) -> str:
     return text + (f" Dead students: {gone}." if gone else "")
 
 
-def losing(record: dict) -> dict[tuple[str, float], int]:
-    """Cells in which each living pair, of two or more, is closer to the teacher without slopes; how many pairs those are."""
-    found = {cell: log_ratios(record, *cell).values() for cell in sided(record)}
-    return {cell: len(each) for cell, each in found.items() if len(each) > 1 and max(each) < 0}
-
-
 def all_lose(record: dict) -> str:
     """A sentence on ``losing`` cells whose interval still holds zero, or nothing.
 
@@ -181,20 +112,6 @@ def not_run(record: dict, other: dict) -> str:
     return f" {record['config']['steps']:,} steps were not run with {listed([percent(share) for share in missing])} of the states."
 
 
-def noise_cells(record: dict) -> list[tuple[str, float]]:
-    """Games and shares at which students with noise on their screens were trained."""
-    return [(game, share) for share in record["config"]["shares"] for game in games(record)
-            if students(record, game, share, "noise")]
-
-
-def mean_kl(record: dict, game: str, share: float, method: str) -> str:
-    """Of living students, with the count of the dead."""
-    runs = students(record, game, share, method)
-    alive = [run["kl"] for run in runs if not is_dead(run)]
-    gone = f" ({len(runs) - len(alive)} of {len(runs)} dead)" if len(alive) < len(runs) else ""
-    return (number(mean(alive), ".2g") if alive else "none lives") + gone
-
-
 def cheap_twin(record: dict) -> str:
     """Whether noise on the screens does as well as slopes, or better than nothing; a sentence, or nothing where it wasn't run."""
     cells = noise_cells(record)
@@ -215,65 +132,6 @@ def cheap_twin(record: dict) -> str:
                "Nor were slopes clearly better than noise."))
 
 
-def trials(record: dict, game: str, method: str) -> list[dict]:
-    """The tuning runs of a method; they are the same for all shares of a game."""
-    return next(found["tuned"][method]["trials"] for cell, found in record["results"].items()
-                if cell.startswith(f"{game}/") and "tuned" in found)
-
-
-def best_by_weight(record: dict, game: str) -> dict[float, float]:
-    """The lowest validation KL with each weight alpha, over the learning rates."""
-    return {alpha: min(trial["validation_kl"] for trial in trials(record, game, "sobolev") if trial["strength"] == alpha)
-            for alpha in sorted(record["config"]["alphas"])}
-
-
-def smallest_weight(record: dict) -> str:
-    """In how many games the smallest weight that was tried won, and what follows."""
-    found = {game: best_by_weight(record, game) for game in games(record)}
-    won = sum(min(each, key=each.__getitem__) == min(each) for each in found.values())
-    return (f"The smallest weight that was tried did best in {counted(won, len(found))}"
-            f"{', so a smaller one may do better still' if won else ''}.")
-
-
-def largest_weight(record: dict) -> str:
-    """What the largest weight does beside the best one, and beside none."""
-    told, worse = [], []
-    for game in games(record):
-        each = best_by_weight(record, game)
-        told.append(f"{number(each[max(each)] / min(each.values()), '.1f')} times{'' if told else ' as large'} on {TITLES[game]}")
-        if each[max(each)] > min(trial["validation_kl"] for trial in trials(record, game, "kl")):
-            worse.append(TITLES[game])
-    than_none = f"worse than without slopes on {listed(worse)}" if worse else "in no game worse than without slopes"
-    return (f"In the trials the divergence with the largest weight, α = {max(record['config']['alphas']):g}, ends {listed(told)}, "
-            f"compared with the best weight; {than_none}.")
-
-
-def undecided(record: dict, game: str) -> float:
-    """The share of states in which the teacher's entropy is above nine tenths of a uniform policy's."""
-    facts = record["results"][f"{game}/price"]["teacher"]
-    quantiles = facts["entropy_quantiles"]
-    level = 0.9 * math.log(facts["num_actions"])
-    below = [k for k, value in enumerate(quantiles) if value <= level]
-    if not below:
-        return 1.0
-    k = below[-1]
-    if k == len(quantiles) - 1:
-        return 0.0
-    return 1 - (k + (level - quantiles[k]) / (quantiles[k + 1] - quantiles[k])) / (len(quantiles) - 1)
-
-
-def where_nobody_cares(record: dict) -> str:
-    """Whether slopes help least where the teacher is undecided most often."""
-    found = {game: gain(record, game, fewest(record)) for game in games(record)}
-    gains = {game: each.mean for game, each in found.items() if each}
-    if len(gains) < 2:
-        return ""
-    least = max(gains, key=lambda game: undecided(record, game))
-    place = {min(gains.values()): "least", max(gains.values()): "most"}.get(gains[least], "neither most nor least")
-    return (f"The teacher of {TITLES[least]} is undecided most often, in {percent(undecided(record, least))} of its states; there "
-            f"slopes help {place}{'.' if place == 'least' else ', so this is not seen here.'}")
-
-
 def overfitted(record: dict) -> str:
     """How far divergences on new states lie above those on the students' own, in all cells; as the reproduction tells it."""
     from sobolev_lib.experiments.reproduction.distillation import overfitting  # here: the reproduction computes much else
@@ -289,7 +147,7 @@ def same_pixels(record: dict) -> str:
                for method in ("kl", "sobolev")]
         if all(two):
             told.append(f"{number(mean(two[0]), '.2f')} against {number(mean(two[1]), '.2f')} on {TITLES[game]}")
-    return f"{listed(told)} (policy only, against policy and slopes)"
+    return f"{listed(told)} (policy only, against policy and slopes)" if told else "not known: no students of both kinds live"
 
 
 def at_equal_time(record: dict) -> str:
@@ -320,35 +178,20 @@ def price(record: dict) -> str:
                  if cell.endswith("/price") and method in found["seconds_per_step"]]
         if times:
             told.append(f"{number(min(times), '.1f')} to {number(max(times), '.1f')} with {name}")
-    return f"A step without slopes takes 1 unit of time, {listed(told)}" if told else ""
-
-
-def played(record: dict) -> str:
-    """Whether students with slopes score more where there are fewest states, game by game."""
-    share, sides = fewest(record), {"above": [], "below": [], "around": []}
-    for game in games(record):
-        both = [mean(b["scores"]) - mean(a["scores"]) for a, b in pairs(record, game, share)]
-        sides[interval(both).side() if both else "around"].append(TITLES[game])
-    said = [text.format(listed(names)) for text, names in (
-        ("students with slopes score more on {}", sides["above"]), ("they score less on {}", sides["below"]),
-        ("on {} the seeds differ too much to say who scores more", sides["around"])) if names]
-    told = "; ".join(said)
-    return f"{told[:1].upper()}{told[1:]}."
+    if not told:
+        raise MissingResults("record: expected times of a step with and without slopes, got none")
+    return f"A step without slopes takes 1 unit of time, {listed(told)}"
 
 
 def in_short(record: dict) -> str:
     """Three sentences that sum the experiment up."""
     share, found = fewest(record), sided(record)
     clear = {cell for cell, side in found.items() if side == "better"}
-    few = sum((game, share) in clear for game in games(record))
+    few = [cell in clear for cell in found if cell[1] == share]
+    first = (f"students that match slopes too end clearly closer to their teacher in {counted(sum(few), len(few))}." if few else
+             "students with and without slopes have not been compared.")
     cells = [cell for cell in found if cell[1] > share]
     last = (f" With more states that is clear in {sum(cell in clear for cell in cells)} of {len(cells)} cells, a game and a "
             "share each.") if cells else ""
     return ("A teacher network gives its reasons away with its decisions: one backward pass yields the slope of its policy at "
-            f"every pixel. With {percent(share)} of the states, students that match slopes too end clearly closer to their "
-            f"teacher in {counted(few, len(games(record)))}.{last}")
-
-
-def counted(found: int, total: int, noun: str = "game") -> str:
-    """ "all 3 games", "none of 3 games", "2 of 3 games"."""
-    return f"{'all' if found == total else 'none of' if not found else f'{found} of'} {total} {noun}s"
+            f"every pixel. With {percent(share)} of the states, {first}{last}")

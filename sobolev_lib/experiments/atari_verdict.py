@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 LONGER = "kl_longer"                                       # KL alone, with more steps
 DEAD = 0.9                                                 # of the first measured test KL; who has that much has learned nothing
@@ -97,9 +98,11 @@ RULE = ("A cell is better where the 95 % interval over seeds of log(KL alone / K
 def verdict(record: dict) -> Verdict:
     """Whether Sobolev students are more like their teachers, by ``RULE``."""
     found = comparisons(record)
+    if not found:
+        raise MissingResults("record: expected students with and without slopes in some cell, got none")
     better, worse = [[cell for cell in found if cell["answer"] == answer] for answer in ("better", "worse")]
     errors = [cell for cell in found if cell["error_answer"] == "better"]
-    if found and len(better) == len(errors) == len(found):
+    if len(better) == len(errors) == len(found):
         status = "confirmed"
     elif len(better) > len(found) / 2 and not worse:
         status = "confirmed in direction"

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from sobolev_lib.experiments import table_1
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import result
 from sobolev_lib.synthetic_gradients import InMemory, evaluate, train
 from sobolev_lib.synthetic_gradients.processes import train_part
 
@@ -99,14 +100,18 @@ def speeds(record: dict, over: str, way: str = OURS) -> list[float]:
     >>> speeds(load_record("decoupled-parts"), RIVALS[1])                                      # doctest: +SKIP
     [1.08, 1.18, 1.07]
     """
-    rates = record["results"]["speed"]
+    rates = result(record, "speed")
     return [a / b for a, b in zip(rates[way]["images_per_second"], rates[over]["images_per_second"])]
 
 
 def lost(record: dict, against: str) -> float:
     """By how many percentage points the decoupled parts end below another way, in the mean over the seeds."""
-    ours, theirs = (100 * statistics.mean(record["results"][f"accuracy/{way}"]["test_accuracy"]) for way in (OURS, against))
-    return theirs - ours
+    return right(record, against) - right(record, OURS)
+
+
+def right(record: dict, way: str) -> float:
+    """Per cent of the test images that a way to train has right, in the mean over the seeds."""
+    return 100 * statistics.mean(result(record, f"accuracy/{way}")["test_accuracy"])
 
 
 RULE = ("Two decoupled processes against backprop with as many threads: two threads in one process, and a pipeline of two "
@@ -131,14 +136,13 @@ def verdict(record: dict) -> Verdict:
     threads, pipeline = (f"{statistics.median(ratios):.2f} times as fast as {name} ({min(ratios):.2f} to {max(ratios):.2f})"
                          for ratios, name in zip(found.values(), ("backprop with two threads",
                                                                   "a pipeline of two processes with true gradients")))
-    right = {way: 100 * statistics.mean(record["results"][f"accuracy/{way}"]["test_accuracy"])
-             for way in (OURS, RIVALS[1], alone)}
+    shares = {way: right(record, way) for way in (OURS, RIVALS[1], alone)}
     return Verdict(
         claim="Synthetic gradients train a network \"in a decoupled, asynchronous fashion\" (section 4.3; the paper "
               "reports no speeds).",
-        measured=f"Two decoupled processes are {threads}, and {pipeline}. After as many steps they have {right[OURS]:.1f} per "
-                 f"cent of the test images right, the pipeline {right[RIVALS[1]]:.1f}, and backprop in one process "
-                 f"{right[alone]:.1f}.",
+        measured=f"Two decoupled processes are {threads}, and {pipeline}. After as many steps they have {shares[OURS]:.1f} per "
+                 f"cent of the test images right, the pipeline {shares[RIVALS[1]]:.1f}, and backprop in one process "
+                 f"{shares[alone]:.1f}.",
         scale=f"{config['table']['data']}, one cut, bootstrapped targets, {config['steps']:,} steps, {len(record['seeds'])} "
               "seeds.",
         status=status, rule=RULE)

@@ -17,6 +17,7 @@ from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power,
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 NAME = "equal-time-race"
 SHOWS = "Section 4.1, at equal time"
@@ -140,6 +141,8 @@ RULE = ("R is the mean test error over the last tenth of the race, of regular ov
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
     races, config = record["results"], record["config"]
+    if not races:
+        raise MissingResults("record: expected races, got none")
     gains = {unit: gain(result) for unit, result in races.items()}
     above, below = (sum(found.side() == side for found in gains.values()) for side in ("above", "below"))
     if above == len(gains):

@@ -17,6 +17,7 @@ from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 NAME = "figure-2-variants"
 SHOWS = "Figure 2 (right), what decides"
@@ -133,6 +134,8 @@ def cells(record: dict) -> list[Cell]:
         variant, _, size = unit.split("/")
         found += [Cell(variant, name, int(size), {method: both[method] for method in METHODS},
                        log_ratio(*(both[method]["test_mse"] for method in METHODS))) for name, both in by_function.items()]
+    if not found:
+        raise MissingResults("record: expected variants with both methods, got none")
     order = list(record["config"]["variants"])
     return sorted(found, key=lambda cell: order.index(cell.variant))
 
@@ -150,6 +153,8 @@ def verdict(record: dict) -> Verdict:
     for cell in cells(record):
         if cell.function != "ackley":
             groups.setdefault(cell.variant, []).append(cell)
+    if not groups:
+        raise MissingResults("record: expected some function besides Ackley's, got none")
     means = {variant: sum(cell.ratio.mean for cell in own) / len(own) for variant, own in groups.items()}
 
     def share(variant, holds):

@@ -14,6 +14,7 @@ from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.experiments.figure_2 import METHODS, Config, errors, log_ratio, measure, points, scales
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 NAME = "seven-functions"
 SHOWS = "Figure 2 (right), figure 3"
@@ -79,12 +80,18 @@ def describe(config: Config) -> dict:
 
 
 def cells(record: dict) -> dict[tuple[str, int], dict[str, dict]]:
-    """A record's results by function and size, then by method."""
+    """A record's results by function and size, then by method; of those that have both methods.
+
+    Raises ``MissingResults`` where there are none.
+    """
     found = {}
     for unit, result in record["results"].items():
         names, size, method = unit.split("/")
         for name in names.split("+"):
             found.setdefault((name, int(size)), {})[method] = result[name] if "+" in names else result
+    found = {cell: methods for cell, methods in found.items() if set(METHODS) <= set(methods)}
+    if not found:
+        raise MissingResults("record: expected functions and sizes with both methods, got none")
     return found
 
 
@@ -126,8 +133,8 @@ def verdict(record: dict) -> Verdict:
     return Verdict(
         claim="Sobolev Training reduces the test error on six of seven functions, by orders of magnitude (section 4.1).",
         measured=f"The test error is lower in {better} of {len(found)} cells, with an interval that says so in {clear}; the "
-                 f"largest mean R is {10 ** largest.mean:.1f} ({getattr(functions, name).title}, {size:,} points), and "
-                 f"{large} of {len(counted)} cells without Ackley reach 10.",
+                 f"largest mean R is {10 ** largest.mean:.1f} ({getattr(functions, name).title}, {size:,} points)"
+                 + (f", and {large} of {len(counted)} cells without Ackley reach 10." if counted else "."),
         scale=f"{len(config['functions'])} functions, {' / '.join(f'{n:,}' for n in config['sizes'])} points, networks of "
               f"{' x '.join(map(str, config['hidden']))} ReLU, {config['steps']:,} steps, {len(config['regular_lrs'])} "
               f"trials a method, {len(record['seeds'])} seeds.",

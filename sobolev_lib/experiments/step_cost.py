@@ -26,6 +26,7 @@ from sobolev_lib.fast import backward_of, train_many
 from sobolev_lib.labelling import label
 from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.models import MLP
+from sobolev_lib.records import result
 from sobolev_lib.scaling import Standardized
 from sobolev_lib.training import fit
 
@@ -127,7 +128,7 @@ RULE = ("A price is the time of a step over that of a regular one, turn by turn.
 
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
-    outputs, config = record["results"]["outputs"], record["config"]
+    outputs, config = result(record, "outputs"), record["config"]
     few, many = min(outputs, key=int), max(outputs, key=int)
     prices = {(way, count): [a / b for a, b in zip(outputs[count][way], outputs[count]["regular"])]
               for way in ("1 projection", "full Jacobian") for count in (few, many)}

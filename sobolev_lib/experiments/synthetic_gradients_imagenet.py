@@ -6,6 +6,7 @@ is read off. The whole of ImageNet is a command of its own, ``python -m sobolev_
 """
 from sobolev_lib.experiments.table_1 import Config, describe, probe, run_unit, units
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 __all__ = ["NAME", "SHOWS", "PRESETS", "units", "run_unit", "describe", "probe", "verdict"]
 NAME = "synthetic-gradients-imagenet"
@@ -25,6 +26,8 @@ PRESETS = {
 def verdict(record: dict) -> Verdict:
     """Always open: the run shows that the code works, and is far too short for an order of the methods."""
     config, results = record["config"], {unit: found for unit, found in record["results"].items() if "runs" in found}
+    if not any(found["runs"] for found in results.values()):
+        raise MissingResults("record: expected runs, got none")
     values = [100 * run["test_accuracy"] for found in results.values() for run in found["runs"]]
     return Verdict(
         claim="ImageNet, three cuts, per cent right among the best five: noprop 38.0 < VFBN 52.9 < critic 86.9, "

@@ -5,6 +5,7 @@ from typing import Sequence
 from sobolev_lib.experiments import decoupled_parts
 from sobolev_lib.experiments.table_1_verdict import NAMES, ORDER, accuracies, difference
 from sobolev_lib.formats import listed, number, with_interval
+from sobolev_lib.records import runs_of
 
 LITTLE, MUCH = 5, 20                                       # points between training and test images: overfitting
 GUESSES = ORDER[1:]                                        # the methods that guess a gradient
@@ -96,7 +97,7 @@ def overfitting(record: dict) -> str:
 
 def cosine(record: dict, method: str, cut: int, targets: str = "true") -> float:
     """Of the guess with the true gradient at the end, a mean over seeds; cuts count from 0, the lowest."""
-    return mean(run["diagnostics"]["cuts"][cut]["cosine"][-1] for run in record["results"][f"3/{method}/{targets}"]["runs"])
+    return mean(run["diagnostics"]["cuts"][cut]["cosine"][-1] for run in runs_of(record, f"3/{method}/{targets}"))
 
 
 def aim(record: dict, targets: str = "true") -> str:
@@ -122,7 +123,7 @@ def aim(record: dict, targets: str = "true") -> str:
 def asymmetries(record: dict) -> str:
     """How far the trained fields are from gradients, means over seeds and cuts."""
     def of(method):
-        return mean(value for run in record["results"][f"3/{method}/true"]["runs"] for value in run["asymmetry"])
+        return mean(value for run in runs_of(record, f"3/{method}/true") for value in run["asymmetry"])
 
     others = max(of(method) for method in ("vfbn", "critic", "sobolev"))
     return (f"{of('direct'):.2f} for direct modules, and at most {number(others, '.0e')} for the others"
@@ -148,9 +149,9 @@ def scales(shown: Sequence[float], ours: Sequence[float]) -> str:
 
 def decoupled(record: dict) -> str:
     """From a record of ``decoupled-parts``: two processes beside a pipeline of two, two threads, one thread; does it pay?"""
-    results, (threads, pipeline) = record["results"], decoupled_parts.RIVALS
+    threads, pipeline = decoupled_parts.RIVALS
     ratios = decoupled_parts.speeds(record, pipeline)
-    right = {way: 100 * mean(results[f"accuracy/{way}"]["test_accuracy"]) for way in (decoupled_parts.OURS, pipeline)}
+    right = {way: decoupled_parts.right(record, way) for way in (decoupled_parts.OURS, pipeline)}
     fewer = decoupled_parts.lost(record, pipeline)
     shared = median(decoupled_parts.speeds(record, threads))
     pays = min(ratios) > 1 and fewer <= 1

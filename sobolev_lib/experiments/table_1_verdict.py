@@ -2,6 +2,7 @@
 from statistics import mean, stdev
 
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults, result, runs_of
 
 ORDER = ("noprop", "direct", "vfbn", "critic", "sobolev")  # the paper's, from worst to best
 NAMES = {"backprop": "backprop", "noprop": "noprop", "direct": "direct", "vfbn": "VFBN", "critic": "critic",
@@ -16,7 +17,7 @@ def accuracies(record: dict, method: str, targets: str = "true", cuts: int = 3, 
 
 def _by_seed(record: dict, method: str, targets: str, cuts: int, what: str = "test_accuracy") -> dict[int, float]:
     unit = {"backprop": "backprop", "noprop": f"{cuts}/noprop"}.get(method, f"{cuts}/{method}/{targets}")
-    return {run["seed"]: run[what] for run in sorted(record["results"][unit]["runs"], key=lambda run: run["seed"])}
+    return {run["seed"]: run[what] for run in runs_of(record, unit)}
 
 
 def difference(record: dict, better: str, worse: str, targets: str = "true", cuts: int = 3):
@@ -27,7 +28,10 @@ def difference(record: dict, better: str, worse: str, targets: str = "true", cut
     from sobolev_lib.experiments.intervals import interval  # here: it loads SciPy, which a machine that only trains may lack
 
     a, b = (_by_seed(record, method, targets, cuts) for method in (better, worse))
-    return interval([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
+    both = sorted(set(a) & set(b))
+    if not both:
+        raise MissingResults(f"record: expected seeds that {better} and {worse} share, got {sorted(a)} and {sorted(b)}")
+    return interval([a[seed] - b[seed] for seed in both])
 
 
 RULE = (f"True targets. Open unless backprop lies {100 * GAP:.0f} points above noprop. Contradicted if a step of the order "
@@ -39,7 +43,7 @@ RULE = (f"True targets. Open unless backprop lies {100 * GAP:.0f} points above n
 
 def status(record: dict) -> str:
     """By ``RULE``."""
-    if len(record["seeds"]) < 2 or mean(accuracies(record, "backprop")) - mean(accuracies(record, "noprop")) < GAP:
+    if min(len(accuracies(record, method)) for method in ("backprop", *ORDER)) < 2 or mean(accuracies(record, "backprop")) - mean(accuracies(record, "noprop")) < GAP:
         return "open"
     steps = [difference(record, better, worse) for worse, better in zip(ORDER, ORDER[1:])]
     if any(step.side() == "below" for step in steps):
@@ -61,7 +65,7 @@ def verdict(record: dict) -> Verdict:
     told = ", ".join(f"{NAMES[method]} {100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
                      for method, values in found.items())
     ahead = difference(record, "sobolev", "critic")
-    sizes, config = record["results"]["3/sobolev/true"]["parameters"], record["config"]
+    sizes, config = result(record, "3/sobolev/true")["parameters"], record["config"]
     trained = 100 * mean(accuracies(record, "backprop", what="train_accuracy"))
     images = f"{config['train_images']:,}" if config["train_images"] else "all"
     pixels = f", {config['image_size']} x {config['image_size']} pixels" if config["image_size"] else ""

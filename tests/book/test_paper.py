@@ -10,7 +10,7 @@ from cells import cell
 
 import sobolev_lib as sl
 from sobolev_lib import widgets
-from sobolev_lib.experiments import atari_students, table_1_answer, table_1_verdict
+from sobolev_lib.experiments import atari_numbers, atari_students, atari_verdict, table_1_answer, table_1_verdict
 from sobolev_lib.notebook import percent, seeded
 from sobolev_lib.records import load_record
 
@@ -78,8 +78,8 @@ def swapped(record):
 
 
 def atari_names(record):
-    return {"record": record, "games": record["config"]["games"], "few": atari_students.fewest(record),
-            "atari_students": atari_students, "percent": percent}
+    return {"record": record, "games": record["config"]["games"], "few": atari_numbers.fewest(record),
+            "atari_students": atari_students, "atari_verdict": atari_verdict, "percent": percent}
 
 
 def test_which_pixels_is_answered_by_the_record(monkeypatch):

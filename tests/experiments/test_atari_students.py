@@ -4,7 +4,7 @@ import copy
 import pytest
 
 from sobolev_lib import records
-from sobolev_lib.experiments import atari_students
+from sobolev_lib.experiments import atari_numbers, atari_players, atari_students, atari_trials, atari_verdict
 
 
 @pytest.fixture(params=["gpu", "cpu"])
@@ -23,7 +23,7 @@ def swapped(record):
 
 def with_dead(record, game, share, method, count):
     other = copy.deepcopy(record)
-    for run in atari_students.students(other, game, share, method)[:count]:
+    for run in atari_verdict.students(other, game, share, method)[:count]:
         run["kl"] = run["train_kl"] = run["curve"]["kl"][0]
         run["gradient_similarity"] = 0.0
     return other
@@ -39,13 +39,13 @@ def test_the_answer_says_how_the_student_plays(record):
     """The bold part is about policies; games are won or lost."""
     assert "still plays worse than its teacher on Pong and Breakout (mean score" in atari_students.answer(record)
     other = copy.deepcopy(record)
-    for k, run in enumerate(atari_students.students(other, "pong", 0.01, "sobolev")):
+    for k, run in enumerate(atari_verdict.students(other, "pong", 0.01, "sobolev")):
         run["scores"] = [90.0 + k]
     assert "the student plays better than its teacher on Pong (mean score 9" in atari_students.answer(other)
 
 
 def test_numbers_are_the_records(record):
-    a, b = ([run["kl"] for run in atari_students.students(record, "pong", 0.01, method)] for method in ("kl", "sobolev"))
+    a, b = ([run["kl"] for run in atari_verdict.students(record, "pong", 0.01, method)] for method in ("kl", "sobolev"))
     mean = 1.0
     for x, y in zip(a, b):
         mean *= (x / y) ** (1 / len(a))
@@ -53,13 +53,13 @@ def test_numbers_are_the_records(record):
 
 
 def test_the_dead_are_named_and_left_out(record):
-    seeds = len(atari_students.students(record, "pong", 0.01, "sobolev"))
+    seeds = len(atari_verdict.students(record, "pong", 0.01, "sobolev"))
     other = with_dead(record, "pong", 0.01, "sobolev", 1)
     name = f"1 of {seeds} with KL + Sobolev on Pong at 1%"
     assert f"Pairs with a dead student are left out: {name}." in atari_students.answer(other)
     assert "left out" not in atari_students.answer(record)
-    assert name in atari_students.dead(other) and name in atari_students.with_more_states(other)
-    assert 0 not in atari_students.log_ratios(other, "pong", 0.01)
+    assert name in atari_numbers.dead(other) and name in atari_students.with_more_states(other)
+    assert 0 not in atari_verdict.log_ratios(other, "pong", 0.01)
     everyone = with_dead(record, "pong", 0.01, "sobolev", seeds)
     assert "leads the student away from its teacher's policy on Pong" in atari_students.answer(everyone)
     assert atari_students.by_heart(everyone).count("2 games") == 2
@@ -71,7 +71,7 @@ def test_a_method_that_kills_more_students_is_not_clearly_better(record):
 
 def test_the_dead_among_those_that_trained_longer_are_named():
     record = records.load_record("atari-distillation", "gpu")
-    runs = atari_students.students(record, "pong", 0.05, "kl_longer")
+    runs = atari_verdict.students(record, "pong", 0.05, "kl_longer")
     assert "left out" not in atari_students.at_equal_time(record)
     said = atari_students.at_equal_time(with_dead(record, "pong", 0.05, "kl_longer", 2))
     assert f"left out: 2 of {len(runs)} with KL only for longer on Pong at 5%." in said
@@ -90,24 +90,24 @@ def test_more_states_count_the_cells(record):
 
 def test_play_turns_with_the_scores(record):
     other = copy.deepcopy(record)
-    for run in atari_students.students(other, "pong", 0.01, "sobolev"):
+    for run in atari_verdict.students(other, "pong", 0.01, "sobolev"):
         run["scores"] = [20.0 + 0.001 * run["seed"]] * 3
-    for run in atari_students.students(other, "pong", 0.01, "kl"):
+    for run in atari_verdict.students(other, "pong", 0.01, "kl"):
         run["scores"] = [-20.0] * 3
-    assert atari_students.played(other).startswith("Students with slopes score more on Pong")
-    assert "hey score less on Pong" in atari_students.played(swapped(other))
+    assert atari_players.played(other).startswith("Students with slopes score more on Pong")
+    assert "hey score less on Pong" in atari_players.played(swapped(other))
 
 
 def test_prices_and_pixels_are_the_records(record):
     assert "with one random direction" in atari_students.price(record)
-    a, b = ([run["gradient_similarity"] for run in atari_students.students(record, "breakout", 0.01, method)]
+    a, b = ([run["gradient_similarity"] for run in atari_verdict.students(record, "breakout", 0.01, method)]
             for method in ("kl", "sobolev"))
     assert f"{sum(a) / len(a):.2f} against {sum(b) / len(b):.2f} on Breakout" in atari_students.same_pixels(record)
 
 
 def test_a_method_that_was_not_run_is_not_told():
     record = records.load_record("atari-distillation", "cpu")
-    assert atari_students.pairs(record, "pong", 0.05, "kl_longer") == [] and atari_students.at_equal_time(record) == ""
+    assert atari_verdict.pairs(record, "pong", 0.05, "kl_longer") == [] and atari_students.at_equal_time(record) == ""
 
 
 def test_the_summary_turns_with_the_record(record):
@@ -119,9 +119,9 @@ def test_all_pairs_that_lose_are_named():
     record = records.load_record("atari-distillation", "cpu")
     told = atari_students.with_more_states(record)
     assert "both living pairs on Breakout at 20%" in told and "all 3 pairs on Space Invaders at 50%" in told
-    assert atari_students.losing(record) == {("breakout", 0.2): 2, ("breakout", 0.5): 2, ("space_invaders", 0.5): 3}
+    assert atari_numbers.losing(record) == {("breakout", 0.2): 2, ("breakout", 0.5): 2, ("space_invaders", 0.5): 3}
     other = copy.deepcopy(record)
-    run = atari_students.students(other, "space_invaders", 0.5, "sobolev")[0]
+    run = atari_verdict.students(other, "space_invaders", 0.5, "sobolev")[0]
     run["kl"] = 1e-4
     assert "Space Invaders at 50%" not in atari_students.all_lose(other)
     assert atari_students.not_run(records.load_record("atari-distillation", "gpu"), record) == (
@@ -134,10 +134,10 @@ def test_noise_is_told_where_it_was_run():
     said = atari_students.cheap_twin(record)
     assert "was clearly better than KL alone on none of 3 games (5% of the states, 500 steps, 3 seeds)" in said
     assert "Slopes were clearly better than noise on Pong and Space Invaders." in said
-    assert "(1 of 3 dead)" in atari_students.mean_kl(record, "breakout", 0.05, "noise")
+    assert "(1 of 3 dead)" in atari_numbers.mean_kl(record, "breakout", 0.05, "noise")
     other = copy.deepcopy(record)
-    for run, base in zip(atari_students.students(other, "pong", 0.05, "noise"),
-                         atari_students.students(other, "pong", 0.05, "kl")):
+    for run, base in zip(atari_verdict.students(other, "pong", 0.05, "noise"),
+                         atari_verdict.students(other, "pong", 0.05, "kl")):
         run["kl"] = base["kl"] / (10 + run["seed"])
     assert "was clearly better than KL alone on Pong (" in atari_students.cheap_twin(other)
     assert atari_students.cheap_twin(records.load_record("atari-distillation", "gpu")) == ""
@@ -145,25 +145,25 @@ def test_noise_is_told_where_it_was_run():
 
 def test_weights_and_undecided_teachers_are_the_records():
     record = records.load_record("atari-distillation", "gpu")
-    assert atari_students.smallest_weight(record).startswith("The smallest weight that was tried did best in all 3 games, so")
-    assert atari_students.largest_weight(record).endswith("worse than without slopes on Breakout.")
-    assert "slopes help most, so this is not seen here" in atari_students.where_nobody_cares(record)
+    assert atari_trials.smallest_weight(record).startswith("The smallest weight that was tried did best in all 3 games, so")
+    assert atari_trials.largest_weight(record).endswith("worse than without slopes on Breakout.")
+    assert "slopes help most, so this is not seen here" in atari_players.where_nobody_cares(record)
     other = copy.deepcopy(record)
-    for game in atari_students.games(record):
-        for trial in atari_students.trials(other, game, "sobolev"):
+    for game in atari_numbers.games(record):
+        for trial in atari_trials.trials(other, game, "sobolev"):
             trial["validation_kl"] = 1 / trial["strength"]
-    assert atari_students.smallest_weight(other) == "The smallest weight that was tried did best in none of 3 games."
-    assert "in no game worse" not in atari_students.largest_weight(other)
-    for run in atari_students.students(other, "space_invaders", 0.01, "sobolev"):
+    assert atari_trials.smallest_weight(other) == "The smallest weight that was tried did best in none of 3 games."
+    assert "in no game worse" not in atari_trials.largest_weight(other)
+    for run in atari_verdict.students(other, "space_invaders", 0.01, "sobolev"):
         run["kl"] = 9.0 * run["kl"] if run["kl"] < 0.02 else run["kl"]
-    assert "slopes help least." in atari_students.where_nobody_cares(other)
+    assert "slopes help least." in atari_players.where_nobody_cares(other)
 
 
 def test_equal_time_names_the_games():
     record = records.load_record("atari-distillation", "gpu")
     assert "So at equal time they help on Pong at 5%, not clearly on Breakout at 5%." in atari_students.at_equal_time(record)
     other = copy.deepcopy(record)
-    for run in atari_students.students(other, "breakout", 0.05, "sobolev"):
+    for run in atari_verdict.students(other, "breakout", 0.05, "sobolev"):
         run["kl"] *= 0.5
     assert "they help on Pong at 5% and Breakout at 5%." in atari_students.at_equal_time(other)
 

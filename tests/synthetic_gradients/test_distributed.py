@@ -1,4 +1,5 @@
 """Several processes train one network: the same steps as one process with all the images, and a resumed run."""
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from forks import fork
@@ -35,10 +37,13 @@ def finish(processes, folder):
     return json.loads((folder / "output0").read_text().strip().splitlines()[-1])
 
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+            "sobolev_lib.synthetic_gradients"]
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
 def torchrun(*arguments):
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-                           "sobolev_lib.synthetic_gradients", *arguments], capture_output=True, text=True, timeout=250,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=250, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -81,6 +86,37 @@ def test_a_killed_pair_of_processes_goes_on_from_its_checkpoint(tmp_path):
         process.join()
     assert processes[0].exitcode == -signal.SIGKILL, "the run was over before it could be killed"
     resumed = finish(start(tmp_path, *arguments, "--checkpoint", str(path)), tmp_path)
+    assert resumed["test_loss"] == whole["test_loss"] and resumed["steps"] == whole["steps"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("how", ["asked to end", "killed"])
+def test_a_killed_torchrun_goes_on_from_its_checkpoint(tmp_path, how):
+    """A scheduler asks torchrun to end, which ends its processes; or kills it and them."""
+    path = tmp_path / "run.safetensors"
+    arguments = ["--method", "sobolev", "--batch-size", "60", *DIGITS, "--epochs", "4", "--checkpoint-seconds", "0"]
+    whole = torchrun(*arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
+    with open(tmp_path / "output", "w") as output:
+        agent, workers = psutil.Popen([*TORCHRUN, *arguments, "--checkpoint", str(path)], env=ONE_THREAD, stdout=output,
+                                      stderr=output), []
+        try:
+            while not path.exists():
+                assert agent.poll() is None, f"ended before it wrote a checkpoint: {(tmp_path / 'output').read_text()}"
+                time.sleep(0.002)
+            workers = agent.children(recursive=True)
+            assert len(workers) >= 2
+            if how == "asked to end":
+                agent.terminate()
+                assert not psutil.wait_procs(workers, 60)[1], "torchrun left processes behind"
+            agent.kill()
+            assert agent.wait(60) != 0, "the run was over before it could be killed"
+        finally:
+            for process in (agent, *workers):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(workers, 60)
+    resumed = torchrun(*arguments, "--checkpoint", str(path))
     assert resumed["test_loss"] == whole["test_loss"] and resumed["steps"] == whole["steps"]
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sobolev_lib.experiments.verdicts import STATUSES, Verdict
-from sobolev_lib.records import command, load_record
+from sobolev_lib.records import MissingResults, command, load_record
 
 NOT_RUN = "not run"
 KINDS = ("theorems", "experiments", "additions")           # theorems and identities, computed on the spot; from records; ours
 
 
-class NotRun(Exception):
+class NotRun(MissingResults):
     """A record exists, and holds nothing on this claim: another preset is needed."""
 
 
@@ -99,7 +99,7 @@ def row_of(claim: Claim) -> Row:
         found, again = claim.look(record), command(name, record["preset"], len(record["seeds"]))
     except FileNotFoundError:
         return _row(claim, None, "", "", "", command(name, "cpu"))
-    except NotRun as why:
+    except MissingResults as why:
         return _row(claim, None, str(why), "", "", command(name, "paper"))
     made = record["provenance"]
     return _row(claim, found, f"{name}, {record['preset']}", made["device"], made["date"], again)

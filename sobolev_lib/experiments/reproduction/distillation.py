@@ -50,7 +50,10 @@ def _mean(logs: list[dict[int, float]]) -> dict[int, float]:
 
 
 def _difference(a: dict[int, float], b: dict[int, float]) -> Interval:
-    return interval([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
+    both = sorted(set(a) & set(b))
+    if not both:
+        raise NotRun("No seed has students that live in both.")
+    return interval([a[seed] - b[seed] for seed in both])
 
 
 def _times(logs: dict[int, float]) -> str:

@@ -137,7 +137,10 @@ def what_decides(record: dict) -> Found:
 
 def few_points(record: dict) -> Found:
     (few, many), logs = _ends_of_sizes(record), _logs(record)
-    names = [name for name in record["config"]["functions"] if name != "ackley"]
+    names = [name for name in record["config"]["functions"]
+             if name != "ackley" and all((name, size) in logs for size in (few, many))]
+    if not names:
+        raise NotRun("The record has no function with both sizes.")
     at_few, at_many = (np.mean([logs[name, size] for name in names], axis=0) for size in (few, many))
     found = interval(at_few - at_many)
     return Found(f"{_r(interval(at_few))} at {few:,} points, {_r(interval(at_many))} at {many:,}; quotient "
@@ -168,9 +171,10 @@ def ackley_at_last(record: dict) -> Found:
 
 
 def equal_time(record: dict) -> Found:
+    verdict = equal_time_race.verdict(record)
     gains = [equal_time_race.gain(race).mean for race in record["results"].values()]
     low, high = (ratio(power(end)) for end in (min(gains), max(gains)))
-    return Found.of(equal_time_race.verdict(record), f"R = {low} to {high} in {len(gains)} races")
+    return Found.of(verdict, f"R = {low} to {high} in {len(gains)} races")
 
 
 def _claim(place: str, says: str, paper: str, look, rule: str = "") -> Claim:
