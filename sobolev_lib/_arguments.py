@@ -2,6 +2,8 @@
 import math
 import numbers
 
+import torch
+
 
 def integer(value, name: str, expected: str = "a positive integer", *, least: int = 1) -> int:
     """``value`` as an ``int``; raises ``ValueError`` if it is no whole number of at least ``least``.
@@ -12,6 +14,43 @@ def integer(value, name: str, expected: str = "a positive integer", *, least: in
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return int(value)
+
+
+def seed_of(value, name: str = "seed") -> int:
+    """``value`` as a seed that PyTorch's generators take; raises ``ValueError`` if it is none.
+
+    >>> seed_of(np.int64(5))
+    5
+    """
+    rule = "an integer of 64 bits"
+    found = integer(value, name, rule, least=-2**63)
+    if found >= 2**63 - 1:                                 # the next one is taken too
+        raise ValueError(f"{name}: expected {rule}, got {value!r}")
+    return found
+
+
+def device_of(value, name: str = "device") -> torch.device:
+    """``value`` as a device that this machine has and that holds numbers; raises ``ValueError`` if it is none.
+
+    >>> device_of("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.empty(0, device=value).device
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError):  # the second where PyTorch was built without CUDA
+        raise ValueError(f"{name}: expected a device that this machine has, as 'cpu' or 'cuda', got {value!r}") from None
+    if device.type == "meta":
+        raise ValueError(f"{name}: expected a device that holds numbers, got {value!r}")
+    return device
+
+
+def check_callable(value, name: str, what: str) -> None:
+    """Raises ``TypeError`` unless ``value`` is None or can be called; ``what`` says what is expected.
+
+    >>> check_callable(None, "on_step", "a function of step and model")
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}: expected {what}, got {type(value).__name__}")
 
 
 def number(value, name: str, expected: str = "a positive number", *, zero: bool = False) -> float:

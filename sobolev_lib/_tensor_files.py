@@ -36,6 +36,10 @@ def read_tensors(path: str | Path, what: str) -> tuple[dict[str, Tensor], dict[s
     except SafetensorError as error:
         raise ValueError(f"{what}: expected a whole safetensors file, got a damaged or another one in {path}: "
                          f"{error}") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:                               # a folder, for example; it does not name it
+        raise ValueError(f"{what}: expected a file that can be read, got {path}: {error}") from None
     expected = about.pop(_SUM, None)
     misnamed = expected is None and any(len(key) == len(_SUM) and len(value) == 64 for key, value in about.items())
     if misnamed or expected is not None and expected != _sum(tensors, about):

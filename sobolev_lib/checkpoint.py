@@ -3,6 +3,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -37,7 +38,12 @@ def save_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
                   for group in state["param_groups"]]
         rest.append({"groups": groups, "numbers": numbers})
     header = {"progress": progress, "fingerprint": fingerprint, "optimizers": rest}
-    write_tensors(path, contents, {"sobolev_lib": json.dumps(header)})
+    try:
+        text = json.dumps(header, default=_as_json)
+    except TypeError as error:
+        raise TypeError("checkpoint: expected on_step to return what JSON holds (numbers, text, lists of them), got something "
+                        f"else: {error}") from None
+    write_tensors(path, contents, {"sobolev_lib": text})
 
 
 def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequence[Optimizer],
@@ -78,6 +84,12 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
                   for group, now in zip(rest["groups"], each.param_groups)]
         each.load_state_dict({"state": state, "param_groups": groups})
     return extra, progress
+
+
+def _as_json(value):
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def _check_own(path: Path, fingerprint: str | dict[str, str]) -> None:

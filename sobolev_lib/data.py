@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from sobolev_lib._torch import register_pytree_node
 
 _NAMES = ("values", "jacobian", "hessian")
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class SobolevData(Dataset):
@@ -21,7 +22,7 @@ class SobolevData(Dataset):
 
     ``inputs`` (N, *in), ``values`` (N, *out), ``jacobian`` (N, *out, *in), ``hessian`` (N, *out, *in, *in), then
     orders three and up in ``higher``. A scalar function has values (N,) and jacobian (N, *in). All are copied, so that
-    later changes don't reach the data; arrays, lists and tables are converted. NaN, or a masked entry of a masked array,
+    later changes don't reach the data; arrays, lists and tables are converted, and no graph stays. NaN, or a masked entry of a masked array,
     marks a missing derivative entry: it takes no part in any loss. A value may be missing too where some derivative at
     its point is known. All tensors share one floating dtype and one device.
 
@@ -98,6 +99,8 @@ class SobolevData(Dataset):
         """The same with labels up to ``order`` only; raises ``ValueError`` if there are none of that order."""
         if not len(self):
             raise ValueError("data: expected at least one point, got none")
+        if order < 0:
+            raise ValueError(f"order: expected an integer >= 0, got {order}")
         if self.order < order:
             raise ValueError(f"data: expected labels up to the {derivative_name(order)} for a loss of order {order}, got "
                              f"{derivative_name(self.order)} at most")
@@ -127,9 +130,9 @@ class SobolevData(Dataset):
         if isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool or \
                 isinstance(index, Tensor) and not index.numel():
             index = index.long()                           # PyTorch takes uint8 as a mask
-        if isinstance(index, (int, np.integer)) or isinstance(index, Tensor) and index.ndim == 0:
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool) or isinstance(index, Tensor) and index.ndim == 0:
             return tuple(tensor[int(index)] for tensor in self.tensors)
-        if not isinstance(index, (slice, Tensor)):
+        if not isinstance(index, (slice, Tensor)) or isinstance(index, Tensor) and index.is_floating_point():
             raise TypeError(f"index: expected an integer, slice, mask or list of integers, got {type(index).__name__}")
         if isinstance(index, Tensor) and index.dtype == torch.bool and index.shape != (len(self),):
             raise IndexError(f"mask: expected shape ({len(self)},), got {tuple(index.shape)}")
@@ -186,11 +189,16 @@ def as_tensor(value, name: str) -> Tensor:
     try:
         # a copy: later changes to what was given must not reach the data, and PyTorch can't take read-only arrays
         array = not isinstance(value, Tensor) and hasattr(value, "__array__")
-        tensor = value.clone() if isinstance(value, Tensor) else torch.as_tensor(np.array(value) if array else value)
+        with torch.inference_mode(False):                  # else nothing could be trained on what is made in that mode
+            tensor = value.detach().clone() if isinstance(value, Tensor) else torch.as_tensor(
+                np.array(value) if array else value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name}: expected a tensor or array of numbers, got {type(value).__name__} ({error})") from None
     if not tensor.is_floating_point():
         raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}")
+    if tensor.dtype not in _DTYPES or tensor.layout != torch.strided or tensor.is_meta:
+        raise TypeError(f"{name}: expected a dense tensor of numbers, of 16 to 64 bits each, got {tensor.dtype}, "
+                        f"{tensor.layout}, on {tensor.device}")
     return tensor
 
 
@@ -198,8 +206,12 @@ def _check(tensors: list[Tensor], names: list[str]) -> None:
     inputs, values = tensors[:2]
     if inputs.ndim == 0 or len(inputs) == 0:
         raise ValueError(f"inputs: expected shape (N, ...) with N >= 1, got {tuple(inputs.shape)}")
+    if not inputs[0].numel():
+        raise ValueError(f"inputs: expected at least one number a point, got shape {tuple(inputs.shape)}")
     if values.ndim == 0 or len(values) != len(inputs):
         raise ValueError(f"values: expected shape ({len(inputs)}, ...), one row per input, got {tuple(values.shape)}")
+    if not values[0].numel():
+        raise ValueError(f"values: expected at least one number a point, got shape {tuple(values.shape)}")
     for k, (tensor, name) in enumerate(zip(tensors[1:], names[1:])):
         expected = tuple(values.shape) + tuple(inputs.shape[1:]) * k
         if tuple(tensor.shape) != expected:

@@ -281,7 +281,7 @@ def _check_input(model: Model, x: Tensor) -> None:
     if x.ndim == 0:
         raise ValueError("x: expected a batch of shape (N, ...), got a scalar")
     for parameter in model.parameters() if isinstance(model, nn.Module) else ():
-        if parameter.dtype != x.dtype and parameter.is_floating_point():
+        if parameter.dtype != x.dtype and (parameter.is_floating_point() or parameter.is_complex()):
             raise TypeError(f"model: expected parameters of dtype {x.dtype} as the inputs have, got {parameter.dtype}; "
                             "convert one of them with .to(dtype)")
         if parameter.device != x.device:

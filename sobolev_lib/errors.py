@@ -40,6 +40,9 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
         raise TypeError(f"data: expected SobolevData (see sobolev_lib.label), got {type(data).__name__}")
     if len(data) == 0:
         raise ValueError("data: expected at least one point, got none")
+    if isinstance(model, nn.Module) and data.order > 0 and any(p.is_inference() for p in model.parameters()):
+        raise ValueError("model: expected parameters that derivatives can go through, got some that were made in "
+                         "torch.inference_mode")
     sums, counts = None, None
     with evaluating(model), torch.inference_mode(False):
         for inputs, *labels in _batches(model, data):

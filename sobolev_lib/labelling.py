@@ -39,7 +39,13 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     if method == "autodiff":
         if step is not None:
             raise ValueError(f"step: only for method='finite-difference', got {step!r} with method='autodiff'")
-        derivatives = value_and_derivatives(f if isinstance(f, nn.Module) else lambda z: f(z.clone()), x, order)
+        try:
+            derivatives = value_and_derivatives(f if isinstance(f, nn.Module) else lambda z: f(z.clone()), x, order)
+        except RuntimeError as error:
+            if "numpy()" not in str(error):
+                raise
+            raise TypeError("f: expected a function written in PyTorch for method='autodiff', got one that wants NumPy "
+                            "arrays; use method='finite-difference'") from error
         check_rows(f, x, derivatives[0])
     elif method == "finite-difference":
         derivatives = _finite_differences(f, x, order, step)
@@ -66,7 +72,8 @@ def check_rows(f: Callable, x: Tensor, values: Tensor) -> None:
         raise ValueError(f"f: expected a function of a batch of points, one output row each: {tuple(values.shape)} for "
                          f"{len(x)} rows should be ({count}, ...) for {count}, got {tuple(few.shape)}. Is it a function of one "
                          "point? Then wrap it: torch.vmap(f)")
-    wide = torch.finfo(values.dtype).eps ** 0.5 * values.detach().abs().max() * 10
+    # a GPU multiplies batches of other sizes in another order, and in shorter numbers
+    wide = torch.finfo(values.dtype).eps ** (0.5 if x.is_cuda else 0.75) * values.detach().abs().max() * 10
     if ((few - values.detach()[rows]).abs() > wide).any() and torch.equal(ask(), few):     # else it draws at random
         warnings.warn("f: its value at a point changes with the points beside it, so derivatives mix the rows; expected "
                       "independent rows (batch normalisation in training mode?)", stacklevel=3)

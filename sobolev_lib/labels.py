@@ -111,7 +111,10 @@ def _array(value, name: str) -> np.ndarray:
     try:
         if isinstance(value, torch.Tensor):
             value = value.detach().cpu().double().numpy()
-        return np.ma.filled(np.ma.asarray(value).astype(np.float64), np.nan)
+        array = np.ma.asarray(value)
+        if array.dtype.kind == "c":
+            raise TypeError("complex ones")
+        return np.ma.filled(array.astype(np.float64), np.nan)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}: expected an array of numbers, got {type(value).__name__} ({error})") from None
 
@@ -125,6 +128,9 @@ def _checked(data: SobolevData, names: list[str]) -> LabelCheck:
     if known.sum() < LEAST_POINTS:
         return LabelCheck(None, 0.0, "Nothing to tell: too few points have values")
     x, y, dy = x[known], y[known], dy[known]
+    # squares of very large and very small numbers leave the range; powers of two change no digit
+    unit, units = _power_of_two(x), _power_of_two(y)
+    x, y, dy = x / unit, y / units, dy * (unit / units)
     pairs, layouts, grid = neighbours(x), _layouts(dy, data.out_shape == ()), _equally_spaced(x)
     outputs = range(m) if m <= OUTPUTS else np.linspace(0, m - 1, OUTPUTS).astype(int).tolist()
     found = {}
@@ -161,6 +167,12 @@ def _examined(differences: Differences, dy: np.ndarray, layouts: dict[str, np.nd
         message = "The points are too sparse, or the values too noisy, to tell whether the labels fit them"
         return LabelCheck(None, 0.0, message)
     return LabelCheck(None, confidence, "No other reading of the derivative labels fits the values better", noise=noise)
+
+
+def _power_of_two(numbers: np.ndarray) -> float:
+    """The largest that is no larger than the largest of ``numbers``; 1 where they are of ordinary size, or all are zero."""
+    largest = float(np.abs(numbers).max())
+    return 1.0 if largest == 0 or 1e-50 < largest < 1e50 else 2.0 ** math.floor(math.log2(largest))
 
 
 def _layouts(dy: np.ndarray, scalar: bool) -> dict[str, np.ndarray]:

@@ -52,13 +52,18 @@ class MLP(nn.Sequential):
             last = i == len(linears) - 1
             # He's factor 2 makes up for the half that ReLU cuts off; the last layer has no ReLU behind it
             std = math.sqrt((1.0 if last else 2.0) / layer.in_features)
-            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
+            layer.weight.copy_(_drawn(torch.randn, layer.weight, generator) * std)
             layer.bias.zero_()
             if i == 0 and not last:
-                offsets = math.sqrt(3) * (2 * torch.rand(layer.bias.shape, generator=generator) - 1)
+                offsets = math.sqrt(3) * (2 * _drawn(torch.rand, layer.bias, generator) - 1)
                 layer.bias.copy_(offsets.to(layer.weight) * layer.weight.norm(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.sizes[0]:
             raise ValueError(f"MLP: expected inputs of shape (..., {self.sizes[0]}), got {tuple(x.shape)}")
         return super().forward(x)
+
+
+def _drawn(draw, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Random numbers for a parameter: on the CPU and in single precision, whatever the defaults are, so that a seed tells."""
+    return draw(like.shape, generator=generator, dtype=torch.float32, device="cpu")

@@ -98,7 +98,7 @@ def command(experiment: str, preset: str, seeds: int | None = None) -> str:
 
 def _checked(path: Path, experiment: str, preset: str) -> dict:
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(), parse_constant=_refuse)
     except ValueError as error:
         raise ValueError(f"record: expected JSON in {path}, got something else: {error}") from error
     if not isinstance(record, dict) or not {"config", "seeds", "results", "provenance"} <= record.keys():
@@ -108,6 +108,10 @@ def _checked(path: Path, experiment: str, preset: str) -> dict:
     if found != (experiment, preset):
         raise ValueError(f"record: expected {experiment!r}, preset {preset!r} in {path}, got {found[0]!r}, preset {found[1]!r}")
     return record
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no number")           # Python would read NaN, which no record holds
 
 
 def save_record(experiment: str, preset: str, *, config: dict, seeds: list[int], results, probe: dict,

@@ -37,7 +37,10 @@ class ZScores:
         return cls(*_mean_and_std(data.inputs, "input"), *_mean_and_std(data.values, "output"))
 
     def inputs(self, x: Tensor) -> Tensor:
-        """Points (N, *in) in z-scores."""
+        """Points (..., *in) in z-scores."""
+        own = tuple(self.input_mean.shape)
+        if own and tuple(x.shape[-len(own):]) != own:      # (N, 1) would become (N, d)
+            raise ValueError(f"inputs: expected shape (..., {', '.join(map(str, own))}) as the data have, got {tuple(x.shape)}")
         return (x - self.input_mean) / self.input_std
 
     def outputs(self, z: Tensor) -> Tensor:

@@ -108,7 +108,10 @@ class Teacher:
 
     def answers(self, x: Tensor) -> Tensor:
         """What f says at x (N, *in), with the graph that leads there."""
-        return self.f(self._there(x) if isinstance(self.f, nn.Module) else x.clone()).to(x.device)
+        found = self.f(self._there(x) if isinstance(self.f, nn.Module) else x.clone())
+        if not isinstance(found, Tensor):
+            raise TypeError(f"f: expected it to return a tensor, got {type(found).__name__}")
+        return found.to(x.device)
 
     def _there(self, tensor: Tensor) -> Tensor:
         parameter = next(self.f.parameters(), None) if isinstance(self.f, nn.Module) else None

@@ -179,7 +179,7 @@ def _initialise(network: nn.Sequential, generator: torch.Generator | None) -> nn
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             weight = module.weight
             variance = 2 / weight[:, 0].numel() if isinstance(module, nn.Conv2d) else 1 / module.in_features
-            weight.copy_(torch.randn(weight.shape, generator=generator, device="cpu") * variance**0.5)
+            weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float32, device="cpu") * variance**0.5)
             if module.bias is not None:
                 module.bias.zero_()
     return network

@@ -1,9 +1,15 @@
 """What would go wrong in the middle of a training, said before its first step."""
-from torch import nn
+import contextlib
+
+import torch
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from sobolev_lib.data import SobolevData, derivative_name
+from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.errors import evaluating
+from sobolev_lib.labelling import check_rows
 from sobolev_lib.losses import Loss, SobolevLoss
 from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.history import measured_names
@@ -12,10 +18,20 @@ from sobolev_lib.training.history import measured_names
 def check_model(model) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected an nn.Module (fit trains its parameters), got {type(model).__name__}")
+    if any(p.is_inference() for p in model.parameters()):
+        raise ValueError("model: expected parameters that can be trained, got some that were made in torch.inference_mode")
     if any(is_lazy(p) for p in model.parameters()):
         raise ValueError("model: expected layers that know their sizes, got lazy ones; call the model once on some points")
     if not any(p.requires_grad for p in model.parameters()):
         raise ValueError("model: expected parameters to train, got none that require a gradient")
+
+
+def check_rows_apart(network: nn.Module, inputs: Tensor) -> None:
+    """Warns if what a network gives at a point (N, *in) depends on the points beside it: its derivatives mix the rows."""
+    few = inputs[:4]
+    # one that can't take so few points tells nothing here
+    with evaluating(network), torch.no_grad(), contextlib.suppress(ValueError, RuntimeError, TypeError):
+        check_rows(lambda x: network(x.clone()), few, value_and_derivatives(network, few, 0)[0])
 
 
 def check_all_kept(optimizer: Optimizer, model: nn.Module) -> None:

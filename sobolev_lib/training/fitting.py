@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from sobolev_lib._arguments import integer
+from sobolev_lib._arguments import check_callable, device_of, integer, seed_of
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import path_of
 from sobolev_lib.files import check_writable
@@ -19,7 +19,14 @@ from sobolev_lib.labels import warn_about_labels
 from sobolev_lib.losses import Loss
 from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.batches import Epochs
-from sobolev_lib.training.checks import check_all_kept, check_model, check_source, check_validation, loss_for
+from sobolev_lib.training.checks import (
+    check_all_kept,
+    check_model,
+    check_rows_apart,
+    check_source,
+    check_validation,
+    loss_for,
+)
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.optimizers import optimizer_for, scheduler_for
 from sobolev_lib.training.schedules import scheduled
@@ -27,6 +34,8 @@ from sobolev_lib.training.steps import backward_of, descend, plain_backward_of
 from sobolev_lib.training.watching import Checkpoint, EarlyStopping, Reports, inside
 
 
+@torch.inference_mode(False)                              # whatever mode the caller is in
+@torch.enable_grad()
 def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = None, steps: int = 1000,
         batch_size: int | None = None, lr: float | None = None,
         optimizer: Optimizer | Callable[..., Optimizer] | None = None,
@@ -75,10 +84,12 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     being finite. Source: equations 1 and 2.
     """
     start = time.perf_counter()
-    steps, seed = integer(steps, "steps"), integer(seed, "seed", "an integer", least=-2**63)
+    steps, seed = integer(steps, "steps"), seed_of(seed)
     batch_size, patience, evaluate_every = [None if value is None else integer(value, name) for name, value in (
         ("batch_size", batch_size), ("patience", patience), ("evaluate_every", evaluate_every))]
     evaluate_every = evaluate_every or max(1, steps // 100)
+    check_callable(on_step, "on_step", "a function of step and model")
+    check_callable(weight_schedule, "weight_schedule", "a function from progress in [0, 1] to the loss weights")
     check_model(model)
     check_source(source, validation, patience)
     loss = loss_for(loss, source)
@@ -88,7 +99,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     if loss.order > 0 and isinstance(source, SobolevData):
         warn_about_labels(source)
     if device is not None:
-        model.to(device)
+        model.to(device_of(device))
     place = next(model.parameters()).device
     source, validation = source.to(place), None if validation is None else validation.to(place)
     network, seen = inside(model, source)
@@ -96,6 +107,9 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
         with random_state(seed, place):                    # a teacher may draw
             loss = loss.normalized_by(seen)
     path, vectors = path_of(network, seen.inputs, loss.order), torch.Generator().manual_seed(seed + 1)
+    if path != "closed form" and loss.order > 0:
+        with random_state(seed, place):                    # a network may draw
+            check_rows_apart(network, seen.inputs)
     backward = _backward_for(network, loss, path, compile)
     optimizer = optimizer_for(optimizer, model, lr, fused=compile)
     scheduler = scheduler_for(scheduler, optimizer)

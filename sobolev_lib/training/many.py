@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from sobolev_lib._arguments import integer, several
+from sobolev_lib._arguments import check_callable, integer, several
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
 from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
@@ -28,6 +28,8 @@ from sobolev_lib.training.together import Together
 from sobolev_lib.training.watching import report_steps
 
 
+@torch.inference_mode(False)                              # whatever mode the caller is in
+@torch.enable_grad()
 def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequence[SobolevData | Teacher], *,
              loss: Loss | Sequence[Loss] | None = None, steps: int = 1000, batch_size: int | None = None,
              lr: float | Sequence[float] = 1e-3, scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -71,6 +73,8 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
     batch_size, patience, evaluate_every, at_once = [None if value is None else integer(value, name) for name, value in (
         ("batch_size", batch_size), ("patience", patience), ("evaluate_every", evaluate_every), ("at_once", at_once))]
     evaluate_every = evaluate_every or max(1, steps // 100)
+    check_callable(on_step, "on_step", "a function of step and models")
+    check_callable(weight_schedule, "weight_schedule", "a function from progress in [0, 1] to the loss weights")
     reports = report_steps(on_step, report, steps, evaluate_every)
     if checkpoint is not None:
         check_writable(checkpoint)

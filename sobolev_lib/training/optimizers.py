@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from sobolev_lib._arguments import number
+from sobolev_lib._arguments import check_callable, number
 
 
 def optimizer_for(optimizer, model: nn.Module, lr: float | None, *, fused: bool) -> Optimizer:
@@ -21,6 +21,7 @@ def optimizer_for(optimizer, model: nn.Module, lr: float | None, *, fused: bool)
         raise ValueError(f"lr: expected none beside an optimizer that brings its own, got {lr!r}; set it there, or give the "
                          "optimizer's class")
     else:
+        check_callable(optimizer, "optimizer", "a torch.optim.Optimizer, its class, or a function that makes one")
         made = optimizer if isinstance(optimizer, Optimizer) else optimizer(parameters)
     if not isinstance(made, Optimizer):
         raise TypeError(f"optimizer: expected a torch.optim.Optimizer, got {type(made).__name__}")
@@ -32,8 +33,8 @@ def optimizer_for(optimizer, model: nn.Module, lr: float | None, *, fused: bool)
 
 def scheduler_for(scheduler, optimizer: Optimizer) -> LRScheduler | None:
     """The schedule, or what the callable makes of the optimiser."""
-    scheduler = scheduler(optimizer) if callable(scheduler) else scheduler
-    if scheduler is not None and not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
+    given, scheduler = scheduler, scheduler(optimizer) if callable(scheduler) else scheduler
+    if given is not None and not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
         raise TypeError(f"scheduler: expected a schedule of steps alone, got {type(scheduler).__name__}")
     if scheduler is not None and getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("scheduler: expected one of the optimizer that is given here, got another optimizer's; it would "

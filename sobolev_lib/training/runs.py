@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from sobolev_lib._arguments import integer, number, several
+from sobolev_lib._arguments import device_of, number, seed_of, several
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import path_of
 from sobolev_lib.identity import describe
 from sobolev_lib.labels import warn_about_labels
 from sobolev_lib.losses import Loss
 from sobolev_lib.training.alike import check_alike
-from sobolev_lib.training.checks import check_model, check_source, check_validation, loss_for
+from sobolev_lib.training.checks import check_model, check_rows_apart, check_source, check_validation, loss_for
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping, inside
 
@@ -58,13 +58,15 @@ class Run:
 
 def runs_of(models, source, loss, lr, seed, validation, metric, patience, device) -> list[Run]:
     """A run for each model, all arguments as in ``fit_many``; whatever does not fit together is refused here."""
+    if isinstance(models, nn.Module):
+        raise TypeError(f"models: expected a list of networks, got one {type(models).__name__}; fit trains one")
     models = list(models)
     if not models:
         raise ValueError("models: expected at least one, got none")
     sources, losses, lr, seeds, validations = [_each(value, name, len(models)) for name, value in (
         ("source", source), ("loss", loss), ("lr", lr), ("seed", seed), ("validation", validation))]
     lr = [number(rate, "lr") for rate in lr]
-    seeds = [integer(each, "seed", "an integer", least=-2**63) for each in seeds]
+    seeds = [seed_of(each) for each in seeds]
     for model, own, watched in zip(models, sources, validations):
         check_model(model)
         check_source(own, watched, patience)
@@ -76,7 +78,7 @@ def runs_of(models, source, loss, lr, seed, validation, metric, patience, device
         warn_about_labels(own)
     if device is not None:
         for model in models:
-            model.to(device)
+            model.to(device_of(device))
     place = next(models[0].parameters()).device
     moved = {id(own): own.to(place) for own in [*sources, *validations] if own is not None}      # one for all stays one
     runs = []
@@ -84,6 +86,8 @@ def runs_of(models, source, loss, lr, seed, validation, metric, patience, device
         network, seen = inside(model, moved[id(own)])
         seen = each.ask(seen)
         each = each.normalized_by(seen) if each.normalize is True else each
+        if path_of(network, seen.inputs, each.order) != "closed form" and each.order > 0:
+            check_rows_apart(network, seen.inputs)
         for start in range(0, len(seen), ROWS):            # side by side nobody can look at the numbers: what fit refuses
             each.terms(network, seen[start:start + ROWS])
         history = History(path=path_of(network, seen.inputs, each.order))

@@ -2,6 +2,7 @@
 import functools
 from collections.abc import Callable, Sequence
 
+from sobolev_lib._arguments import several
 from sobolev_lib.losses import Loss
 
 
@@ -27,7 +28,7 @@ def scheduled(loss: Loss, schedule: Callable[[float], Sequence[float]] | None, s
     """The loss of a step, 1 to ``steps``."""
     if schedule is None:
         return loss
-    weights = schedule((step - 1) / max(1, steps - 1))
+    weights = several(schedule((step - 1) / max(1, steps - 1)), "weight_schedule", f"it to return {loss.order + 1} weights")
     if len(weights) != loss.order + 1:
         raise ValueError(f"weight_schedule: expected {loss.order + 1} weights, got {weights!r}")
     return loss.weighted(weights)

@@ -59,6 +59,9 @@ def plain_backward_of(model: nn.Module) -> Callable:
     def step(loss, batch):
         terms = loss.compare(loss.predict(model, batch), batch)
         total = loss.total(terms)
+        if not total.requires_grad:
+            raise ValueError("loss: expected one that depends on the model's parameters, got one without a gradient: does the "
+                             "model detach, or run under torch.no_grad, or does a point loss not use the prediction?")
         total.backward()
         return total, terms
 
@@ -147,7 +150,17 @@ def _general(model: nn.Module, loss: Loss):
 
 
 def _for_each(total: Callable, divisors: Tensor | None) -> Callable:
-    return vmap(grad(total, has_aux=True), in_dims=(0, 0, 0, None if divisors is None else 0))
+    each = vmap(grad(total, has_aux=True), in_dims=(0, 0, 0, None if divisors is None else 0))
+
+    def call(*arguments):
+        try:
+            return each(*arguments)
+        except RuntimeError as error:
+            if "random operation" not in str(error):
+                raise
+            raise ValueError("models: expected none that draws at random; train such ones with fit") from error
+
+    return call
 
 
 def _compiled(function):
