@@ -196,9 +196,9 @@ def as_tensor(value, name: str) -> Tensor:
         raise TypeError(f"{name}: expected a tensor or array of numbers, got {type(value).__name__} ({error})") from None
     if not tensor.is_floating_point():
         raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}")
-    if tensor.dtype not in _DTYPES or tensor.layout != torch.strided or tensor.is_meta:
+    if tensor.dtype not in _DTYPES or tensor.layout != torch.strided:
         raise TypeError(f"{name}: expected a dense tensor of numbers, of 16 to 64 bits each, got {tensor.dtype}, "
-                        f"{tensor.layout}, on {tensor.device}")
+                        f"{tensor.layout}")
     return tensor
 
 
@@ -224,6 +224,8 @@ def _check(tensors: list[Tensor], names: list[str]) -> None:
             raise TypeError(f"{name}: expected {inputs.dtype} as the inputs have, got {tensor.dtype}")
         if tensor.device != inputs.device:
             raise ValueError(f"{name}: expected device {inputs.device} as the inputs have, got {tensor.device}")
+    if inputs.is_meta:
+        raise TypeError("inputs: expected tensors of numbers, got meta tensors, which hold none")
     unlabelled = values.reshape(len(values), -1).isnan().any(1)
     for tensor in tensors[2:]:                             # a missing value is fine where a slope is known
         unlabelled = unlabelled & tensor.reshape(len(tensor), -1).isnan().all(1)

@@ -15,12 +15,12 @@ import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
-           "scaling", "training.history", "training.schedules", "training.batches", "training.steps", "training.together",
+           "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
            "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "fast", "regressor", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.rollout", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
-           "synthetic_gradients.pictures", "experiments.memory", "experiments.probes", "experiments.verdicts", "formats", "notebook",
+           "synthetic_gradients.pictures", "experiments.atari_players", "experiments.memory", "experiments.probes", "experiments.verdicts", "formats", "notebook",
            "notebook.answers", "notebook.tables", "notebook.verdicts", "notebook.claims",
            "experiments.reproduction", "experiments.reproduction.theory"]
 # public, though not all of them at the top of the package

@@ -126,7 +126,7 @@ def test_data_keep_no_graph():
 
 @pytest.mark.parametrize("make, error, message", [
     (lambda: sl.SobolevData(X.to_sparse(), DATA.values), TypeError, "inputs: expected a dense tensor"),
-    (lambda: sl.SobolevData(X, DATA.values.to("meta")), TypeError, "values: expected a dense tensor .* on meta"),
+    (lambda: sl.SobolevData(X.to("meta"), DATA.values.to("meta")), TypeError, "inputs: expected .* got meta tensors"),
     (lambda: sl.SobolevData(X.to(torch.float8_e4m3fn), DATA.values), TypeError, "of 16 to 64 bits each, got torch.float8"),
     (lambda: sl.SobolevData(torch.rand(3, 0), torch.rand(3)), ValueError, "inputs: expected at least one number a point"),
     (lambda: sl.SobolevData(torch.rand(3, 2), torch.rand(3, 0)), ValueError, "values: expected at least one number a point"),

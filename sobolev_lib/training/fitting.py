@@ -28,14 +28,14 @@ from sobolev_lib.training.checks import (
     loss_for,
 )
 from sobolev_lib.training.history import History, record
+from sobolev_lib.training.modes import with_gradients
 from sobolev_lib.training.optimizers import optimizer_for, scheduler_for
 from sobolev_lib.training.schedules import scheduled
 from sobolev_lib.training.steps import backward_of, descend, plain_backward_of
 from sobolev_lib.training.watching import Checkpoint, EarlyStopping, Reports, inside
 
 
-@torch.inference_mode(False)                              # whatever mode the caller is in
-@torch.enable_grad()
+@with_gradients
 def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = None, steps: int = 1000,
         batch_size: int | None = None, lr: float | None = None,
         optimizer: Optimizer | Callable[..., Optimizer] | None = None,

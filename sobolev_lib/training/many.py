@@ -20,6 +20,7 @@ from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.alike import bounds_of, that_fit
 from sobolev_lib.training.batches import EpochsOfAll
 from sobolev_lib.training.history import History
+from sobolev_lib.training.modes import with_gradients
 from sobolev_lib.training.rates import Scheduled
 from sobolev_lib.training.runs import Run, runs_of
 from sobolev_lib.training.schedules import scheduled
@@ -28,8 +29,7 @@ from sobolev_lib.training.together import Together
 from sobolev_lib.training.watching import report_steps
 
 
-@torch.inference_mode(False)                              # whatever mode the caller is in
-@torch.enable_grad()
+@with_gradients
 def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequence[SobolevData | Teacher], *,
              loss: Loss | Sequence[Loss] | None = None, steps: int = 1000, batch_size: int | None = None,
              lr: float | Sequence[float] = 1e-3, scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -124,7 +124,7 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
     lost = [k for k, run in enumerate(runs) if run.lost]
     if lost:
         warnings.warn(f"fit_many: the losses of networks {lost} are no longer finite; a lower learning rate or smaller "
-                      "derivative weight may help", stacklevel=2)
+                      "derivative weight may help", stacklevel=3)
     return [run.history for run in runs]
 
 
