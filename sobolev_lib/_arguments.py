@@ -22,10 +22,9 @@ def seed_of(value, name: str = "seed") -> int:
     >>> seed_of(np.int64(5))
     5
     """
-    rule = "an integer of 64 bits"
-    found = integer(value, name, rule, least=-2**63)
+    found = integer(value, name, "an integer", least=-2**63)
     if found >= 2**63 - 1:                                 # the next one is taken too
-        raise ValueError(f"{name}: expected {rule}, got {value!r}")
+        raise ValueError(f"{name}: expected an integer of 64 bits, got {value!r}")
     return found
 
 

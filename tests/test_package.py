@@ -1,4 +1,6 @@
 """The package as a whole: what importing it does, and on which systems it can be imported."""
+import ast
+import graphlib
 import json
 import re
 import subprocess
@@ -119,3 +121,22 @@ def test_importing_it_changes_nothing_for_the_rest_of_the_process(found):
 
 def test_every_module_can_be_imported_where_the_modules_of_unix_are_missing(found):
     assert found["refused"] and found["fcntl"] == "None" and found["modules"] > 80
+
+
+def test_imports_point_downwards():
+    """What modules and packages import when they are imported makes a ladder, not a circle; the core knows nothing of the book."""
+    package, imported = ROOT / "sobolev_lib", {}
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).with_suffix("").parts[0].replace("__init__", "sobolev_lib")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sobolev_lib":
+                inside = node.module.split(".")[1:]
+                names = inside[:1] or [alias.name for alias in node.names]
+                imported.setdefault(own, set()).update(
+                    name for name in names if name != own and ((package / name).is_dir() or (package / f"{name}.py").exists()))
+    order = list(graphlib.TopologicalSorter(imported).static_order())          # raises where there is a circle
+    assert {"files", "_torch", "training", "experiments", "notebook"} <= {*order}
+    book = {"atari", "book_output", "experiments", "front_page", "notebook", "plotting", "records", "regressor",
+            "synthetic_gradients", "theory", "widgets"}
+    for core in ("closed_form", "derivatives", "data", "labels", "losses", "scaling", "errors", "training", "checkpoint", "teacher"):
+        assert not book & imported.get(core, set()), core

@@ -211,6 +211,13 @@ def test_a_loss_without_a_gradient_is_named(model, loss):
         sl.fit(model, DATA, loss=loss, steps=2, progress=False)
 
 
+def test_a_term_of_weight_zero_is_measured_and_order_zero_saves_it():
+    measured = sl.fit(mlp(), DATA, loss=sl.SobolevLoss(1, weights=(1.0, 0.0)), steps=3, progress=False).train
+    saved = sl.fit(mlp(), DATA, loss=sl.SobolevLoss(0), steps=3, progress=False).train
+    assert measured["jacobian"][-1] > 0 and "jacobian" not in saved
+    assert measured["loss"] == pytest.approx(saved["loss"], rel=1e-5)
+
+
 def test_complex_parameters_are_refused():
     with pytest.raises(TypeError, match="model: expected parameters of dtype torch.float32 as the inputs have, got torch.complex64"):
         sl.fit(nn.Linear(2, 1, dtype=torch.complex64), DATA)

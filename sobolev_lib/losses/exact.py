@@ -21,7 +21,8 @@ class SobolevLoss(Loss):
     ``loss(model, data)`` is a scalar, what a step of ``fit`` minimises; ``loss.terms(model, data)`` the tuple of its
     unweighted terms, by order. ``data`` are ``SobolevData`` or a ``Teacher`` at (N, *in). ``model`` is any ``nn.Module``
     or callable from (N, *in) to (N, *out), rows independent; for values of shape (N,) it may also
-    return (N, 1). ``weights``: one per order, value first, default 1. ``value_loss`` and ``derivative_loss`` are "mse"
+    return (N, 1). ``weights``: one per order, value first, default 1; a term with
+    weight 0 is measured all the same, which ``order=0`` saves. ``value_loss`` and ``derivative_loss`` are "mse"
     (squared L2 norm over a point's entries, mean over points, as printed in section 4.1), "norm" (the same not squared,
     as printed in section 4.2), "l1", "huber", "kl" (on logits, student first), "kl_teacher_first", or a callable from
     (prediction, target) to (N,) or to a scalar; ``derivative_loss`` may also be a sequence, one per order.

@@ -21,7 +21,8 @@ def optimizer_for(optimizer, model: nn.Module, lr: float | None, *, fused: bool)
         raise ValueError(f"lr: expected none beside an optimizer that brings its own, got {lr!r}; set it there, or give the "
                          "optimizer's class")
     else:
-        check_callable(optimizer, "optimizer", "a torch.optim.Optimizer, its class, or a function that makes one")
+        if not isinstance(optimizer, Optimizer):
+            check_callable(optimizer, "optimizer", "a torch.optim.Optimizer, its class, or a function that makes one")
         made = optimizer if isinstance(optimizer, Optimizer) else optimizer(parameters)
     if not isinstance(made, Optimizer):
         raise TypeError(f"optimizer: expected a torch.optim.Optimizer, got {type(made).__name__}")
