@@ -6,6 +6,7 @@ from typing import Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.derivatives import Model, value_and_derivatives
@@ -40,7 +41,7 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
         raise TypeError(f"data: expected SobolevData (see sobolev_lib.label), got {type(data).__name__}")
     if len(data) == 0:
         raise ValueError("data: expected at least one point, got none")
-    if isinstance(model, nn.Module) and data.order > 0 and any(p.is_inference() for p in model.parameters()):
+    if isinstance(model, nn.Module) and data.order > 0 and any(not is_lazy(p) and p.is_inference() for p in model.parameters()):
         raise ValueError("model: expected parameters that derivatives can go through, got some that were made in "
                          "torch.inference_mode")
     sums, counts = None, None

@@ -18,10 +18,10 @@ from sobolev_lib.training.history import measured_names
 def check_model(model) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected an nn.Module (fit trains its parameters), got {type(model).__name__}")
-    if any(p.is_inference() for p in model.parameters()):
-        raise ValueError("model: expected parameters that can be trained, got some that were made in torch.inference_mode")
     if any(is_lazy(p) for p in model.parameters()):
         raise ValueError("model: expected layers that know their sizes, got lazy ones; call the model once on some points")
+    if any(p.is_inference() for p in model.parameters()):
+        raise ValueError("model: expected parameters that can be trained, got some that were made in torch.inference_mode")
     if not any(p.requires_grad for p in model.parameters()):
         raise ValueError("model: expected parameters to train, got none that require a gradient")
 
