@@ -218,6 +218,18 @@ def test_a_term_of_weight_zero_is_measured_and_order_zero_saves_it():
     assert measured["loss"] == pytest.approx(saved["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("ask", [
+    lambda model: sl.errors(model, DATA), lambda model: sl.label(model, X), lambda model: sl.Teacher(model, X),
+    lambda model: sl.SobolevLoss(1)(model, DATA), lambda model: sl.value_and_derivatives(model, X),
+    lambda model: sl.StochasticSobolevLoss()(model, DATA)], ids=range(6))
+def test_lazy_layers_are_refused_before_they_end_the_process(ask):
+    model = nn.Sequential(nn.LazyLinear(8), nn.Mish(), nn.LazyLinear(1))
+    with pytest.raises(ValueError, match="model: expected layers that know their sizes, got lazy ones"):
+        ask(model)
+    model(X)
+    ask(model)
+
+
 def test_complex_parameters_are_refused():
     with pytest.raises(TypeError, match="model: expected parameters of dtype torch.float32 as the inputs have, got torch.complex64"):
         sl.fit(nn.Linear(2, 1, dtype=torch.complex64), DATA)
