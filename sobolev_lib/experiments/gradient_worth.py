@@ -20,6 +20,7 @@ from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_poi
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import MissingResults
 
 NAME = "gradient-worth"
 SHOWS = "Section 5, black boxes: what a gradient is worth"
@@ -161,6 +162,8 @@ RULE = ("A way's worth is the factor by which values alone must be more numerous
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
     config, cells = record["config"], record["results"]
+    if not cells:
+        raise MissingResults("record: expected numbers of inputs and noises, got none")
     sides = {way: [pays(cell, way, int(unit.split("/")[0])) for unit, cell in cells.items()] for way in WAYS[1:]}
     paid, lost = ({way: each.count(side) for way, each in sides.items()} for side in ("above", "below"))
     if any(count == len(cells) for count in paid.values()):
@@ -175,7 +178,8 @@ def verdict(record: dict) -> Verdict:
                      for unit, cell in cells.items() if unit.endswith("/0"))
     return Verdict(
         claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
-        measured=f"When each call could give a value instead, {told}. What a point with its gradient is worth, in values, with exact calls: {best}.",
+        measured=f"When each call could give a value instead, {told}."
+                 + (f" What a point with its gradient is worth, in values, with exact calls: {best}." if best else ""),
         scale=f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
               f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
               f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.",

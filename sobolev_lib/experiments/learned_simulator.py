@@ -17,6 +17,7 @@ from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_poi
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.records import result
 
 NAME = "learned-simulator"
 SHOWS = "Section 5, a generative temporal model from a black box"
@@ -142,7 +143,7 @@ def gain(record: dict, calls: int, way: str, over: str = "values"):
 
 def _times(record, calls, way) -> list[float]:
     # a rollout that is lost at once has half a step of time
-    return [max(time, record["config"]["gap"] / 2) for time in record["results"][f"{calls}/{way}"]["valid_time"]]
+    return [max(time, record["config"]["gap"] / 2) for time in result(record, f"{calls}/{way}")["valid_time"]]
 
 
 RULE = ("A network's time is the median over rollouts until it is 0.4 of the states' scale off; ratios of times are paired "
