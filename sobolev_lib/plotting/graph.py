@@ -7,7 +7,7 @@ from sobolev_lib.plotting.surfaces_matplotlib import new_figure, shown_once
 LOSSES = ("loss $\\ell$", "loss $\\ell_1$", "loss $\\ell_2$", "loss $\\ell_3$")
 
 
-def loss_graph(inputs: str, student: Sequence[str], teacher: Sequence[str], *, figsize: tuple[float, float] = (5.2, 4.4)):
+def loss_graph(inputs: str, student: Sequence[str], teacher: Sequence[str], *, figsize: tuple[float, float] = (4.4, 4.0)):
     """Draw student and teacher side by side, one order above the other, and the losses between them.
 
     >>> figure = loss_graph("x", ["m(x)", "Dm(x)"], ["f(x)", "Df(x)"])
