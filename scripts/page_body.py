@@ -6,7 +6,7 @@ import re
 from bs4 import BeautifulSoup, NavigableString
 
 WORDS_A_MINUTE = 200  # for a text with formulas
-NOT_READ = "pre, script, style, noscript, .math, .sobolev-widget"
+NOT_READ = "pre, script, style, noscript, svg, details, .math, .sobolev-widget"
 BLOCKS = ["p", "li", "dt", "dd", "th", "td", "caption", "figcaption", "summary", "h1", "h2", "h3", "h4", "div"]
 
 
@@ -15,10 +15,12 @@ def parsed(body):
 
 
 def reading_minutes(soup):
-    """Return the minutes that the text takes, without code and formulas; never 0.
+    """Return the minutes that the text takes, without code, formulas and what is folded; never 0.
 
     >>> reading_minutes(parsed("<p>" + "word " * 350 + "</p><pre>" + "code " * 900 + "</pre>"))
     2
+    >>> reading_minutes(parsed("<p>word</p><details>" + "proof " * 900 + "</details>"))
+    1
     """
     words = parsed(str(soup))
     for element in words.select(NOT_READ):

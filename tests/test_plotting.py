@@ -430,6 +430,20 @@ def test_methods_differ_in_more_than_colour_and_are_found_by_name():
     assert len(set(styles_of(["a", "b", "sobolev", "c"]).values())) == 4
 
 
+# --- the paper's figure 1 ---------------------------------------------------------------------------------------
+
+def test_the_graph_compares_order_by_order_and_only_the_student_learns():
+    axes = plotting.loss_graph("x", ["m", "Dm", "D2m"], ["f", "Df", "D2f"]).axes[0]
+    placed = {text.get_text(): text for text in axes.texts if text.get_text()}
+    at = {name: text.get_position() for name, text in placed.items()}
+    assert [at[name][1] for name in ("x", "m", "Dm", "D2m")] == [-1, 0, 1, 2]
+    assert at["Dm"][0] == -at["Df"][0] and at["Dm"][1] == at["Df"][1] == at["loss $\\ell_1$"][1]
+    arrows = [text.arrow_patch for text in axes.texts if getattr(text, "arrow_patch", None)]
+    dashed = {name for name in at for arrow in arrows
+              if arrow.patchA is placed[name].get_bbox_patch() and arrow.get_linestyle() != "-"}
+    assert len(arrows) == 12 and dashed == {"x", "f", "Df", "D2f"}     # x feeds both: one of its arrows is solid
+
+
 # --- wrong calls ------------------------------------------------------------------------------------------------
 
 HISTORY = {"steps": [0, 1], "train": {"loss": [1, 2]}, "validation": {}}
@@ -456,6 +470,8 @@ WRONG = {
     "no results": (lambda: plotting.error_bars({}), ValueError, "one at least"),
     "zero error": (lambda: plotting.error_bars({"f": {20: {"regular": [0.0]}}}), ValueError, "positive finite"),
     "one number": (lambda: plotting.error_bars({"f": {20: {"regular": 0.5}}}), ValueError, "a list of positive"),
+    "two graphs": (lambda: plotting.loss_graph("x", ["m", "Dm"], ["f"]), ValueError, "as many texts in both.* got 2 and 1"),
+    "no graph": (lambda: plotting.loss_graph("x", [], []), ValueError, "1 to 4, got 0 and 0"),
 }
 
 
@@ -473,7 +489,7 @@ def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module)
         plotting.surface_with_field(f, DOMAIN, backend=backend)
 
 
-@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.palette", "plotting.shown",
+@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.graph", "plotting.palette", "plotting.shown",
                                   "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves"])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"sobolev_lib.{name}")

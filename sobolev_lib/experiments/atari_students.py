@@ -18,7 +18,7 @@ from sobolev_lib.experiments.atari_numbers import (
 )
 from sobolev_lib.experiments.atari_players import beside_the_teacher
 from sobolev_lib.experiments.atari_verdict import LONGER, is_dead, pairs, students
-from sobolev_lib.formats import listed, number, percent
+from sobolev_lib.formats import listed, number, percent, ratio
 from sobolev_lib.records import MissingResults
 
 
@@ -63,7 +63,8 @@ def by_heart(record: dict) -> str:
         return "No student lives where there are fewest states."
     times = [test / max(train, 1e-6) for game in own for train, test in zip(own[game], new[game])]
     looser, closer = sum(a < b for a, b in own.values()), sum(a > b for a, b in new.values())
-    return (f"On new states the divergence is {number(min(times), ',.2g')} to {number(max(times), ',.2g')} times that on "
+    low, high = (ratio(float(f"{end:.2g}")) for end in (min(times), max(times)))       # their digits are chance
+    return (f"On new states the divergence is {low} to {high} times that on "
             f"the students' own. On their own, the students with slopes fit less closely in {counted(looser, len(own))}; on new "
             f"states they are closer to the teacher in {counted(closer, len(own))}.")
 
@@ -166,8 +167,8 @@ def at_equal_time(record: dict) -> str:
         sides[side].append(f"{TITLES[game]} at {percent(share)}")
     said = [text.format(listed(names)) for text, names in (
         ("they help on {}", sides["better"]), ("not clearly on {}", sides["undecided"]), ("hurt on {}", sides["worse"])) if names]
-    return (f"With {record['config']['longer']} times as many steps, about as long on the clock, the student without slopes ends "
-            f"with a test divergence {told}. So at equal time {', '.join(said)}.{without}")
+    return (f"Give the student without slopes {record['config']['longer']} times as many steps, about as long on the clock: then "
+            f"its test divergence is {told} as that of the student with slopes. So at equal time {', '.join(said)}.{without}")
 
 
 def price(record: dict) -> str:

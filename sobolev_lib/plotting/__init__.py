@@ -10,10 +10,11 @@ Needs matplotlib, and plotly for ``backend="plotly"``: the extra "plot".
 from sobolev_lib.plotting import style
 from sobolev_lib.plotting.curves import error_bars, learning_curves
 from sobolev_lib.plotting.field import SurfaceField, surface_field
+from sobolev_lib.plotting.graph import loss_graph
 from sobolev_lib.plotting.palette import PALETTE
 from sobolev_lib.plotting.shown import show
 from sobolev_lib.plotting.style import METHODS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "number", "show",
-           "style", "style_of", "surface_field", "surface_with_field"]
+__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "loss_graph", "number",
+           "show", "style", "style_of", "surface_field", "surface_with_field"]

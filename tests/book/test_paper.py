@@ -43,6 +43,9 @@ def test_the_printed_solution_is_right_also_as_a_list_or_an_array(exercise, solv
     (ATARI, "def my_gradient(z, v):\n    return z.softmax(1) * v.sum(1, keepdim=True) - v", "the sign is wrong"),
     (ATARI, "def my_gradient(z, v):\n    return v.sum(1)", "keepdim=True"),
     (ATARI, "def my_gradient(z, v):\n    return v - z.softmax(0) * v.sum(1, keepdim=True)", "softmax over dimension 1"),
+    (ATARI, "def my_gradient(z, v):\n    return 'none'", "expected numbers of shape (5, 6), got 'none'"),
+    (ATARI, "def my_gradient(z, v):\n    return v / 0", "expected finite numbers"),
+    (SYNTHETIC, "def my_gradient(h, y, W, b):\n    return [[1], [2, 3]]", "expected numbers of shape (6, 8)"),
     (SYNTHETIC, "def my_gradient(h, y, W, b):\n    return (h @ W.T + b).softmax(1)", "times W"),
     (SYNTHETIC, "def my_gradient(h, y, W, b):\n    return (h @ W.T + b).softmax(1) @ W", "minus 1 at the label"),
     (SYNTHETIC, "def my_gradient(h, y, W, b):\n    p = (h @ W.T + b).softmax(1)\n"

@@ -250,12 +250,19 @@ def test_colab_packages_become_constraints():
 
 
 def test_a_chapter_that_fails_is_told(tmp_path):
-    for name, source in (("good", "x = 1"), ("bad", "x = 1 / 0")):
+    shown = "class A:\n    def _repr_html_(self):\n        {}\nA()"    # what fails while it is shown ends no cell
+    bar = "from tqdm import tqdm\nfor _ in tqdm(range(3)):\n    pass"
+    for name, source in (("good", bar), ("bad", "x = 1 / 0"), ("shown", shown.format("return 1 / 0")),
+                         ("warns", shown.format("import warnings; warnings.warn('old'); return 'A'")),
+                         ("late", "get_ipython().events.register('post_execute', lambda: 1 / 0)")):
         cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": source}
         notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         (tmp_path / f"{name}.ipynb").write_text(json.dumps(notebook))
     assert run_chapters.run(tmp_path / "good.ipynb") is None
     assert "ZeroDivisionError" in run_chapters.run(tmp_path / "bad.ipynb")
+    assert "division by zero" in run_chapters.run(tmp_path / "shown.ipynb")
+    assert "UserWarning: old" in run_chapters.run(tmp_path / "warns.ipynb")
+    assert "division by zero" in run_chapters.run(tmp_path / "late.ipynb")
 
 
 def test_issue_forms_parse():

@@ -1,5 +1,6 @@
 """Sentences about Atari students follow from the record: with another outcome they say something else."""
 import copy
+import re
 
 import pytest
 
@@ -166,6 +167,13 @@ def test_equal_time_names_the_games():
     for run in atari_verdict.students(other, "breakout", 0.05, "sobolev"):
         run["kl"] *= 0.5
     assert "they help on Pong at 5% and Breakout at 5%." in atari_students.at_equal_time(other)
+    assert re.search(r"its test divergence is 1\.\d times as large on Pong at 5% and .* as that of the student with slopes",
+                     atari_students.at_equal_time(other))
+
+
+def test_how_much_states_are_learned_by_heart_is_told_in_two_digits(record):
+    low, high = re.search(r"is ([\d,.]+) to ([\d,.]+) times that on the students' own", atari_students.by_heart(record)).groups()
+    assert all(len(end.replace(",", "").replace(".", "").strip("0")) <= 2 for end in (low, high))
 
 
 def test_overfitting_is_told_as_the_reproduction_tells_it(record):

@@ -236,6 +236,7 @@ def test_overfitting_follows_its_rule(test, train, curve, status, said):
     record = {"results": {"pong/0.01": {"runs": runs}}, "seeds": [0, 1], "config": {"states": 1000, "steps": 10}}
     row = distillation.overfitting(record)
     assert row.status == status and said in row.ours and "less than without slopes in 0 of 1 cells" in row.ours
+    assert ("1.5 times its lowest" if curve[0] < curve[1] else "at its lowest") in row.ours
 
 
 @pytest.mark.parametrize("change, status",

@@ -109,6 +109,17 @@ def _rise(runs: dict[int, dict]) -> float:
     return float(curve[-1] / curve.min())
 
 
+def _end(rise: float) -> str:
+    """Where a test error ends that is ``rise`` times as high as its lowest on the way.
+
+    >>> _end(1.001), _end(1.02), _end(1.5)
+    ('at its lowest', 'within 2% of its lowest', 'at up to 1.5 times its lowest')
+    """
+    if rise > 1 + LITTLE:
+        return f"at up to {ratio(rise)} times its lowest"
+    return "at its lowest" if rise < 1.005 else f"within {percent(rise - 1)} of its lowest"
+
+
 def _gap(runs: dict[int, dict]) -> float:
     """Test over training KL, of medians over the seeds."""
     test, train = (median(run[what] for run in runs.values()) for what in ("kl", "train_kl"))
@@ -127,8 +138,7 @@ def overfitting(record: dict) -> Found:
         status = "contradicted" if 2 * wide > count else "open"
     return Found(f"{'Sobolev students overfit, too' if wide else 'Sobolev students hardly overfit'}: their test KL is "
                  f"{ratio(min(gaps))} to {ratio(max(gaps))} times the training KL; that is less than without slopes in "
-                 f"{smaller} of {count} cells. The test KL ends at most {ratio(max(sobolev))} times as high as its "
-                 f"lowest, without slopes {ratio(max(alone))} times",
+                 f"{smaller} of {count} cells. The test KL ends {_end(max(sobolev))}, without slopes {_end(max(alone))}",
                  status, _scale(record))
 
 
