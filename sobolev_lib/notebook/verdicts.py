@@ -63,7 +63,7 @@ class VerdictBlock:
         body += f"<details><summary>The rule{' and the record' if self.made else ''}</summary>{rule}</details>"
         if self.folded:
             body = (f'<details class="sl-whole"><summary>{sign(status)}<b>{status.capitalize()}</b>: '
-                    f"what the paper says, and what was measured</summary>{body}</details>")
+                    f"the claim, the result, the rule</summary>{body}</details>")
         else:
             body = f'<p class="sl-status">{sign(status)}{status.capitalize()}</p>{body}'
         return (f'<section class="sl-output sl-verdict" aria-label="Verdict: {status}" '

@@ -120,6 +120,17 @@ def test_every_picture_is_numbered_and_its_caption_says_what_it_shows(chromium, 
         assert caption.endswith(".") and len(caption.split()) >= 5, caption
 
 
+def test_films_have_no_frame_in_the_dark(chromium, origins):
+    """The theme would lay every picture of a cell on a white card."""
+    tab = chromium.new_page(viewport=WIDE, color_scheme="dark")
+    tab.goto(f"{origins['file']}/book/atari.html")
+    looks = tab.evaluate("""() => [...document.querySelectorAll(".bd-article picture > img")].map((img) => {
+        const { backgroundColor, padding, filter } = getComputedStyle(img);
+        return [backgroundColor, padding, filter]; })""")
+    tab.close()
+    assert looks and set(map(tuple, looks)) == {("rgba(0, 0, 0, 0)", "0px", "none")}
+
+
 def test_no_two_figures_share_an_id(seen, page):
     ids = [name for figure in seen(page)["light"] for name in figure["ids"]]
     assert len(ids) == len(set(ids))
