@@ -508,7 +508,7 @@ def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module)
         plotting.surface_with_field(f, DOMAIN, backend=backend)
 
 
-@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.palette", "plotting.shown",
+@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.palette", "plotting.shown", "plotting.captioned",
                                   "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves"])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"sobolev_lib.{name}")

@@ -17,5 +17,5 @@ from sobolev_lib.plotting.shown import show
 from sobolev_lib.plotting.style import METHODS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "number", "show",
-           "style", "style_of", "surface_field", "surface_with_field"]
+__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "number",
+           "show", "style", "style_of", "surface_field", "surface_with_field"]

@@ -8,7 +8,8 @@ from sobolev_lib.plotting.shown import style_sheet
 def captioned(thing, caption: str):
     """What shows itself in a notebook, with a caption below; the site numbers it among its figures.
 
-    >>> shown = captioned(Film(screens, alt="A black screen"), "Nothing moves.")              # doctest: +SKIP
+    >>> from IPython.display import HTML
+    >>> shown = captioned(HTML("<b>drawing</b>"), "The drawing is bold.")
 
     ``thing``: a widget, or any object with ``_repr_html_``. ``caption``: a sentence that says what is to be seen, plain
     text. For matplotlib figures there is ``show``. Raises ``TypeError`` for what does not show itself as HTML or as a

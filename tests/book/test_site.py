@@ -137,8 +137,8 @@ def test_what_no_longer_scrolls_no_longer_says_so(chromium, origins):
     tab = chromium.new_page(viewport=PHONE)
     tab.goto(f"{origins['http']}/book/cost.html")
     tab.wait_for_selector(".sl-hint", state="attached")
-    told = "() => [document.querySelectorAll('.sl-hint').length, document.querySelectorAll(':is(div.math, .sl-table).sl-scrolls').length]"
-    hints, scrolling = tab.evaluate(told)
+    hints, scrolling = tab.evaluate("""() => [".sl-hint", ":is(div.math, .sl-table).sl-scrolls"].map(
+        (selector) => document.querySelectorAll(selector).length)""")
     assert hints == scrolling > 0
     tab.set_viewport_size(WIDE)
     tab.wait_for_function("() => !document.querySelector('.sl-hint, div.math.sl-scrolls')")
