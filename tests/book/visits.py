@@ -41,7 +41,7 @@ FACTS = """
     cells: all(".cell_input", article).length,
     copyButtons: all(".cell_input button.copybtn", article).length,
     column: Math.max(...all("section > p, section > ul", article).map(el => el.getBoundingClientRect().width)),
-    widgetWidths: all(".sobolev-widget", article).map(el => el.getBoundingClientRect().width).filter(width => width > 0),
+    widgetWidths: all(".sobolev-widget:not([data-widget=question])", article).map(el => el.getBoundingClientRect().width).filter(width => width > 0),
     wideCode: (() => {
       const folds = all("details:not([open])", article);
       folds.forEach(el => { el.open = true; });
