@@ -130,6 +130,19 @@ def drop_icon_font():
     shutil.rmtree(HTML / "_static" / "vendor" / "fontawesome")
 
 
+def mend_theme():
+    """Let the theme's script ask for text only of nodes that hold text.
+
+    It looks for a footer in what is added to the page, by ``node.data.search``. The copy of a figure that Plotly adds in order
+    to save it as a picture has ``data`` too, a list: without this, saving reports an error.
+    """
+    script, asked = HTML / "_static" / "scripts" / "pydata-sphinx-theme.js", "void 0!==e.addedNodes[0].data&&"
+    text = script.read_text()
+    if text.count(asked) != 1:
+        sys.exit(f"{script.name}: expected {asked} once, got it {text.count(asked)} times: has the theme mended it?")
+    script.write_text(text.replace(asked, '"string"==typeof e.addedNodes[0].data&&'))
+
+
 def let_front_page_ask_for_no_icon():
     """Jupyter Book's front page only leads on to the first chapter. A browser may still ask for its icon, in vain."""
     page = HTML / "index.html"
@@ -168,6 +181,7 @@ def main(pages=PAGES):
         if run_jupyter_book(pages) != 0:
             sys.exit("The book was not built: see the messages above.")
         drop_icon_font()
+        mend_theme()
         let_front_page_ask_for_no_icon()
         finish_downloads()
         policy.add(HTML)  # last: it holds the hashes of what is in the pages

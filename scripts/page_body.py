@@ -88,13 +88,15 @@ def name_marks(soup):
 def mark_cells(soup):
     """Say of a cell what it shows, for style sheets: asked by ``:has()``, a page that is still being read would be laid out twice.
 
+    A question is text, and no wider than text.
+
     >>> soup = parsed('<div class="cell"><div class="cell_output"><i class="sobolev-widget"></i></div></div><div class="cell"></div>')
     >>> mark_cells(soup)
     >>> [cell["class"] for cell in soup.select(".cell")]
     [['cell', 'sl-live'], ['cell', 'sl-silent']]
     """
     for cell in soup.select(".cell"):
-        if cell.select_one(".sobolev-widget"):
+        if cell.select_one(".sobolev-widget:not([data-widget=question])"):
             cell["class"] = [*cell["class"], "sl-live"]
         elif not cell.select_one(".cell_output"):
             cell["class"] = [*cell["class"], "sl-silent"]

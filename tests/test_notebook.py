@@ -151,6 +151,16 @@ def test_a_verdict_says_its_word_and_has_its_shape(status):
     assert "open" not in block.details.attrs
 
 
+def test_a_folded_verdict_shows_its_word_and_keeps_the_rest_at_hand():
+    open_block, folded_block = (parsed(verdict(GOOD, folded=folded)) for folded in (False, True))
+    fold = folded_block.section.find("details", recursive=False)
+    assert fold and not fold.has_attr("open")
+    assert fold.summary.get_text().startswith(GOOD.status.capitalize()) and fold.summary.svg
+    assert [block.get_text() for block in fold.select("p")] == [
+        block.get_text() for block in open_block.section.select("p:not(.sl-status)")]
+    assert repr(verdict(GOOD, folded=True)) == repr(verdict(GOOD))
+
+
 def test_shapes_and_colours_of_verdicts_differ():
     signs = [parsed(verdict(replace(GOOD, status=status))).svg for status in STATUSES]
     colours = [re.search("#(?!fff)[0-9a-f]{6}", str(sign))[0] for sign in signs]

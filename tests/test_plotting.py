@@ -356,6 +356,41 @@ def test_style_sheets_come_with_the_figure_except_on_the_site(monkeypatch):
     assert "<style" not in shown()._repr_html_()
 
 
+class Drawing:
+    def _repr_html_(self):
+        return "<b>drawing</b>"
+
+
+class Live:
+    def _repr_mimebundle_(self, **kwargs):
+        return {"text/plain": "live"}
+
+
+def test_what_shows_itself_gets_a_caption(monkeypatch):
+    shown = plotting.captioned(Drawing(), "Two < three.")._repr_html_()
+    assert "<b>drawing</b><figcaption>Two &lt; three.</figcaption></figure>" in shown and "<style>" in shown
+    monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
+    assert "<style>" not in plotting.captioned(Drawing(), "Two.")._repr_html_()
+
+
+def test_a_live_widget_is_shown_itself_and_its_caption_after_it(monkeypatch):
+    shown, live = [], Live()
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    captioned = plotting.captioned(live, "It moves.")
+    assert not hasattr(captioned, "_repr_html_")           # else it would be shown twice
+    captioned._ipython_display_()
+    assert shown[0] is live and "<figcaption>It moves.</figcaption>" in shown[1].data
+
+
+@pytest.mark.parametrize("thing, caption, error, message", [
+    (3, "A number.", TypeError, "thing: expected a widget or an object with _repr_html_, got int"),
+    (Drawing(), " ", ValueError, "caption: expected a sentence"),
+    (Drawing(), None, ValueError, "caption: expected a sentence")])
+def test_captioned_asks_for_what_shows_itself_and_a_sentence(thing, caption, error, message):
+    with pytest.raises(error, match=message):
+        plotting.captioned(thing, caption)
+
+
 def test_the_look_is_used_only_where_it_is_asked_for():
     before = dict(matplotlib.rcParams)
     shown()
@@ -489,7 +524,7 @@ def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module)
         plotting.surface_with_field(f, DOMAIN, backend=backend)
 
 
-@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.graph", "plotting.palette", "plotting.shown",
+@pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.graph", "plotting.palette", "plotting.shown", "plotting.captioned",
                                   "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves"])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"sobolev_lib.{name}")

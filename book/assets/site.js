@@ -25,27 +25,43 @@ if (location.protocol === "file:") {
 const SCROLLERS = { "div.math": "Formula", ".sl-table": "Table", "pre": "Code", ".output.text_html": "Output", ".sl-picture": "Figure",
   "figure:not(.sl-figure)": "Diagram" };
 
-function showEdges(el) {
-  const more = el.scrollWidth - el.clientWidth;
-  el.classList.toggle("sl-more-left", more > 1 && el.scrollLeft > 1);
-  el.classList.toggle("sl-more-right", more > 1 && el.scrollLeft < more - 1);
-  el.classList.toggle("sl-scrolls", more > 1);
-  if (more > 1) {
-    el.tabIndex = 0;
-    el.setAttribute("role", "region");
-    el.setAttribute("aria-label", el.dataset.scrollLabel);
-  } else if (el.getAttribute("role") === "region") {
-    for (const name of ["tabindex", "role", "aria-label"]) el.removeAttribute(name);
+// Measures all before it changes one: else the page would be laid out anew for each.
+function showEdges(elements) {
+  const measured = elements.map((el) => [el, el.scrollWidth - el.clientWidth, el.scrollLeft]);
+  for (const [el, more, left] of measured) {
+    el.classList.toggle("sl-more-left", more > 1 && left > 1);
+    el.classList.toggle("sl-more-right", more > 1 && left < more - 1);
+    el.classList.toggle("sl-scrolls", more > 1);
+    if (more > 1) {
+      el.tabIndex = 0;
+      el.setAttribute("role", "region");
+      el.setAttribute("aria-label", el.dataset.scrollLabel);
+    } else if (el.getAttribute("role") === "region") {
+      for (const name of ["tabindex", "role", "aria-label"]) el.removeAttribute(name);
+    }
+    if (el.matches("div.math, .sl-table")) showHint(el, more > 1);
   }
 }
 
+// Formulas and tables that scroll say so in words, in the space that is below them anyway; figures have brought their own hint.
+function showHint(el, needed) {
+  const next = el.nextElementSibling, there = Boolean(next?.matches(".sl-hint"));
+  if (there && !needed) next.remove();
+  if (there || !needed) return;
+  const hint = document.createElement("p");
+  hint.className = "sl-hint";
+  hint.ariaHidden = "true"; // the label says it
+  hint.textContent = "Swipe to see the rest →";
+  el.after(hint);
+}
+
 function watchScrollers() {
-  const resized = new ResizeObserver((entries) => entries.forEach((entry) => showEdges(entry.target)));
+  const resized = new ResizeObserver((entries) => showEdges(entries.map((entry) => entry.target)));
   for (const [selector, name] of Object.entries(SCROLLERS)) {
     document.querySelectorAll(`.bd-article ${selector}`).forEach((el, index) => {
       if (el.querySelector(".sobolev-widget")) return;
       el.dataset.scrollLabel = `${name} ${index + 1}, scrolls sideways`;
-      el.addEventListener("scroll", () => showEdges(el), { passive: true });
+      el.addEventListener("scroll", () => showEdges([el]), { passive: true });
       resized.observe(el);
     });
   }
@@ -113,5 +129,5 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 window.addEventListener("load", () => {
   // A formula keeps its box when MathJax sets it, and may still become wider than that.
-  window.MathJax?.startup?.promise?.then(() => document.querySelectorAll(".bd-article div.math").forEach(showEdges));
+  window.MathJax?.startup?.promise?.then(() => showEdges([...document.querySelectorAll(".bd-article div.math")]));
 });

@@ -23,6 +23,9 @@ section.sl-output.sl-verdict b {{ font-weight: 600; }}
 section.sl-output.sl-verdict details {{ border: 0; margin: 0; padding: 0; color: {SOFT}; font-size: 0.92em; background:
   none; }}
 section.sl-output.sl-verdict summary {{ cursor: pointer; font-weight: 400; }}
+section.sl-output.sl-verdict details.sl-whole {{ color: inherit; font-size: 1em; }}
+section.sl-output.sl-verdict .sl-whole > summary b {{ font-weight: 700; }}
+section.sl-output.sl-verdict .sl-whole > summary svg {{ margin: 0 0.3em 0 0.2em; vertical-align: -0.15em; }}
 section.sl-output.sl-verdict details p {{ margin: 0.5em 0 0; font-size: 1em; }}
 .sl-output p.sl-record, p.sl-output.sl-record {{ color: {SOFT}; font-size: 0.88em; line-height: 1.45; margin: 0.6em 0; }}
 .sl-output .sl-record code, .sl-output.sl-record code {{ font-size: 0.95em; color: inherit; background: none; border: 0;
@@ -47,6 +50,7 @@ class VerdictBlock:
 
     verdict: Verdict
     made: str | None = None                                # the line about the record
+    folded: bool = False                                   # at first only the verdict's word is seen
 
     def _parts(self) -> dict[str, str]:
         return {"The paper": self.verdict.claim, "Measured here": self.verdict.measured, "Scale": self.verdict.scale}
@@ -56,10 +60,14 @@ class VerdictBlock:
         body = "".join(f"<p><b>{name}.</b> {as_html(text)}</p>" for name, text in self._parts().items())
         rule = f"<p>{as_html(self.verdict.rule)}</p>"
         rule += f'<p class="sl-record">{as_html(self.made)}</p>' if self.made else ""
+        body += f"<details><summary>The rule{' and the record' if self.made else ''}</summary>{rule}</details>"
+        if self.folded:
+            body = (f'<details class="sl-whole"><summary>{sign(status)}<b>{status.capitalize()}</b>: '
+                    f"the claim, the result, the rule</summary>{body}</details>")
+        else:
+            body = f'<p class="sl-status">{sign(status)}{status.capitalize()}</p>{body}'
         return (f'<section class="sl-output sl-verdict" aria-label="Verdict: {status}" '
-                f'style="--sl-sign: {_SIGNS[status][0]}"><style>{_BLOCK_STYLE}</style>'
-                f'<p class="sl-status">{sign(status)}{status.capitalize()}</p>{body}'
-                f"<details><summary>The rule{' and the record' if self.made else ''}</summary>{rule}</details></section>")
+                f'style="--sl-sign: {_SIGNS[status][0]}"><style>{_BLOCK_STYLE}</style>{body}</section>')
 
     def _lines(self) -> list[str]:
         parts = {**self._parts(), "Rule": self.verdict.rule}
@@ -73,7 +81,7 @@ class VerdictBlock:
         return "\n".join(map(as_plain, self._lines()))
 
 
-def verdict(found: Verdict | dict) -> VerdictBlock:
+def verdict(found: Verdict | dict, *, folded: bool = False) -> VerdictBlock:
     """What the paper says, what was measured at what scale, and what follows, with its rule folded away.
 
     >>> verdict(Verdict(claim="Slopes help.", measured="They did.", scale="5 seeds.", status="confirmed", rule="By eye."))
@@ -83,11 +91,12 @@ def verdict(found: Verdict | dict) -> VerdictBlock:
     Scale: 5 seeds.
     Rule: By eye.
 
-    ``found``: a verdict, or a record, whose experiment then gives it; a record's line stands below it.
+    ``found``: a verdict, or a record, whose experiment then gives it; a record's line stands below it. ``folded`` shows
+    its word only, until the reader opens it: at a chapter's head, where the evidence is still to come.
     Raises ``ValueError`` for a record whose experiment gives no verdict, ``TypeError`` for anything else.
     """
     if isinstance(found, Verdict):
-        return VerdictBlock(found)
+        return VerdictBlock(found, folded=folded)
     if not isinstance(found, dict):
         raise TypeError(f"found: expected a verdict or a record, got {type(found).__name__}")
     from sobolev_lib.experiments.runner import find  # here: a page without records needs no experiment
@@ -95,7 +104,7 @@ def verdict(found: Verdict | dict) -> VerdictBlock:
     experiment = find(str(found.get("experiment")))
     if not hasattr(experiment, "verdict"):
         raise ValueError(f"found: expected a record of an experiment with a verdict, got one of {experiment.NAME}")
-    return VerdictBlock(experiment.verdict(found), provenance(found).text)
+    return VerdictBlock(experiment.verdict(found), provenance(found).text, folded)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@
 >>> shown = sl.plotting.show(figure, caption="The two surfaces are not alike.", alt="Two surfaces")
 
 Each thing has one colour, marker and dash in all figures, from ``palette.json``. Every function returns its figure;
-in a notebook it is shown when it is the cell's last value, and ``show`` gives it a caption and the colours of the page.
+in a notebook it is shown when it is the cell's last value, and ``show`` gives it a caption and the colours of the page;
+``captioned`` gives one to a widget, a film or a drawing.
 Needs matplotlib, and plotly for ``backend="plotly"``: the extra "plot".
 """
 from sobolev_lib.plotting import style
+from sobolev_lib.plotting.captioned import captioned
 from sobolev_lib.plotting.curves import error_bars, learning_curves
 from sobolev_lib.plotting.field import SurfaceField, surface_field
 from sobolev_lib.plotting.graph import loss_graph
@@ -16,5 +18,5 @@ from sobolev_lib.plotting.shown import show
 from sobolev_lib.plotting.style import METHODS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "compare", "error_bars", "learning_curves", "loss_graph", "number",
-           "show", "style", "style_of", "surface_field", "surface_with_field"]
+__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "loss_graph",
+           "number", "show", "style", "style_of", "surface_field", "surface_with_field"]

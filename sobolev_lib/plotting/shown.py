@@ -47,7 +47,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         # A page of the site has these style sheets already.
-        style = "" if book_output.in_book() else f"<style>{_style()}</style>"
+        style = "" if book_output.in_book() else f"<style>{style_sheet()}</style>"
         least = SHRINKS * self.width if SHRINKS * self.width > PHONE else 0   # one panel fits any phone
         wide = ' tabindex="0" role="group" aria-label="Scrolls sideways where the page is narrow"' if least else ""
         hint = '<p class="sl-swipe" aria-hidden="true">Swipe to see the rest →</p>' if least else ""
@@ -63,7 +63,7 @@ def _pixels(figure, alt: str) -> str:
     return f'<img class="sl-card" alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
 
 
-def _style() -> str:
+def style_sheet() -> str:
     """All that the site's style sheets say, and the colours that Jupyter, Colab and VS Code give to text and ground."""
     return ((STATIC / "figures.css").read_text(encoding="utf-8") + palette_css()
             + ".sl-figure { --sl-ink: var(--jp-content-font-color1, var(--colab-primary-text-color, "

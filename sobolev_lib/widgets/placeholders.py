@@ -17,12 +17,17 @@ def explorer_placeholder(spec: dict, selection: dict, panels: list[dict], frames
     overlay = next((panel["labels"] for panel in panels if "overlay" in panel), None)
     buttons = [_button("▶ Play", "min-width:6.2em")] if spec["play"] is not None else []
     controls = buttons + [_axis(axis, selection[axis["name"]]) for axis in spec["axes"]] + [_button("Show as map")] * surfaces
-    bars = '<div class="sbx-bar"><i></i><div></div></div>' if surfaces else ""
+    figures = [_panel(panel, _longest(frames, i)) for i, panel in enumerate(panels)]
+    history = next((i for i, panel in enumerate(panels) if panel["kind"] == "line"), len(panels))
+    bars = '<div class="sbx-bar"><i></i><div></div><p>value</p></div>' if surfaces else ""
+    if history < len(panels):                              # colours are told below the surfaces, not below their history
+        figures.insert(history, bars)
+        bars = ""
     if overlay:
         bars += f'<div class="sbx-bar sbx-scale"><i></i><div>{"".join(f"<span>{escape(text)}</span>" for text in overlay)}</div></div>'
     return _unseen("sbx", _box("sbx-controls", *controls)
                    + f'<div class="sbx-panels" data-images="{"yes" if images else "no"}">'
-                   + "".join(_panel(panel, _longest(frames, i)) for i, panel in enumerate(panels)) + "</div>"
+                   + "".join(figures) + "</div>"
                    + bars + '<p class="sbx-note"></p>')
 
 

@@ -49,7 +49,7 @@ def test_axes_show_numbers_and_no_logarithms(notebook):
 # In the browser
 
 FIGURES = """
-() => [...document.querySelectorAll(".bd-article .sl-figure")].map(figure => {
+() => [...document.querySelectorAll(".bd-article .sl-figure:has(> .sl-picture)")].map(figure => {
   const picture = figure.querySelector("svg, img"), texts = [...figure.querySelectorAll("svg text, svg tspan")];
   const scale = picture.getBoundingClientRect().width / (picture.viewBox?.baseVal.width || picture.naturalWidth);
   // an index in a formula, a tspan, may be smaller than a label
@@ -59,7 +59,6 @@ FIGURES = """
   return {
     described: picture.getAttribute("aria-label") ?? picture.alt,
     caption: figure.querySelector("figcaption").textContent,
-    number: getComputedStyle(figure.querySelector("figcaption"), "::before").content,
     smallest: Math.min(...sizes, Infinity) * scale,
     scrolls: frame.scrollWidth > frame.clientWidth + 1,
     hinted: Boolean(hint) && hint.getBoundingClientRect().height > 5,
@@ -93,11 +92,43 @@ def seen(chromium, origins):
     return look
 
 
-def test_figures_are_described_numbered_and_say_what_they_show(seen, page):
+def test_figures_are_described(seen, page):
     for figure in seen(page)["light"]:
         assert len(figure["described"]) >= 15 and " " in figure["described"]
-        assert figure["caption"].endswith(".") and len(figure["caption"].split()) >= 5, figure["caption"]
-        assert figure["number"].startswith('"Figure ')
+
+
+CAPTIONS = """
+() => [...document.querySelectorAll(".bd-article .sl-figure > figcaption")].map(caption =>
+  [getComputedStyle(caption, "::before").content, caption.textContent])
+"""
+# What a reader types into, and what has a line of its own that says how it stands.
+SPEAK_FOR_THEMSELVES = ("question", "playground", "wave")
+
+
+def test_every_picture_is_numbered_and_its_caption_says_what_it_shows(chromium, origins, page):
+    """Widgets, films and drawings too."""
+    tab = chromium.new_page(viewport=WIDE)
+    tab.goto(f"{origins['file']}/{page}.html")
+    captions = tab.evaluate(CAPTIONS)
+    bare = tab.evaluate("""() => [...document.querySelectorAll(".bd-article .cell_output :is(.sobolev-widget, figure, video)")]
+        .filter((el) => !el.closest(".sl-figure") && !el.parentElement.closest(".sobolev-widget"))
+        .map((el) => el.dataset.widget ?? el.outerHTML.slice(0, 80))""")
+    tab.close()
+    assert [thing for thing in bare if thing not in SPEAK_FOR_THEMSELVES] == []
+    for number, caption in captions:
+        assert number.startswith('"Figure ')
+        assert caption.endswith(".") and len(caption.split()) >= 5, caption
+
+
+def test_films_have_no_frame_in_the_dark(chromium, origins):
+    """The theme would lay every picture of a cell on a white card."""
+    tab = chromium.new_page(viewport=WIDE, color_scheme="dark")
+    tab.goto(f"{origins['file']}/book/atari.html")
+    looks = tab.evaluate("""() => [...document.querySelectorAll(".bd-article picture > img")].map((img) => {
+        const { backgroundColor, padding, filter } = getComputedStyle(img);
+        return [backgroundColor, padding, filter]; })""")
+    tab.close()
+    assert looks and set(map(tuple, looks)) == {("rgba(0, 0, 0, 0)", "0px", "none")}
 
 
 def test_no_two_figures_share_an_id(seen, page):

@@ -1,11 +1,14 @@
 """Every chapter's notebook, as it is committed."""
 
+import itertools
 import re
 
 import nbformat
 import repository
 import sync_repository
+import yaml
 from markdown_rules import not_portable, typed_numbers
+from pages import ROOT
 
 WORDS = 1800        # that are not folded; a page that is half as long is read twice as often
 VISIBLE_CELLS = 6   # code that a reader would copy; all other code waits behind a mark
@@ -126,6 +129,19 @@ def test_opens_with_a_picture(chapter):
         if cell.cell_type == "code" and "setup" not in tags(cell):
             shown.append(cell)
     assert len(shown) >= 1
+
+
+def test_an_experiment_s_verdict_stands_at_its_head():
+    """Folded, so that who wants to predict can; the whole one stands beside the evidence."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    chapters, = [part["chapters"] for part in toc["parts"] if part["caption"] == "The paper's experiments"]
+    assert chapters
+    for entry in chapters:
+        notebook = nbformat.read(ROOT / f"{entry['file']}.ipynb", as_version=4)
+        head = list(itertools.takewhile(lambda cell: cell.cell_type == "code" or not headings(cell), notebook.cells))
+        shown = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        assert any(cell.source == "verdict(record, folded=True)" for cell in head), entry["file"]
+        assert any(re.search(r"verdict\((record|parts)\)", source) for source in shown), entry["file"]
 
 
 def test_asks_the_reader_before_it_tells(chapter):

@@ -9,7 +9,7 @@ import repository
 import sync_repository
 from bs4 import BeautifulSoup
 from pages import PAGES, ROOT
-from visits import Visit, open_page, watch
+from visits import PHONE, WIDE, Visit, open_page, watch
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -117,6 +117,32 @@ def test_copy_button_copies(chromium, origins):
         cell.hover()
         cell.locator("button.copybtn").click()
         assert "import sobolev_lib as sl" in tab.evaluate("navigator.clipboard.readText()")
+
+
+def test_what_a_figure_adds_to_the_page_is_no_error(chromium, origins):
+    """Plotly draws a copy of a figure beside the page's content in order to save it; its `data` are no text."""
+    visit, tab = Visit(), chromium.new_page()
+    watch(tab, visit)
+    tab.goto(f"{origins['http']}/book/references.html")
+    tab.evaluate("""() => {
+        const copy = Object.assign(document.createElement("div"), { data: [1] });
+        document.body.append(copy, "text of its own");
+        return new Promise((done) => setTimeout(done, 100));
+    }""")
+    tab.close()
+    assert visit.errors == []
+
+
+def test_what_no_longer_scrolls_no_longer_says_so(chromium, origins):
+    tab = chromium.new_page(viewport=PHONE)
+    tab.goto(f"{origins['http']}/book/cost.html")
+    tab.wait_for_selector(".sl-hint", state="attached")
+    hints, scrolling = tab.evaluate("""() => [".sl-hint", ":is(div.math, .sl-table).sl-scrolls"].map(
+        (selector) => document.querySelectorAll(selector).length)""")
+    assert hints == scrolling > 0
+    tab.set_viewport_size(WIDE)
+    tab.wait_for_function("() => !document.querySelector('.sl-hint, div.math.sl-scrolls')")
+    tab.close()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

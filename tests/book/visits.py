@@ -41,7 +41,7 @@ FACTS = """
     cells: all(".cell_input", article).length,
     copyButtons: all(".cell_input button.copybtn", article).length,
     column: Math.max(...all("section > p, section > ul", article).map(el => el.getBoundingClientRect().width)),
-    widgetWidths: all(".sobolev-widget", article).map(el => el.getBoundingClientRect().width).filter(width => width > 0),
+    widgetWidths: all(".sobolev-widget:not([data-widget=question])", article).map(el => el.getBoundingClientRect().width).filter(width => width > 0),
     wideCode: (() => {
       const folds = all("details:not([open])", article);
       folds.forEach(el => { el.open = true; });
@@ -62,12 +62,12 @@ SIDEWAYS = """
   return [`page ${root.scrollWidth} px`, ...wide.slice(0, 5).map(el => el.outerHTML.slice(0, 120))];
 }
 """
-# What is wider than its box and scrolls there: it has to say so, and to take the keyboard's focus.
+# What is wider than its box and scrolls there: it has to say so, formulas and tables in words, and to take the keyboard's focus.
 MUTE = """
 () => [...document.querySelectorAll(".bd-article *")].filter(el => el.checkVisibility() && !el.closest("svg, .sobolev-widget")
     && el.scrollWidth > el.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(el).overflowX))
   .filter(el => el.tabIndex !== 0 || el.getAttribute("role") !== "region" || !el.getAttribute("aria-label")
-    || getComputedStyle(el).maskImage === "none")
+    || getComputedStyle(el).maskImage === "none" || (el.matches("div.math, .sl-table") && !el.nextElementSibling?.matches(".sl-hint")))
   .map(el => el.outerHTML.slice(0, 120))
 """
 # A formula that begins left of its box: scrolling does not reach there.

@@ -118,6 +118,18 @@ def test_map_shows_heights_where_they_are(read):
     assert reader.page.get_by_role("button", name="Show in 3-D").is_visible()
 
 
+@pytest.mark.parametrize("width", [390, 1000])
+def test_colours_are_told_below_the_surfaces_and_above_their_history(read, width):
+    panels = [*surfaces("bowl", 2), surfaces("bowl", 3)[0], line_panel([0, 1], {"Sobolev": [1, 0]}, xlabel="step")]
+    reader = read(Explorer({"N": [1]}, {1: panels}), viewport={"width": width, "height": 1000}).ready()
+    assert reader.page.locator(".sbx-bar p").inner_text() == "value"
+    surface, history = (reader.page.locator(f"canvas >> nth={i}").bounding_box() for i in (2, 3))
+    bar = reader.page.locator(".sbx-bar:visible").bounding_box()
+    assert surface["y"] + surface["height"] <= bar["y"] < bar["y"] + bar["height"] <= history["y"]
+    end = reader.page.locator(".sobolev-widget").bounding_box()
+    assert end["y"] + end["height"] - history["y"] - history["height"] < 60   # no room is kept for captions that never come
+
+
 def test_the_higher_point_is_drawn_higher_and_arrows_point_uphill(read):
     """The front end's own functions, asked for what they make of the packed arrays."""
     panel = surface_panel(lambda x: x[:, 0] + 3 * x[:, 1], DOMAIN, 5, 2, points=[[0.5, -1.0]])

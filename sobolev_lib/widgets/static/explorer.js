@@ -138,6 +138,9 @@ export default {
       row.replaceChildren(...panels.map((panel) => panel.box.figure));
       dress();
       const surfaces = panels.filter((panel) => panel.kind === "surface");
+      const history = surfaces.length && panels.find((panel) => panel.kind === "line");
+      if (history) history.box.figure.before(bar); // the colours are told below the surfaces, not below their history
+      else row.after(bar);
       shared = surfaces.length ? limits(surfaces, "zrange") : null;
       for (const panel of panels.filter((one) => one.kind === "line")) { // only equal axes share their limits
         panel.shared = limits(panels.filter((other) => other.ylabel === panel.ylabel && other.logy === panel.logy), "yrange");
@@ -215,7 +218,7 @@ export default {
       });
       const strip = element("i");
       strip.style.background = colourGradient();
-      bar.replaceChildren(strip, element("div", {}, ...marks));
+      bar.replaceChildren(strip, element("div", {}, ...marks), element("p", { textContent: "value" }));
     }
 
     function showScale({ colours, labels }) {

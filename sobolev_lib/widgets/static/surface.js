@@ -121,7 +121,7 @@ function label(ctx, project, [low, high], name, corner, place) {
   for (const value of ticks(low, high, 3)) {
     const t = (value - low) / (high - low);
     if (Math.abs(t - 0.5) < 0.09) continue; // the axis's name stands in the middle
-    ctx.fillText(format(value), ...project(...place(Math.abs(t - corner) < 0.05 ? t + 0.14 * (0.5 - corner) : t, 0.11), 0));
+    ctx.fillText(format(value), ...project(...place(Math.abs(t - corner) < 0.05 ? t + 0.22 * (0.5 - corner) : t, 0.11), 0));
   }
   ctx.fillText(name, ...project(...place(0.5, 0.16), 0));
 }
