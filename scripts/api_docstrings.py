@@ -1,4 +1,4 @@
-"""How autodoc shows the library: signatures as they are written, docstrings as text with links, names listed with a sentence.
+"""How autodoc shows the library: signatures as they are written, docstrings with links, names listed with a sentence.
 
 A Sphinx extension.
 """
@@ -46,7 +46,8 @@ def target(literal, owner, known):
         return None
     parts = owner.split(".")
     tried = [".".join([*parts[:count], literal]) for count in range(len(parts), 0, -1)]
-    return next((name for name in [*tried, re.sub(r"^sl\.", "sobolev_lib.", literal)] if name in known and name != owner), None)
+    tried.append(re.sub(r"^sl\.", "sobolev_lib.", literal))
+    return next((name for name in tried if name in known and name != owner), None)
 
 
 def prose(text, owner, known, arguments=()):
@@ -146,7 +147,8 @@ def first_sentence(text):
     """
     text = " ".join(re.sub(r":py:obj:`(\S+) <.+?>`", r"\1", text).split("\n\n")[0].split())
     first = re.match(r".*?[.](?=\s|$)|.*", text)[0]
-    return "".join(part if k % 2 else re.sub(r"([*|_])", r"\\\1", part) for k, part in enumerate(re.split("(``.+?``)", first)))
+    pieces = enumerate(re.split("(``.+?``)", first))
+    return "".join(part if k % 2 else re.sub(r"([*|_])", r"\\\1", part) for k, part in pieces)
 
 
 def said(entry):
@@ -155,7 +157,8 @@ def said(entry):
     if inspect.isclass(found) or inspect.isroutine(found):
         return first_sentence(inspect.getdoc(found) or "")
     page = (api_names.BOOK.parent / f"{entry.page}.md").read_text()
-    own = re.search(rf"^(?:[.]{{2}} py:data::)? +{entry.name.split('.')[-1]}\n(?: +\w+\n)*\n((?:   .+\n)+)", page, re.MULTILINE)
+    name = entry.name.split(".")[-1]
+    own = re.search(rf"^(?:[.]{{2}} py:data::)? +{name}\n(?: +\w+\n)*\n((?:   .+\n)+)", page, re.MULTILINE)
     return first_sentence(own[1])
 
 
@@ -163,7 +166,7 @@ def listed():
     """Return the list of all names, page by page, as Markdown."""
     import yaml
 
-    titles = yaml.safe_load((api_names.BOOK / "chapters.yml").read_text())
+    sentences_of = yaml.safe_load((api_names.BOOK / "chapters.yml").read_text())
     parts = []
     for page in dict.fromkeys(entry.page for entry in api_names.entries().values()):
         title = re.search(r"^# (.+)$", (api_names.BOOK.parent / f"{page}.md").read_text(), re.MULTILINE)[1]
@@ -172,7 +175,8 @@ def listed():
             if entry.page == page:
                 sentences.setdefault(said(entry), []).append(f"{{py:obj}}`{entry.short} <{entry.name}>`")
         rows = [f"| {', '.join(names)} | {sentence} |" for sentence, names in sentences.items()]
-        parts += [f"## [{title}]({page.split('/')[-1]}.md)", "", titles[page], "", "| name | what it is |", "|---|---|", *rows, ""]
+        parts += [f"## [{title}]({page.split('/')[-1]}.md)", "", sentences_of[page], ""]
+        parts += ["| name | what it is |", "|---|---|", *rows, ""]
     return "\n".join(parts)
 
 

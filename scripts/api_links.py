@@ -1,7 +1,7 @@
-"""Links between the pages of the library, the chapters and the paper, put into the pages' HTML: no notebook holds one by hand.
+"""Links between the pages of the library, the chapters and the paper, put into the pages' HTML: no notebook holds one.
 
-A page of the library leads to the chapters that use a name, and from "equation 1" to where it is taught. A chapter leads from names
-in its code and text to their pages; the heading of an equation or theorem to what computes it.
+A page of the library leads to the chapters that use a name, and from "equation 1" to where it is taught. A chapter leads
+from names in its code and text to their pages; the heading of an equation or theorem to what computes it.
 """
 
 import functools
@@ -18,7 +18,8 @@ PLACES = api_names.BOOK / "paper_places.yml"
 NEW = page_body.parsed("")  # makes the elements that are put in
 # These pages document what the book is made with. Chapters use it everywhere, so no line says it.
 FURNITURE = {"book/api_notebook", "book/api_plotting", "book/api_widgets"}
-NUMBERED = re.compile(r"\b((?:equation|theorem|proposition|figure|table|section)s? )(\d(?:\.\d)?b?)(?: and (\d(?:\.\d)?b?))?", re.IGNORECASE)
+NUMBERED = re.compile(r"\b((?:equation|theorem|proposition|figure|table|section)s? )"
+                      r"(\d(?:\.\d)?b?)(?: and (\d(?:\.\d)?b?))?", re.IGNORECASE)
 
 
 @functools.cache
@@ -27,14 +28,23 @@ def places():
     return yaml.safe_load(PLACES.read_text(encoding="utf-8"))
 
 
+def place_name(kind, number):
+    """Return a numbered thing as ``places`` calls it.
+
+    >>> place_name("Sections ", "4.1")
+    'section 4.1'
+    """
+    return f"{kind.strip().rstrip('s').lower()} {number}"
+
+
 def cited(text):
     """Return the numbered things that a text names, as keys of ``places``.
 
     >>> cited("See equations 1 and 2, Theorem 2 and figure 9.")
     ['equation 1', 'equation 2', 'theorem 2']
     """
-    found = [f"{kind.strip().rstrip('s').lower()} {number}" for kind, *numbers in NUMBERED.findall(text) for number in numbers if number]
-    return [name for name in found if name in places()]
+    return [name for kind, *numbers in NUMBERED.findall(text) for number in numbers
+            if number and (name := place_name(kind, number)) in places()]
 
 
 @functools.cache
@@ -93,13 +103,13 @@ def link_places(element, built):
         end, parts = 0, []
         for found in NUMBERED.finditer(text):
             for k in (2, 3):
-                goal = found[k] and places().get(f"{found[1].strip().rstrip('s').lower()} {found[k]}")
+                goal = found[k] and places().get(place_name(found[1], found[k]))
                 if goal and f"book/{goal.split('#')[0]}" in built:
                     start = found.start(1) if k == 2 else found.start(k)
                     page, _, heading = goal.partition("#")
                     parts += [text[end:start], link(f"{page}.html#{heading}".rstrip("#"), text[start:found.end(k)])]
                     end = found.end(k)
-        text.replace_with(*[part if part.__class__ is not str else NavigableString(part) for part in (*parts, str(text)[end:])])
+        text.replace_with(*[NavigableString(part) if isinstance(part, str) else part for part in (*parts, text[end:])])
 
 
 def flatten_signatures(soup):
@@ -130,21 +140,18 @@ def code_address(entry, repository):
 
 
 def edit_reference(soup, pages, repository):
-    """Put the links to chapters and to the source code into a page of the library. ``pages`` are those that are built, by name."""
+    """Put the links to chapters and to the source code into a page of the library. ``pages``: those that are built."""
     flatten_signatures(soup)
     link_places(soup, pages)
     link_code(soup, {"sobolev_lib": "sobolev_lib", "sl": "sobolev_lib"}, pages)
-    for entry in api_names.entries().values():
-        named = soup.find("dt", id=entry.name)
-        if named is None:
-            continue
-        users = [page for name, page in pages.items() if page.number and entry in api_names.used_in(name)[1]]
-        links = [link(f"{page.page.removeprefix('book/')}.html", page.title) for page in users]
-        place = named.find_next_sibling("dd")
-        if links:
-            few = len(links) < 7
-            place.append(line("Used in" if few else f"Used in {len(links)} chapters, first in", links if few else links[:1]))
-        source = repository and code_address(entry, repository)
+    for place in soup.select("dl.py > dd"):
+        here = [api_names.entries().get(named.get("id")) for named in place.find_previous_siblings("dt")]
+        users = [page for name, page in pages.items() if page.number and {*here} & {*api_names.used_in(name)[1]}]
+        if users:
+            few = len(users) < 7
+            links = [link(f"{page.page.removeprefix('book/')}.html", page.title) for page in (users if few else users[:1])]
+            place.append(line("Used in" if few else f"Used in {len(users)} chapters, first in", links))
+        source = repository and here[0] and code_address(here[0], repository)
         if source:
             place.append(line("The code:", [link(source, source.split("/main/")[1].split("#")[0])]))
 
@@ -160,8 +167,9 @@ def edit_chapter(soup, name, pages):
     for place, those in computing().items():
         page, _, heading = place.partition("#")
         section = soup.find("section", id=heading) if heading and f"book/{page}" == name else None
-        if section and pages[name].number:
-            section.find(["h2", "h3"]).insert_after(line("In code:", [code_link(entry) for entry in those if entry.page in pages]))
+        if section:
+            links = [code_link(entry) for entry in those if entry.page in pages]
+            section.find(["h2", "h3"]).insert_after(*filter(None, [line("In code:", links)]))
     shown = [entry for entry in used if entry.page not in FURNITURE]
     end = line("From the library, in this chapter:", [code_link(entry) for entry in shown])
     if end and pages[name].number:
@@ -171,7 +179,8 @@ def edit_chapter(soup, name, pages):
 def link_code(soup, bound, pages):
     """Link the names in highlighted code: the last part of ``sl.fit``, and what was imported by itself.
 
-    >>> soup = page_body.parsed('<div class="highlight"><span class="n">sl</span><span class="o">.</span><span class="n">fit</span></div>')
+    >>> code = '<span class="n">sl</span><span class="o">.</span><span class="n">fit</span>'
+    >>> soup = page_body.parsed(f'<div class="highlight">{code}</div>')
     >>> link_code(soup, {"sl": "sobolev_lib"}, {"book/api_training"})
     >>> soup.a["href"], soup.a.get_text()
     ('api_training.html#sobolev_lib.fit', 'fit')

@@ -16,7 +16,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 FIRST = "book/api"  # the page that lists all names
-DIRECTIVE = re.compile(r"^\.\. (?:(currentmodule)|(?:auto(?:function|class|method)|py:data|py:class)):: (\S+)((?:\n {3,}[\w.]+$)*)", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\.\. (?:(currentmodule)|autofunction|autoclass|py:data):: (\S+)((?:\n {3,}\w+$)*)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)

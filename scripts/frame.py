@@ -31,8 +31,10 @@ ICONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page of the book. ``number`` is None for what is no chapter: the cover and the reference pages. ``above`` is the page that
-    lists it, where the contents do so only near by."""
+    """A page of the book. ``number`` is None for what is no chapter: the cover and the reference pages.
+
+    ``above`` is the page below which the contents list it, and only while one of these is read.
+    """
 
     page: str
     title: str
