@@ -130,7 +130,9 @@ def signature(found):
         return None
     tree = _with_types(tree, found.__module__)
     if generated:
-        fields = [node for node in tree.body if isinstance(node, ast.AnnAssign) and not node.target.id.startswith("_")]
+        fields = [node for node in tree.body if isinstance(node, ast.AnnAssign)]
+        if any(node.target.id.startswith("_") for node in fields):
+            return "", ""  # not made by users
         return f"({', '.join(map(_field, fields))})", ""
     first = [*tree.args.posonlyargs, *tree.args.args][:1]
     if first and first[0].arg in ("self", "cls"):
