@@ -6,6 +6,8 @@ A Sphinx extension. Its templates lie in book/templates; page_body.py edits what
 import dataclasses
 from pathlib import Path
 
+import api_docstrings
+import api_links
 import page_body
 import references
 import repository
@@ -29,13 +31,17 @@ ICONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page of the book. ``number`` is None for what is no chapter: the cover and the reference pages."""
+    """A page of the book. ``number`` is None for what is no chapter: the cover and the reference pages.
+
+    ``above`` is the page below which the contents list it, and only while one of these is read.
+    """
 
     page: str
     title: str
     part: str
     number: int | None
     sentence: str
+    above: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +66,15 @@ def book_parts(toc, sentences, titles):
     number, parts = 0, []
     for entry in [{"caption": "", "chapters": [{"file": toc["root"]}]}, *toc["parts"]]:
         pages, caption = [], entry["caption"]
-        for name in [chapter["file"] for chapter in entry["chapters"]]:
+        listed = [(each["file"], above) for chapter in entry["chapters"]
+                  for each, above in [(chapter, None), *((below, chapter["file"]) for below in chapter.get("sections", ()))]]
+        for name, above in listed:
             if name not in sentences:
                 raise ValueError(f"expected a sentence for {name} in {SENTENCES.name}, got none")
             numbered = caption not in ("", UNNUMBERED)
             number += numbered
             if name in titles:
-                pages.append(Page(name, titles[name], caption, number if numbered else None, sentences[name]))
+                pages.append(Page(name, titles[name], caption, number if numbered else None, sentences[name], above))
         if pages:
             parts.append(Part(caption, pages))
     return parts
@@ -134,6 +142,7 @@ def edit_body(app, pagename, templatename, context, doctree):
     page_body.join_hidden_code(soup)
     page_body.name_marks(soup)
     page_body.mark_cells(soup)
+    api_links.edit(soup, pagename, {page.page: page for part in context["parts"] for page in part.chapters}, url)
     page_body.wrap_tables(soup)
     page_body.hold_punctuation(soup)
     page_body.mark_late(soup)
@@ -141,6 +150,7 @@ def edit_body(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    api_docstrings.setup(app)
     app.connect("source-read", references.fill)
     app.connect("source-read", fill_address)
     app.connect("html-page-context", add_frame, priority=400)  # before the theme asks whether a template shows anything

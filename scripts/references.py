@@ -68,7 +68,8 @@ def pages(root=ROOT):
 
     def below(part):
         here = [part[key] for key in ("root", "file") if key in part]
-        return here + [name for key in ("parts", "chapters") for entry in part.get(key, ()) for name in below(entry)]
+        entries = [entry for key in ("parts", "chapters", "sections") for entry in part.get(key, ())]
+        return here + [name for entry in entries for name in below(entry)]
 
     names = [name for name in below(yaml.safe_load((root / "_toc.yml").read_text())) if not name.endswith("/references")]
     return [path for name in names for path in (root / f"{name}.ipynb", root / f"{name}.md") if path.exists()]

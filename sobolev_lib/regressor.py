@@ -48,6 +48,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         self.progress = progress
 
     def fit(self, X, y, dy=None):
+        """Learn from X (N, d), y (N,) or (N, m) and, where you have them, dy (N, d) or (N, m, d); returns itself."""
         check_order_of_tables(X, y, dy)
         X, y = _filled(X), _filled(y)
         if dy is not None and not isinstance(y, np.ndarray):

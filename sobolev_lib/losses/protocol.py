@@ -47,6 +47,7 @@ class Loss:
         return self.total(self.terms(model, batch, generator=generator))
 
     def terms(self, model: Model, batch, *, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """The unweighted terms, by order: values, first derivatives and so on."""
         batch = self.ask(batch, generator)
         return self.compare(self.predict(model, batch), batch)
 

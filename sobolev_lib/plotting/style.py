@@ -14,6 +14,15 @@ POINTS, SLOPES = PALETTE["points"]["light"], PALETTE["slopes"]["light"]   # of t
 
 
 class Style(NamedTuple):
+    """How a thing is drawn in all figures.
+
+    >>> METHODS["sobolev"].marker
+    'o'
+
+    ``colour`` is the one on a white ground, ``dash`` the lengths of stroke and gap in points, empty for a solid line, ``name``
+    the thing's name in the palette.
+    """
+
     colour: str             # on a white ground; a figure that is shown takes the page's own
     marker: str
     dash: tuple[int, ...]   # lengths of stroke and gap in points; empty for a solid line

@@ -88,8 +88,8 @@ def load_images(name: str = "digits", *, folder: str | Path | None = None, size:
     "digits" comes with scikit-learn; of each class every fifth image is for test. "cifar10" and "imagenet" come from
     the Hugging Face hub, unless there is a folder of that name in ``folder`` (by default what the environment variable
     ``SOBOLEV_DATA`` names), or a file that ``pack`` has made, ``NAME.npz``. Any other folder or file there can be named too.
-    A folder holds parquet files as the hub has them: names that start with ``train``, ``test`` or ``valid``, columns
-    ``img`` or ``image``, and ``label``. Test images are those of ``test``, else of ``valid``; for ImageNet the other way
+    A folder holds parquet files as the hub has them: names that start with "train", "test" or "valid", columns
+    "img" or "image", and "label". Test images are those of "test", else of "valid"; for ImageNet the other way
     round.
 
     ``size`` resizes to size x size pixels: the central square, means of whole blocks of pixels where ``size`` divides

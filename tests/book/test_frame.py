@@ -2,6 +2,9 @@
 
 import doctest
 
+import api_docstrings
+import api_links
+import api_names
 import build_book
 import frame
 import page_body
@@ -13,7 +16,7 @@ import yaml
 from pages import PAGES, ROOT
 
 
-@pytest.mark.parametrize("module", [build_book, frame, page_body, policy, repository, sync_repository])
+@pytest.mark.parametrize("module", [api_docstrings, api_links, api_names, build_book, frame, page_body, policy, repository, sync_repository])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0
@@ -37,6 +40,12 @@ def test_chapters_are_numbered_through_and_reference_pages_are_not():
     numbers = [page.number for part in parts[1:-1] for page in part.chapters]
     assert numbers == list(range(1, len(numbers) + 1))
     assert {page.number for part in (parts[0], parts[-1]) for page in part.chapters} == {None}
+
+
+def test_pages_below_a_page_follow_it_and_say_so():
+    toc = {"root": "a", "parts": [{"caption": "Reference", "chapters": [{"file": "b", "sections": [{"file": "c"}]}, {"file": "d"}]}]}
+    pages = frame.book_parts(toc, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", ""))[1].chapters
+    assert [(page.page, page.above) for page in pages] == [("b", None), ("c", "b"), ("d", None)]
 
 
 def test_neighbours_end_with_the_book():
