@@ -2,6 +2,8 @@
 import math
 import numbers
 
+import torch
+
 
 def integer(value, name: str, expected: str = "a positive integer", *, least: int = 1) -> int:
     """``value`` as an ``int``; raises ``ValueError`` if it is no whole number of at least ``least``.
@@ -24,6 +26,24 @@ def number(value, name: str, expected: str = "a positive number", *, zero: bool 
             not zero and value == 0:
         raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return value if isinstance(value, (int, float)) and type(value) in (int, float) else float(value)
+
+
+def place_of(device, name: str = "device") -> torch.device | None:
+    """The device of that name, None for None; raises ``ValueError`` if there is none such here.
+
+    >>> place_of("cpu")
+    device(type='cpu')
+    """
+    if device is None:
+        return None
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{name}: expected None or a device such as \"cpu\" or \"cuda\", got {device!r} ({error})") from None
+    if place.type == "cuda" and not torch.cuda.is_available() or place.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"{name}: expected a device that PyTorch finds on this machine, got {device!r}; use None or \"cpu\", or "
+                         "install a build of PyTorch for it")
+    return place
 
 
 def several(values, name: str, expected: str = "a list or tuple") -> list:
