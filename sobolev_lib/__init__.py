@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientScorer", "History", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor", "Standardized", "StochasticSobolevLoss",
-    "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer", "label", "linear_weights", "models", "plotting",
+    "GradientScorer", "History", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor", "Standardized",
+    "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer",
+    "label", "linear_weights", "models", "plotting",
     "synthetic_gradients", "theory", "value_and_derivatives", "value_and_projections", "widgets",
 ]
 

@@ -39,10 +39,11 @@ def place_of(device, name: str = "device") -> torch.device | None:
     try:
         place = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{name}: expected None or a device such as \"cpu\" or \"cuda\", got {device!r} ({error})") from None
-    if place.type == "cuda" and not torch.cuda.is_available() or place.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"{name}: expected a device that PyTorch finds on this machine, got {device!r}; use None or \"cpu\", or "
-                         "install a build of PyTorch for it")
+        raise ValueError(f"{name}: expected None or a device such as 'cpu' or 'cuda', got {device!r}: {error}") from None
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found.get(place.type, True):
+        raise ValueError(f"{name}: expected a device that PyTorch finds on this machine, got {device!r}; use None or 'cpu', "
+                         "or install a build of PyTorch for it")
     return place
 
 

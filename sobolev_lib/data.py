@@ -24,8 +24,8 @@ class SobolevData(Dataset):
     orders three and up in ``higher``. A scalar function has values (N,) and jacobian (N, *in). All are copied, so that
     later changes don't reach the data; arrays, lists and tables are converted. NaN, or a masked entry of a masked array,
     marks a missing derivative entry: it takes no part in any loss. A value may be missing too where some derivative at
-    its point is known. All tensors share one floating dtype and one device. ``weights`` (N,), each at least 0, say how much
-    a point counts in ``SobolevLoss`` and in z-scores: w times as much as with weight 1. ``sobolev_lib.errors`` leaves them out.
+    its point is known. All tensors share one floating dtype and one device. ``weights`` (N,), each at least 0, say how
+    much a point counts in ``SobolevLoss`` and in z-scores: as often as with weight 1. ``sobolev_lib.errors`` ignores them.
 
     ``data[i]`` is the tuple of tensors at one point, which is what ``torch.utils.data.DataLoader`` wants;
     ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.

@@ -16,9 +16,10 @@ class Predictor(nn.Module):
     >>> module(torch.as_tensor(X)).shape
     torch.Size([50])
 
-    Made by ``SobolevRegressor.to_torch``, with copies of the weights. It consists of plain layers, so ``torch.jit.script`` and
-    ``torch.export`` take it, and its ``state_dict`` has all it needs. In float64 as the regressor predicts; ``.float()`` makes
-    it quicker and less exact. Gradients come by autodiff, or ``sobolev_lib.value_and_derivatives(module, x)``.
+    Made by ``SobolevRegressor.to_torch``, with copies of the weights. It consists of plain layers, so ``torch.jit.script``
+    and ``torch.export`` take it, and its ``state_dict`` has all it needs. In float64 as the regressor predicts;
+    ``.float()`` makes it quicker and less exact. Gradients come by autodiff, or
+    ``sobolev_lib.value_and_derivatives(module, x)``.
     """
 
     input_mean: Tensor

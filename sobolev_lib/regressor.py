@@ -17,7 +17,7 @@ from sobolev_lib.scaling import ZScores
 from sobolev_lib.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
 from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
 from sobolev_lib.training.fitting import fit as train
-from sobolev_lib.training.history import joined
+from sobolev_lib.training.history import History, joined
 
 
 class SobolevRegressor(RegressorMixin, BaseEstimator):
@@ -40,16 +40,16 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
 
     ``derivative_weight``: one number, or (d,) one an input, or (m, 1) one an output, or (m, d). ``steps`` of Adam, or
     ``epochs``, with ``batch_size`` points a step and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine",
-    "constant" or a callable from the optimiser. ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations, a
-    line search in place of ``lr``; best with ``dtype="float64"`` on few points), a class, or a callable from the parameters.
+    "constant" or a callable from the optimiser. ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations,
+    a line search in place of ``lr``; best with ``dtype="float64"`` on few points), a class, or a callable from parameters.
     ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW): for noisy labels.
     ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
     lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
     ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
     ``dtype`` is that of training; predictions are in float64.
 
-    Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are the
-    first. Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
+    Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
+    the first. Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1.
     """
 
@@ -126,7 +126,8 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
                       optimizer=adam, seed=self._passes, device=place_of(self.device), progress=self.progress)
                 for network, adam in zip(self.networks_, self._adams)]
-        self.histories_ = [joined(before, after) for before, after in zip(self.histories_, more)] if self.histories_ else more
+        earlier = self.histories_ or [History()] * len(more)
+        self.histories_ = [joined(before, after) for before, after in zip(earlier, more)]
         self._passes += 1
         self._rest()
         return self
@@ -176,8 +177,8 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     def save(self, path):
         """Write the fitted regressor to one safetensors file (whole or not at all); ``load`` reads it back.
 
-        A ``random_state`` that is a generator is left out, an ``optimizer`` or ``schedule`` that is a function gives way to the
-        default, and the device is kept by name.
+        A ``random_state`` that is a generator is left out, an ``optimizer`` or ``schedule`` that is a function gives way
+        to the default, and the device is kept by name.
         """
         check_is_fitted(self)
         regressor_file.write(path, self)

@@ -6,7 +6,7 @@ import numpy as np
 from sobolev_lib._neighbours import Differences, neighbours
 
 AGREED, RATIO, LEAST = 0.15, 2.0, 1.08                     # disagreement after, before over after, and the least factor told
-LARGE, CONSTANT, SURE = 2.0, 1.5, 6.0                      # of noisy labels: factor, change of the mean slope, standard errors
+LARGE, CONSTANT, SURE = 2.0, 1.5, 6.0                      # noisy labels: factor, change of mean slope, standard errors
 
 
 def scaler_at_work(x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> str | None:
@@ -29,9 +29,9 @@ def scaler_at_work(x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> str | None:
             found = _fingerprint(table)
         factor = found and _factor(x, y, dy, one=what == "y")
         if factor:
-            place = ("a step before SobolevRegressor in a pipeline" if what == "X" else "a TransformedTargetRegressor around it")
-            return (f"{what} comes from a scaler ({found}) and dy does not: its slopes fit the values only times {factor}. Leave "
-                    f"out the scaler, most likely {place}: SobolevRegressor scales X, y and dy itself. Or scale dy as well")
+            place = {"X": "a step before SobolevRegressor in a pipeline", "y": "a TransformedTargetRegressor"}[what]
+            return (f"{what} comes from a scaler ({found}) and dy does not: its slopes fit the values only times {factor}. "
+                    f"Leave out the scaler, most likely {place}: SobolevRegressor scales all three itself. Or scale dy, too")
     return None
 
 

@@ -118,7 +118,8 @@ def rows_as(X, table, name: str):
     numbered = "RangeIndex" in (type(rows).__name__, type(own).__name__)
     if len(rows) != len(own):
         if common == len(rows):
-            raise ValueError(f"{name}: expected the {len(rows)} rows of X, got {len(own)} with these among them; pass {by_name}")
+            raise ValueError(f"{name}: expected the {len(rows)} rows of X, got {len(own)} with these among them; pass "
+                             f"{by_name}")
         return table                                       # its length will be refused
     if not (rows.is_unique and own.is_unique):
         raise ValueError(f"{name}: expected rows named as X's, got another index with names that occur twice; {mend}")
@@ -126,8 +127,8 @@ def rows_as(X, table, name: str):
         if numbered:
             # a plain numbering may be the table's own, or what pandas gave rows that were in order already
             raise ValueError(f"{name}: expected rows in the order of X's, {list(rows[:3])} ..., got the same in another, "
-                             f"{list(own[:3])} ..., one of them a plain numbering; pass {by_name} if rows belong together by "
-                             f"number, and {mend}")
+                             f"{list(own[:3])} ..., one of them a plain numbering; pass {by_name} if rows belong together "
+                             f"by number, and {mend}")
         return table.loc[rows]
     if common and not numbered:
         raise ValueError(f"{name}: expected the rows of X, got {len(rows) - common} others of {len(rows)}, such as "
@@ -150,8 +151,9 @@ def columns_as(X, dy):
     if not known or inputs == own or len(set(own)) < len(own) or len(set(inputs)) < len(inputs):
         return dy                                          # other names say nothing
     if len(known) < len(own):
-        raise ValueError(f"dy: expected columns named after X's, {inputs}, got {[name for name in own if name not in known]} "
-                         f"beside {known}; name each column after the input that it is the slope along, or pass dy.to_numpy()")
+        others = [name for name in own if name not in known]
+        raise ValueError(f"dy: expected columns named after X's, {inputs}, got {others} beside {known}; name each column "
+                         "after the input that it is the slope along, or pass dy.to_numpy()")
     table = np.full((len(dy), len(inputs)), np.nan)
     for name in own:
         table[:, inputs.index(name)] = np.asarray(dy[name], dtype=np.float64)
@@ -200,8 +202,8 @@ def check_numbers(X) -> None:
     if text:
         raise ValueError(f"X: expected numbers, got text or categories in {text}; encode them first: make_pipeline("
                          f"make_column_transformer((OneHotEncoder(sparse_output=False), {text}), remainder=\"passthrough\", "
-                         "verbose_feature_names_out=False).set_output(transform=\"pandas\"), SobolevRegressor()). Slopes along "
-                         "the other columns are matched by name")
+                         "verbose_feature_names_out=False).set_output(transform=\"pandas\"), SobolevRegressor()). Slopes "
+                         "along the other columns are matched by name")
 
 
 def _marks(columns: list[np.ndarray]) -> np.ndarray:

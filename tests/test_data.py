@@ -470,7 +470,8 @@ def test_weights_stay_with_their_points():
     (np.ones(3), ValueError, r"weights: expected shape \(4,\), one a point, got \(3,\)"),
     (np.array([1.0, -1.0, 1.0, 1.0]), ValueError, "weights: expected finite numbers >= 0"),
     (np.array([1.0, np.nan, 1.0, 1.0]), ValueError, "weights: expected finite numbers >= 0"),
-    (np.zeros(4), ValueError, "not all 0, got zeros only"), (np.ones(4, np.float32), TypeError, "weights: expected torch.float64"),
+    (np.zeros(4), ValueError, "not all 0, got zeros only"),
+    (np.ones(4, np.float32), TypeError, "weights: expected torch.float64"),
 ])
 def test_weights_that_do_not_fit_are_refused(weights, error, message):
     with pytest.raises(error, match=message):

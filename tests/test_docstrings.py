@@ -16,7 +16,8 @@ import sobolev_lib.records
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.batches", "training.steps", "training.together",
-           "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating", "fast", "regressor", "tables", "scaled_inputs", "predicting", "deployed", "gradient_score", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
+           "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
+           "fast", "regressor", "tables", "scaled_inputs", "predicting", "deployed", "gradient_score", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.rollout", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
@@ -86,8 +87,8 @@ def test_modules_import_downwards_only():
     """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
     order = ["_torch", "_arguments", "files", "functions", "models", "activations", "closed_form", "derivatives", "data", "labelling",
              "teacher", "losses", "errors", "_neighbours", "_readings", "labels", "scaling",
-             "identity", "_tensor_files", "checkpoint", "training", "fast",
-             "regressor"]
+             "identity", "_tensor_files", "checkpoint", "training", "fast", "scaled_inputs", "tables", "predicting", "deployed",
+             "gradient_score", "regressor_file", "regressor"]
     for name in order:
         path = Path(importlib.import_module(f"sobolev_lib.{name}").__file__)
         files = path.parent.glob("*.py") if path.name == "__init__.py" else [path]       # a package is one of them
@@ -100,7 +101,7 @@ def test_modules_import_downwards_only():
 @pytest.mark.parametrize("package, order", [
     ("losses", ["pointwise", "protocol", "exact", "stochastic"]),
     ("training", ["history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
-                  "fitting", "runs", "many"]),
+                  "fitting", "runs", "many", "estimating"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation", "actor_critic"]),

@@ -110,7 +110,7 @@ def test_leaves_global_random_state_alone():
 
 @pytest.mark.parametrize("wrong, error, message", [
     (lambda X, y, dy: sl.SobolevRegressor().fit(X, y, dy[:, :2]), ValueError, r"dy: expected shape \(30, 3\).*\(30, 2\)"),
-    (lambda X, y, dy: sl.SobolevRegressor().fit(X, y[:, None], dy[:, None, :2]), ValueError, r"dy: expected shape \(30, 1, 3\)"),
+    (lambda X, y, dy: sl.SobolevRegressor().fit(X, y[:, None], dy[:, :2]), ValueError, r"dy: expected shape \(30, 1, 3\)"),
     (lambda X, y, dy: sl.SobolevRegressor().fit(X, y, "slopes"), TypeError, "dy: expected an array"),
     (lambda X, y, dy: sl.SobolevRegressor(activation="step").fit(X, y, dy), ValueError, "activation: expected one of"),
     (lambda X, y, dy: sl.SobolevRegressor(derivative_weight=-1).fit(X, y, dy), ValueError, "derivative_weight"),

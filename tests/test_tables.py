@@ -35,14 +35,16 @@ def test_rows_and_columns_are_matched_by_name(named, how):
     np.testing.assert_array_equal(quick().fit(X_, y_, dy_, weights_).predict(X), right)
     if how == "rows of X":
         X_ = shuffled(X)
-        np.testing.assert_array_equal(quick().fit(X_, y, dy).predict(X), quick().fit(X_, y[X_.index], dy.loc[X_.index]).predict(X))
+        expected = quick().fit(X_, y[X_.index], dy.loc[X_.index]).predict(X)
+        np.testing.assert_array_equal(quick().fit(X_, y, dy).predict(X), expected)
 
 
 def test_a_column_that_dy_lacks_is_missing(named):
     X, y, dy = named
     table = dy.to_numpy().copy()
     table[:, 0] = np.nan
-    np.testing.assert_array_equal(quick().fit(X, y, dy[["b"]]).predict(X), quick().fit(X.to_numpy(), y.to_numpy(), table).predict(X.to_numpy()))
+    expected = quick().fit(X.to_numpy(), y.to_numpy(), table).predict(X.to_numpy())
+    np.testing.assert_array_equal(quick().fit(X, y, dy[["b"]]).predict(X), expected)
 
 
 def test_names_that_say_nothing_are_taken_by_position(named):
@@ -57,16 +59,20 @@ def test_names_that_say_nothing_are_taken_by_position(named):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda X, y, dy: (X.set_axis(range(30)).sample(frac=1, random_state=0), y.to_numpy(), dy.set_axis(range(30)).reset_index(drop=True)),
-     r"dy: expected rows in the order of X's.*pass dy.loc\[X.index\] if rows belong together by number.*dy.set_axis\(X.index\)"),
-    (lambda X, y, dy: (X[:20], y[:20], dy), r"dy: expected the 20 rows of X, got 30 with these among them; pass dy.loc\[X.index\]"),
+    (lambda X, y, dy: (X.reset_index(drop=True).sample(frac=1, random_state=0), y.to_numpy(), dy.reset_index(drop=True)),
+     r"dy: expected rows in the order of X's.*pass dy.loc\[X.index\] if rows belong together by number.*dy.set_axis"),
+    (lambda X, y, dy: (X[:20], y[:20], dy), r"dy: expected the 20 rows of X, got 30 with these among them; pass dy.loc\[X"),
     (lambda X, y, dy: (X[:20], y[10:], dy[:20]), r"y: expected the rows of X, got 10 others of 20, such as 'row 20'"),
     (lambda X, y, dy: (X, y, dy.set_axis(["row 0"] * 30)), "names that occur twice"),
-    (lambda X, y, dy: (X, y, dy.rename(columns={"b": "vega"})), r"dy: expected columns named after X's, \['a', 'b'\], got \['vega'\]"),
-    (lambda X, y, dy: (X.assign(kind="call"), y, dy), r"X: expected numbers, got text or categories in \['kind'\]; encode.*OneHotEncoder"),
+    (lambda X, y, dy: (X, y, dy.rename(columns={"b": "vega"})),
+     r"dy: expected columns named after X's, \['a', 'b'\], got \['vega'\]"),
+    (lambda X, y, dy: (X.assign(kind="call"), y, dy),
+     r"X: expected numbers, got text or categories in \['kind'\]; encode.*OneHotEncoder"),
     (lambda X, y, dy: (X.assign(kind=pandas.Categorical(["call"] * 30)), y, dy), r"\['kind'\]"),
-    (lambda X, y, dy: (X, y, dy.to_numpy().T), r"dy: expected shape \(30, 2\), one gradient per value of y, got \(2, 30\); pass dy.T"),
-    (lambda X, y, dy: (X, np.stack([y, y, y], 1), np.zeros((30, 2, 3))), r"expected shape \(30, 3, 2\).*pass dy.transpose\(0, 2, 1\)"),
+    (lambda X, y, dy: (X, y, dy.to_numpy().T),
+     r"dy: expected shape \(30, 2\), one gradient per value of y, got \(2, 30\); pass dy.T"),
+    (lambda X, y, dy: (X, np.stack([y, y, y], 1), np.zeros((30, 2, 3))),
+     r"expected shape \(30, 3, 2\).*pass dy.transpose\(0, 2, 1\)"),
     (lambda X, y, dy: (X.to_numpy(), y.to_numpy(), dy[["a"]].to_numpy()), r"got \(30, 1\); NaN marks a slope.*set_output"),
     (lambda X, y, dy: (X, y, dy, np.ones((30, 1))), r"sample_weight: expected shape \(30,\), one a point, got \(30, 1\)"),
     (lambda X, y, dy: (X, y, dy, -np.ones(30)), "sample_weight: expected finite numbers >= 0"),
@@ -92,7 +98,8 @@ def test_layouts_in_which_nothing_can_be_confused():
     np.testing.assert_array_equal(quick().fit(X, y[:, None], dy).predict(X), column.predict(X))
     assert quick().fit(X, y[:, None], dy).predict_gradient(X).shape == (20, 1, 3)
     one, slopes = X[:, :1], 2 * X[:, 0]
-    np.testing.assert_array_equal(quick().fit(one, one[:, 0] ** 2, slopes).predict(one), quick().fit(one, one[:, 0] ** 2, slopes[:, None]).predict(one))
+    flat, column = (quick().fit(one, one[:, 0] ** 2, labels).predict(one) for labels in (slopes, slopes[:, None]))
+    np.testing.assert_array_equal(flat, column)
     both = np.stack([slopes, -slopes], 1)
     np.testing.assert_array_equal(laid_out(both, (20, 2), 1), both[:, :, None])
     with pytest.raises(ValueError, match=r"expected shape \(20, 3\)"):
@@ -105,7 +112,8 @@ def test_tensors_with_a_graph_are_as_good_as_arrays():
     dy, = torch.autograd.grad(y.sum(), X, create_graph=True)
     assert dy.requires_grad or y.requires_grad
     regressor = quick().fit(X, y, dy.requires_grad_())
-    np.testing.assert_array_equal(regressor.predict(X), quick().fit(*[t.detach().numpy() for t in (X, y, dy)]).predict(X.detach().numpy()))
+    arrays = [t.detach().numpy() for t in (X, y, dy)]
+    np.testing.assert_array_equal(regressor.predict(X), quick().fit(*arrays).predict(arrays[0]))
 
 
 def test_helpers_leave_alone_what_has_no_names():
@@ -123,7 +131,7 @@ def test_copies_of_a_point_become_its_weight(collide, monkeypatch):
     counts = {(*a, b): w for a, b, w in zip(x.tolist(), np.nan_to_num(z).tolist(), weights.tolist())}
     assert counts == {(1, 2, 5): 1.5, (3, 4, 0): 0.75, (1, 2, 6): 0.75}
     (x, z), weights = without_copies([X, y], np.array([1.0, 0.0, 1.0, 2.0]))
-    assert sorted(z.tolist()) == [5, 6] and weights is None                                # two copies, and one that counts twice
+    assert sorted(z.tolist()) == [5, 6] and weights is None          # two copies, and one that counts twice
     (x, z), weights = without_copies([X[1:3], y[1:3]], np.array([2.0, 2.0]))
     assert x.tolist() == X[1:3].tolist() and weights is None
 

@@ -70,7 +70,7 @@ class Settings:
 
 
 def loss_of(derivative_weight, data: SobolevData) -> SobolevLoss:
-    """The loss of data (N, d), each term over its labels' mean square, with a weight for gradients or for each of their entries.
+    """The loss of data (N, d), each term over its labels' mean square, with a weight for gradients or each of their entries.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
     >>> loss_of(0.5, data).weights, loss_of([1.0, 0.0], data).weights
@@ -104,7 +104,7 @@ def held_out(data: SobolevData, fraction: float, seed: int) -> tuple[SobolevData
         return data, None
     count = max(1, round(fraction * len(data)))
     if count >= len(data):
-        raise ValueError(f"validation_fraction: expected to leave points to train on, got {fraction!r} of {len(data)} points")
+        raise ValueError(f"validation_fraction: expected to leave points to train on, got {fraction!r} of {len(data)}")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.inputs.device)
     return data[order[count:].sort().values], data[order[:count].sort().values]
 
@@ -151,8 +151,8 @@ def _together(networks, data, **how) -> list[History]:
         histories = fit_many(networks, data, **how)
     lost = [k for k, network in enumerate(networks) if not all(p.isfinite().all() for p in network.parameters())]
     if lost:
-        raise FloatingPointError(f"loss of network {lost[0]} is no longer finite; a lower learning rate or smaller derivative "
-                                 "weight may help")
+        raise FloatingPointError(f"loss of network {lost[0]} is no longer finite; a lower learning rate or smaller "
+                                 "derivative weight may help")
     return histories
 
 
