@@ -114,7 +114,7 @@ MEMORY = """
 import numpy as np, re
 import sobolev_lib as sl
 def now(what): return 1024 * int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
-X = np.random.default_rng(0).uniform(-1, 1, (600_000, 16))
+X = np.random.default_rng(0).uniform(-1, 1, (300_000, 16))
 regressor = sl.SobolevRegressor(hidden=(16, 16), steps=2).fit(X[:100], X[:100].sum(1), np.ones((100, 16)))
 regressor.predict(X[:30_000], return_gradient=True)
 open("/proc/self/clear_refs", "w").write("5")
@@ -159,22 +159,22 @@ def test_score_gradient_is_the_share_that_is_predicted():
 # --- scikit-learn's tools -------------------------------------------------------------------------------------------
 
 def test_searches_pass_slopes_on_and_score_by_them():
-    X, y, dy = saddle(60)
-    assert cross_val_score(quick(steps=200), X, y, params={"dy": dy}, cv=3).min() > 0.5     # no routing needed to fit
+    X, y, dy = saddle(40)
+    assert cross_val_score(quick(steps=80, lr=1e-2), X, y, params={"dy": dy}, cv=2).min() > 0.5     # no routing needed to fit
     with config_context(enable_metadata_routing=True):
         for scoring in (sl.gradient_scorer, sl.GradientScorer(0.5)):
-            search = GridSearchCV(quick(steps=300), {"derivative_weight": [0.0, 1.0]}, scoring=scoring, cv=3)
+            search = GridSearchCV(quick(steps=80, lr=1e-2), {"derivative_weight": [0.0, 1.0]}, scoring=scoring, cv=2)
             search.fit(X, y, dy=dy)
             assert search.best_params_ == {"derivative_weight": 1.0}
             assert search.cv_results_["mean_test_score"][1] > 0.5
-        scores = cross_val_score(make_pipeline(FunctionTransformer(), quick(steps=200)), X, y, params={"dy": dy}, cv=3,
+        scores = cross_val_score(make_pipeline(FunctionTransformer(), quick(steps=80, lr=1e-2)), X, y, params={"dy": dy}, cv=2,
                                  scoring=sl.gradient_scorer)
         assert scores.min() > 0.5
         best = search.best_estimator_
         both = (best.score(X, y) + best.score_gradient(X, dy)) / 2
         assert sl.GradientScorer(0.5)(best, X, y, dy=dy) == pytest.approx(both)
         asking = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        weighted = GridSearchCV(asking, {"lr": [1e-3]}, cv=2).fit(X, y, dy=dy, sample_weight=np.ones(60))
+        weighted = GridSearchCV(asking, {"lr": [1e-3]}, cv=2).fit(X, y, dy=dy, sample_weight=np.ones(40))
         assert weighted.best_params_ == {"lr": 1e-3}
         np.testing.assert_array_equal(make_pipeline(quick()).fit(X, y, dy=dy).predict(X, return_gradient=True)[1],
                                       quick().fit(X, y, dy).predict_gradient(X))
