@@ -160,15 +160,15 @@ def test_score_gradient_is_the_share_that_is_predicted():
 
 def test_searches_pass_slopes_on_and_score_by_them():
     X, y, dy = saddle(40)
-    assert cross_val_score(quick(steps=80, lr=1e-2), X, y, params={"dy": dy}, cv=2).min() > 0.5     # no routing needed to fit
+    assert cross_val_score(quick(steps=80, lr=1e-2), X, y, params={"dy": dy}, cv=2).min() > 0.5   # no routing needed
     with config_context(enable_metadata_routing=True):
         for scoring in (sl.gradient_scorer, sl.GradientScorer(0.5)):
             search = GridSearchCV(quick(steps=80, lr=1e-2), {"derivative_weight": [0.0, 1.0]}, scoring=scoring, cv=2)
             search.fit(X, y, dy=dy)
             assert search.best_params_ == {"derivative_weight": 1.0}
             assert search.cv_results_["mean_test_score"][1] > 0.5
-        scores = cross_val_score(make_pipeline(FunctionTransformer(), quick(steps=80, lr=1e-2)), X, y, params={"dy": dy}, cv=2,
-                                 scoring=sl.gradient_scorer)
+        steps = make_pipeline(FunctionTransformer(), quick(steps=80, lr=1e-2))
+        scores = cross_val_score(steps, X, y, params={"dy": dy}, cv=2, scoring=sl.gradient_scorer)
         assert scores.min() > 0.5
         best = search.best_estimator_
         both = (best.score(X, y) + best.score_gradient(X, dy)) / 2

@@ -131,7 +131,8 @@ def greeks(half: str, points: int, missing: float = 0.0) -> Case:
         d1 = (np.log(spot) + rate * time) / spread + spread / 2
         density = np.exp(-d1**2 / 2) / np.sqrt(2 * np.pi)
         far = discount * ndtr(d1 - spread)
-        slopes = [ndtr(d1), spot * density * np.sqrt(time), time * far, spot * density * volatility / (2 * np.sqrt(time)) + rate * far]
+        vega = spot * density * np.sqrt(time)
+        slopes = [ndtr(d1), vega, time * far, vega * volatility / (2 * time) + rate * far]
         return spot * ndtr(d1) - far, np.stack(slopes, axis=1)
 
     def labels(random, X):
@@ -160,4 +161,5 @@ CASES = [
     function("reporting", "bukin", 100), function("choosing", "mccormick", 30), function("reporting", "rosenbrock", 50),
     function("choosing", "styblinski_tang", 100),
     jenn("reporting", "sinusoid", 4), jenn("choosing", "Rastrigin", 100), jenn("reporting", "Rosenbrock", 389),
-    greeks("choosing", 300), greeks("reporting", 1000, missing=0.3), two_outputs("choosing", 200), two_outputs("reporting", 50)]
+    greeks("choosing", 300), greeks("reporting", 1000, missing=0.3),
+    two_outputs("choosing", 200), two_outputs("reporting", 50)]

@@ -26,8 +26,8 @@ class Ours:
 class Twin:
     """The network of Huge and Savine (Differential Machine Learning, 2020), built anew from the paper.
 
-    Four hidden layers of 20 softplus units on z-scores; the cost weighs values with 1 / (1 + d), slopes with d / (1 + d), each
-    partial divided by its own root mean square; Adam over 100 epochs of four batches at least, rates on their schedule.
+    Four hidden layers of 20 softplus units on z-scores; the cost weighs values with 1 / (1 + d), slopes with d / (1 + d),
+    each partial divided by its own root mean square; Adam over 100 epochs of four batches at least, rates on their schedule.
     """
 
     RATES = ((0.0, 1e-8), (0.2, 0.1), (0.6, 0.01), (0.9, 1e-6), (1.0, 1e-8))

@@ -3,8 +3,8 @@
     python benchmarks/regressor/run.py [--half choosing] [--seeds 3] [--only basket] [--json found.json]
 
 Printed: for each case and peer the errors of values and gradients on points that nobody was shown, as shares of the truth's
-own size (0 is exact, 1 as good as a constant), medians over seeds, and the processor's seconds of a fit. A gradient's partials
-are measured in units of the inputs' spread.
+own size (0 is exact, 1 as good as a constant), medians over seeds, and the processor's seconds of a fit. A gradient's
+partials are measured in units of the inputs' spread.
 """
 import argparse
 import json
@@ -54,13 +54,13 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     found: dict[str, dict] = {}
-    print(f"{'value / gradient error, seconds':44s}" + "".join(f"{peer:>26s}" for peer in PEERS))
+    print(f"{'value / gradient error, seconds':50s}" + "".join(f"{peer:>26s}" for peer in PEERS))
     for case in CASES:
         if chosen.only not in case.name or chosen.half not in (None, case.half):
             continue
         found[case.name] = {"half": case.half}
         line = f"{case.name} ({case.half})"
-        print(f"{line:44s}", end="", flush=True)
+        print(f"{line:50s}", end="", flush=True)
         for peer in PEERS:
             runs = [measure(case, peer, seed) for seed in range(chosen.seeds)]
             middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
