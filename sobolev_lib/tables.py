@@ -122,12 +122,14 @@ def rows_as(X, table, name: str):
                              f"{by_name}")
         return table                                       # its length will be refused
     if not (rows.is_unique and own.is_unique):
+        if numbered:
+            return table                                   # names that occur twice are no names
         raise ValueError(f"{name}: expected rows named as X's, got another index with names that occur twice; {mend}")
     if common == len(rows):
-        if numbered:
-            # a plain numbering may be the table's own, or what pandas gave rows that were in order already
+        if type(own).__name__ == "RangeIndex":
+            # X was shuffled; the table may be older than that, or made from X's numbers afterwards
             raise ValueError(f"{name}: expected rows in the order of X's, {list(rows[:3])} ..., got the same in another, "
-                             f"{list(own[:3])} ..., one of them a plain numbering; pass {by_name} if rows belong together "
+                             f"{list(own[:3])} ...; pass {by_name} if rows belong together "
                              f"by number, and {mend}")
         return table.loc[rows]
     if common and not numbered:

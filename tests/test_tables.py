@@ -47,12 +47,16 @@ def test_a_column_that_dy_lacks_is_missing(named):
     np.testing.assert_array_equal(quick().fit(X, y, dy[["b"]]).predict(X), expected)
 
 
-def test_names_that_say_nothing_are_taken_by_position(named):
+def test_only_names_that_say_something_count(named):
     X, y, dy = named
     right = quick().fit(X, y, dy).predict(X)
     for y_, dy_ in ((y.to_numpy(), dy.rename(columns={"a": "delta", "b": "vega"})), (y, dy.reset_index(drop=True)),
                     (y, dy.set_axis([f"path {k}" for k in range(30)])), (y.tolist(), dy.to_numpy().tolist())):
         np.testing.assert_array_equal(quick().fit(X, y_, dy_).predict(X), right)
+    np.testing.assert_array_equal(quick().fit(X.set_axis([0] * 30), y.reset_index(drop=True), dy.to_numpy()).predict(X), right)
+    # a shuffled table keeps its numbers, and X the plain ones
+    plain, moved = X.reset_index(drop=True), dy.reset_index(drop=True).sample(frac=1, random_state=0)
+    np.testing.assert_array_equal(quick().fit(plain, y.to_numpy(), moved).predict(X.set_axis(plain.index)), right)
     # a part of a table keeps its numbers, and what was made from it may begin at zero
     part = X.set_axis(range(3, 33))
     np.testing.assert_array_equal(quick().fit(part, y.to_numpy(), dy.reset_index(drop=True)).predict(X), right)
