@@ -15,18 +15,21 @@ from sobolev_lib.training import History, fit, fit_many, linear_weights
 
 if TYPE_CHECKING:
     from sobolev_lib import atari, plotting, synthetic_gradients, theory, widgets
+    from sobolev_lib.gradient_score import GradientScorer, gradient_scorer
     from sobolev_lib.regressor import SobolevRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "History", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor", "Standardized", "StochasticSobolevLoss",
-    "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "label", "linear_weights", "models", "plotting",
+    "GradientScorer", "History", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor", "Standardized",
+    "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer",
+    "label", "linear_weights", "models", "plotting",
     "synthetic_gradients", "theory", "value_and_derivatives", "value_and_projections", "widgets",
 ]
 
 # what would double the time of the import: loaded when it is first asked for
-_LATER = {"SobolevRegressor": "sobolev_lib.regressor"}
+_LATER = {"SobolevRegressor": "sobolev_lib.regressor", "GradientScorer": "sobolev_lib.gradient_score",
+          "gradient_scorer": "sobolev_lib.gradient_score"}
 _PACKAGES_LATER = ("atari", "plotting", "synthetic_gradients", "theory", "widgets")
 
 

@@ -64,6 +64,25 @@ def number(value, name: str, expected: str = "a positive number", *, zero: bool 
     return value if isinstance(value, (int, float)) and type(value) in (int, float) else float(value)
 
 
+def place_of(device, name: str = "device") -> torch.device | None:
+    """The device of that name, None for None; raises ``ValueError`` if there is none such here.
+
+    >>> place_of("cpu")
+    device(type='cpu')
+    """
+    if device is None:
+        return None
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{name}: expected None or a device such as 'cpu' or 'cuda', got {device!r}: {error}") from None
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found.get(place.type, True):
+        raise ValueError(f"{name}: expected a device that PyTorch finds on this machine, got {device!r}; use None or 'cpu', "
+                         "or install a build of PyTorch for it")
+    return place
+
+
 def several(values, name: str, expected: str = "a list or tuple") -> list:
     """``values`` in their order, as a list; raises ``ValueError`` for what has none, as a set or a single number.
 

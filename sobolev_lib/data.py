@@ -1,5 +1,6 @@
 """Training sets with derivative labels: values, Jacobians, Hessians, and higher orders, with missing entries."""
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ class SobolevData(Dataset):
     orders three and up in ``higher``. A scalar function has values (N,) and jacobian (N, *in). All are copied, so that
     later changes don't reach the data; arrays, lists and tables are converted, and no graph stays. NaN, or a masked entry of a masked array,
     marks a missing derivative entry: it takes no part in any loss. A value may be missing too where some derivative at
-    its point is known. All tensors share one floating dtype and one device.
+    its point is known. All tensors share one floating dtype and one device. ``weights`` (N,), each at least 0, say how
+    much a point counts in ``SobolevLoss`` and in z-scores: as often as with weight 1. ``sobolev_lib.errors`` ignores them.
 
     ``data[i]`` is the tuple of tensors at one point, which is what ``torch.utils.data.DataLoader`` wants;
     ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.
@@ -34,7 +36,7 @@ class SobolevData(Dataset):
     section 2.
     """
 
-    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher):
+    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher, weights=None):
         given = [inputs, values, jacobian, hessian, *higher]
         while len(given) > 2 and given[-1] is None:
             given.pop()
@@ -44,9 +46,10 @@ class SobolevData(Dataset):
         _check(tensors, names)
         self.inputs, *self.derivatives = tensors
         self.derivatives = tuple(self.derivatives)
+        self.weights = None if weights is None else _checked_weights(as_tensor(weights, "weights"), self.inputs)
 
     @classmethod
-    def owning(cls, inputs: Tensor, *derivatives: Tensor) -> "SobolevData":
+    def owning(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
         """The data of tensors that nobody else will change: checked, not copied.
 
         >>> SobolevData.owning(torch.rand(20, 2), torch.rand(20)).order
@@ -54,13 +57,13 @@ class SobolevData(Dataset):
         """
         tensors = [inputs, *derivatives]
         _check(tensors, ["inputs", *[derivative_name(k) for k in range(len(derivatives))]])
-        return cls._unchecked(*tensors)
+        return cls._unchecked(*tensors, weights=None if weights is None else _checked_weights(weights, inputs))
 
     @classmethod
-    def _unchecked(cls, inputs: Tensor, *derivatives: Tensor) -> "SobolevData":
+    def _unchecked(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
         # vmap and torch.compile hand over tensors whose numbers can't be looked at; they were checked before
         data = cls.__new__(cls)
-        data.inputs, data.derivatives = inputs, tuple(derivatives)
+        data.inputs, data.derivatives, data.weights = inputs, tuple(derivatives), weights
         return data
 
     @property
@@ -93,7 +96,7 @@ class SobolevData(Dataset):
         moved = [tensor.to(*args, **kwargs) for tensor in self.tensors]
         if not moved[0].is_floating_point():
             raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
-        return SobolevData.owning(*moved)
+        return SobolevData.owning(*moved, weights=None if self.weights is None else self.weights.to(moved[0]))
 
     def up_to(self, order: int) -> "SobolevData":
         """The same with labels up to ``order`` only; raises ``ValueError`` if there are none of that order."""
@@ -104,11 +107,13 @@ class SobolevData(Dataset):
         if self.order < order:
             raise ValueError(f"data: expected labels up to the {derivative_name(order)} for a loss of order {order}, got "
                              f"{derivative_name(self.order)} at most")
-        return self if self.order == order else SobolevData._unchecked(self.inputs, *self.derivatives[:order + 1])
+        if self.order == order:
+            return self
+        return SobolevData._unchecked(self.inputs, *self.derivatives[:order + 1], weights=self.weights)
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
         """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
-        squares = tuple(float(mean_square(labels)) for labels in self.up_to(order).derivatives)
+        squares = tuple(float(mean_square(labels, self.weights)) for labels in self.up_to(order).derivatives)
         for k, (square, labels) in enumerate(zip(squares, self.derivatives)):
             largest = float(labels.nan_to_num().abs().max())
             # 1 stands for zeros: for others it means that their squares have vanished
@@ -120,6 +125,16 @@ class SobolevData(Dataset):
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return (self.inputs, *self.derivatives)
+
+    @property
+    def tables(self) -> tuple[Tensor, ...]:
+        """``tensors``, and the weights behind them if there are any."""
+        return self.tensors if self.weights is None else (*self.tensors, self.weights)
+
+    @classmethod
+    def of_tables(cls, tables: Sequence[Tensor], order: int) -> "SobolevData":
+        """What had these ``tables``, unchecked: they may be traced."""
+        return cls._unchecked(*tables[:order + 2], weights=tables[order + 2] if len(tables) > order + 2 else None)
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -138,18 +153,19 @@ class SobolevData(Dataset):
             raise IndexError(f"mask: expected shape ({len(self)},), got {tuple(index.shape)}")
         if isinstance(index, Tensor) and index.ndim != 1:
             raise IndexError(f"index: expected one dimension, got shape {tuple(index.shape)}")
-        return SobolevData._unchecked(*[tensor[index] for tensor in self.tensors])
+        return SobolevData.of_tables([tensor[index] for tensor in self.tables], self.order)
 
     def __repr__(self) -> str:
         missing = [int(tensor.isnan().sum()) for tensor in self.derivatives[1:]]
-        note = f", missing={sum(missing)}" if any(missing) else ""
+        note = (f", missing={sum(missing)}" if any(missing) else "") + (", weighted" if self.weights is not None else "")
         return (f"SobolevData({len(self)} points, order={self.order}, in_shape={tuple(self.in_shape)}, "
                 f"out_shape={tuple(self.out_shape)}{note}, {self.inputs.dtype}, {self.inputs.device})")
 
 
 # so that vmap and torch.func transforms can take SobolevData as an argument, one data set an index
-register_pytree_node(SobolevData, lambda data: (list(data.tensors), None),
-                     lambda tensors, _: SobolevData._unchecked(*tensors), serialized_type_name="sobolev_lib.SobolevData")
+register_pytree_node(SobolevData, lambda data: (list(data.tables), data.order),
+                     lambda tables, order: SobolevData.of_tables(list(tables), order),
+                     serialized_type_name="sobolev_lib.SobolevData")
 
 
 def check_order_of_tables(inputs, values, jacobian=None) -> None:
@@ -170,9 +186,12 @@ def check_order_of_tables(inputs, values, jacobian=None) -> None:
                              f"same rows in another, {list(own[:3])} ...")
 
 
-def mean_square(labels: Tensor) -> Tensor:
+def mean_square(labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean over points of the squared norm of the present labels; 1 where all are zero, which leaves a term as it is."""
-    total = torch.where(labels.isnan(), 0.0, labels).square().sum() / len(labels)
+    squares = torch.where(labels.isnan(), 0.0, labels).square()
+    if weights is not None:
+        squares = squares.flatten(1).sum(1) * weights if squares.ndim > 1 else squares * weights
+    total = squares.sum() / len(labels)
     return torch.where(total > 0, total, 1.0)
 
 
@@ -200,6 +219,18 @@ def as_tensor(value, name: str) -> Tensor:
         raise TypeError(f"{name}: expected a dense tensor of numbers, of 16 to 64 bits each, got {tensor.dtype}, "
                         f"{tensor.layout}")
     return tensor
+
+
+def _checked_weights(weights: Tensor, inputs: Tensor) -> Tensor:
+    if weights.shape != inputs.shape[:1]:
+        raise ValueError(f"weights: expected shape ({len(inputs)},), one a point, got {tuple(weights.shape)}")
+    if not (weights.isfinite() & (weights >= 0)).all() or not (weights > 0).any():
+        raise ValueError("weights: expected finite numbers >= 0, not all 0, got "
+                         f"{'zeros only' if (weights == 0).all() else f'numbers from {weights.min()} to {weights.max()}'}")
+    if weights.dtype != inputs.dtype or weights.device != inputs.device:
+        raise TypeError(f"weights: expected {inputs.dtype} on {inputs.device} as the inputs are, got {weights.dtype} on "
+                        f"{weights.device}")
+    return weights
 
 
 def _check(tensors: list[Tensor], names: list[str]) -> None:

@@ -62,7 +62,7 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
             raise ValueError(f"{name}: expected {other} beside it, got none; it would have no effect")
     if checkpoint is not None:
         check_writable(checkpoint)
-    tables = [d.tensors[:loss.order + 2] for d in data]
+    tables = [d.up_to(loss.order).tables for d in data]
     size = len(data[0]) if batch_size is None else min(batch_size, len(data[0]))
     kept, progress = {}, {"reported": []}
     mark, sums = {}, {}

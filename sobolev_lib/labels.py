@@ -8,6 +8,7 @@ import math
 import sys
 import warnings
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -89,7 +90,7 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
 _seen: "weakref.WeakSet[SobolevData]" = weakref.WeakSet()
 
 
-def warn_about_labels(data: SobolevData) -> None:
+def warn_about_labels(data: SobolevData, names: Sequence[str] = ()) -> None:
     """A warning that names the line outside this package, once for each data set, if its labels are surely wrong.
 
     >>> warn_about_labels(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(50, 2)))    # right labels (N, d): silent
@@ -99,12 +100,28 @@ def warn_about_labels(data: SobolevData) -> None:
     _seen.add(data)
     if len(data) > CANDIDATES:
         data = data[torch.linspace(0, len(data) - 1, CANDIDATES).long().to(data.inputs.device)]
-    result = _checked(data, [])
+    result = _checked(data, list(names))
     if not result.ok and result.confidence >= SURE:
-        frame, level = sys._getframe(1), 2
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "sobolev_lib":
-            frame, level = frame.f_back, level + 1
-        warnings.warn(f"{result} See sobolev_lib.check_labels.", UserWarning, stacklevel=level)
+        warn_outside(f"{result} See sobolev_lib.check_labels.")
+
+
+def mark_as_checked(data: SobolevData) -> None:
+    """``warn_about_labels`` passes this data set by: the same was looked at in other units.
+
+    >>> mark_as_checked(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(50, 2)))
+    """
+    _seen.add(data)
+
+
+def warn_outside(message: str) -> None:
+    """A warning at the line outside this package that led here.
+
+    >>> warn_outside("Look here.")                                          # doctest: +SKIP
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "sobolev_lib":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _array(value, name: str) -> np.ndarray:

@@ -1,20 +1,23 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
-import json
-
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sobolev_lib._arguments import integer, number, several
-from sobolev_lib._tensor_files import read_tensors, write_tensors
-from sobolev_lib.data import SobolevData, check_order_of_tables
-from sobolev_lib.derivatives import value_and_derivatives
-from sobolev_lib.losses import SobolevLoss
+from sobolev_lib import regressor_file
+from sobolev_lib._arguments import integer, place_of, several
+from sobolev_lib.data import SobolevData
+from sobolev_lib.deployed import Predictor
+from sobolev_lib.gradient_score import gradient_share
+from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.models import MLP
+from sobolev_lib.predicting import Answers, spread_scale
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training import fit
+from sobolev_lib.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
+from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
+from sobolev_lib.training.fitting import fit as train
+from sobolev_lib.training.history import History, joined
 
 
 class SobolevRegressor(RegressorMixin, BaseEstimator):
@@ -25,18 +28,40 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     >>> regressor.predict(X).shape, regressor.predict_gradient(X).shape
     ((50,), (50, 2))
 
-    ``fit(X, y, dy)``: X (N, d), y (N,) or (N, m), dy (N, d) or (N, m, d) in y's units over X's; NaN or masked entries of
-    dy are missing ones, and so are those of y at points with some entry of dy. Tables must have the columns of dy in the
-    order of X's, and equal rows. Without dy it is plain regression. Inputs and values are z-scored, derivatives follow by
-    the chain rule, and each term of the loss is divided by its labels' mean square, so ``derivative_weight=1`` gives values and
-    gradients an equal say. Adam with a one-cycle learning rate that peaks at ``lr``. ``batch_size`` points a step.
+    ``fit(X, y, dy, sample_weight)``: X (N, d), y (N,) or (N, m), dy (N, d) or (N, m, d) in y's units over X's, weights (N,).
+    Of one output or one input dy may keep the axis or drop it. NaN or masked entries of dy are missing ones, and so are
+    those of y at points with some entry of dy. Rows and columns of pandas tables are matched by name; a column that dy lacks
+    is missing. Copies of a point are taken as one that weighs as much. Without dy it is plain regression.
 
-    Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
+    **Scaling is inside.** Inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
+    divided by its labels' mean square, so ``derivative_weight=1`` gives values and gradients an equal say. So put no scaler
+    before it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
+    ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
+
+    ``derivative_weight``: one number, or (d,) one an input, or (m, 1) one an output, or (m, d). ``steps`` of Adam, or
+    ``epochs``, with ``batch_size`` points a step and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine",
+    "constant" or a callable from the optimiser. ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations,
+    a line search in place of ``lr``; best with ``dtype="float64"`` on few points), a class, or a callable from parameters.
+    ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW): for noisy labels.
+    ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
+    lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
+    ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
+    ``dtype`` is that of training; predictions are in float64.
+
+    Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
+    the first. Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1.
     """
 
+    # what scikit-learn's metadata routing sends here without being told, once it is switched on
+    __metadata_request__fit = {"dy": True}
+    __metadata_request__partial_fit = {"dy": True}
+    __metadata_request__predict = {"return_std": True, "return_gradient": True}
+
     def __init__(self, hidden=(256, 256), activation="silu", derivative_weight=1.0, steps=2000, batch_size=256,
-                 lr=3e-3, random_state=0, device=None, progress=False):
+                 lr=3e-3, random_state=0, device=None, progress=False, *, epochs=None, optimizer="adam",
+                 schedule="one-cycle", weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False,
+                 dtype="float32"):
         self.hidden = hidden
         self.activation = activation
         self.derivative_weight = derivative_weight
@@ -46,148 +71,185 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.device = device
         self.progress = progress
+        self.epochs = epochs
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.ensemble = ensemble
+        self.warm_start = warm_start
+        self.dtype = dtype
 
-    def fit(self, X, y, dy=None):
-        """Learn from X (N, d), y (N,) or (N, m) and, where you have them, dy (N, d) or (N, m, d); returns itself."""
-        check_order_of_tables(X, y, dy)
-        X, y = _filled(X), _filled(y)
-        if dy is not None and not isinstance(y, np.ndarray):
-            y = np.asarray(y)                              # tables, lists and tensors may lack values as well
-        # scikit-learn knows no missing values: it looks at the others
-        missing = None if dy is None or not isinstance(y, np.ndarray) or y.dtype.kind != "f" else np.isnan(y)
-        known = y if missing is None else np.where(missing, 0.0, y)
-        X, y = validate_data(self, X, known, dtype=np.float64, multi_output=True, y_numeric=True)
-        y = y.astype(np.float64)
-        if missing is not None:
-            y[missing.reshape(y.shape)] = np.nan
-        data = SobolevData(X, y, None if dy is None else self._checked(_filled(dy), y.shape + X.shape[1:]))
-        weight = number(self.derivative_weight, "derivative_weight", "a number >= 0", zero=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self._scalar = y.ndim == 1
-        self._build(data, torch.Generator().manual_seed(seed))
-        # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
-        scaled = self.scaling_.standardize(data).to(torch.float32)
-        loss = SobolevLoss(data.order, weights=(1.0, weight)[:data.order + 1], normalize=True)
-        self.history_ = fit(
-            self.network_, scaled, loss=loss, steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=seed,
-            scheduler=lambda adam: torch.optim.lr_scheduler.OneCycleLR(adam, float(self.lr), int(self.steps) + 1),
-            device=self.device, progress=self.progress)
-        self.network_.double()  # predictions must not depend on how many points are asked for at once
+    def fit(self, X, y, dy=None, sample_weight=None):
+        """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
+        settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
+        data = labelled(self, X, y, dy, sample_weight, first=True)
+        loss = loss_of(self.derivative_weight, data)
+        random = check_random_state(self.random_state)
+        seeds = [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
+        data, held = held_out(data, self.validation_fraction, seeds[0])
+        self._begin(data, seeds, again)
+        scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
+        self._train()
+        self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
+        self._rest()
+        if held is not None and len(seeds) > 1:
+            self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
         return self
+
+    def partial_fit(self, X, y, dy=None, sample_weight=None):
+        """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
+
+        Scales are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        """
+        settings, first = self._settings(), not hasattr(self, "networks_")
+        if self.optimizer != "adam" or self.weight_decay:
+            raise ValueError("partial_fit: expected optimizer=\"adam\" without weight_decay, got "
+                             f"{self.optimizer!r} and {self.weight_decay!r}")
+        data = labelled(self, X, y, dy, sample_weight, first=first)
+        if not first and data.out_shape != self.scaling_.output_mean.shape:
+            raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
+                             f"{tuple(data.out_shape)}")
+        if first:
+            random = check_random_state(self.random_state)
+            self._begin(data, [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))], False)
+            self.histories_ = []
+        scaled, loss = self._scaled(data), loss_of(self.derivative_weight, data)
+        self._train()
+        if self._adams is None:
+            self._adams = [torch.optim.Adam(network.parameters(), lr=float(self.lr)) for network in self.networks_]
+            self._passes, self._divisors = 0, ()
+        # terms are measured by the first points' labels, whichever points come next
+        self._divisors += scaled.mean_squares(data.order)[len(self._divisors):]
+        loss = loss.with_numbers(loss.weights, self._divisors[:data.order + 1])
+        more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
+                      optimizer=adam, seed=self._passes, device=place_of(self.device), progress=self.progress)
+                for network, adam in zip(self.networks_, self._adams)]
+        earlier = self.histories_ or [History()] * len(more)
+        self.histories_ = [joined(before, after) for before, after in zip(earlier, more)]
+        self._passes += 1
+        self._rest()
+        return self
+
+    def predict(self, X, return_std=False, return_gradient=False):
+        """Values at X: (N, d) -> (N,), or (N, m) after fitting m outputs; with more, a tuple: values, std, gradients.
+
+        ``return_std``: the standard deviation between the ``ensemble``'s networks, shaped as the values; if points were held
+        out, times the number that makes it right on these. ``return_gradient``: what ``predict_gradient`` gives, from the
+        same pass.
+        """
+        check_is_fitted(self)
+        if return_std and len(self.networks_) < 2:
+            raise ValueError("return_std: expected an ensemble=2 or more to compare, got one network")
+        X = plain(X)
+        check_numbers(X)
+        X = validate_data(self, X, dtype="numeric", reset=False)
+        found = Answers(self.networks_, self.scaling_, X, gradient=return_gradient, std=return_std)
+        if return_std:
+            found.std *= self.std_scale_.numpy()
+        asked = [table for table in (found.values, found.std, found.gradients) if table is not None]
+        asked = [table[:, 0] for table in asked] if self._scalar else asked
+        return tuple(asked) if len(asked) > 1 else asked[0]
+
+    def predict_gradient(self, X):
+        """Gradients at X: (N, d) -> (N, d), or (N, m, d) after fitting m outputs; in y's units over X's."""
+        return self.predict(X, return_gradient=True)[1]
+
+    def score_gradient(self, X, dy, sample_weight=None):
+        """The share of squared slopes that is predicted, 1 - |error|^2 / |dy|^2: 1 is perfect, 0 as good as none.
+
+        X (N, d), dy as in ``fit``, each partial in units of the training points' spread. ``sobolev_lib.gradient_scorer`` is
+        this for scikit-learn's searches.
+        """
+        predicted = self.predict_gradient(X)
+        dy = laid_out(plain(columns_as(X, rows_as(X, dy, "dy"))), predicted.shape[:-1], predicted.shape[-1])
+        shape = (len(dy), self.n_outputs_, self.n_features_in_)
+        units = (self.scaling_.input_std / self.scaling_.output_std.reshape(-1, 1)).numpy()
+        weights = None if sample_weight is None else weights_of(rows_as(X, sample_weight, "sample_weight"), len(dy))
+        return gradient_share(predicted.reshape(shape), dy.reshape(shape), units, weights)
+
+    def to_torch(self) -> Predictor:
+        """A copy as a PyTorch module in original units, (N, d) -> what ``predict`` gives; can be scripted and exported."""
+        check_is_fitted(self)
+        return Predictor(self.networks_, self.scaling_)
+
+    def save(self, path):
+        """Write the fitted regressor to one safetensors file (whole or not at all); ``load`` reads it back.
+
+        A ``random_state`` that is a generator is left out, an ``optimizer`` or ``schedule`` that is a function gives way
+        to the default, and the device is kept by name.
+        """
+        check_is_fitted(self)
+        regressor_file.write(path, self)
+
+    @classmethod
+    def load(cls, path):
+        """A fitted regressor from a file that ``save`` wrote, with its history; predicts exactly what the saved one did.
+
+        Raises ``ValueError`` naming the file if anything in it is missing, damaged, or not what a regressor is made of.
+        """
+        return regressor_file.read(path, cls)
+
+    @property
+    def network_(self):
+        return self.networks_[0]
+
+    @property
+    def history_(self):
+        return self.histories_[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def predict(self, X):
-        """Values at X: (N, d) -> (N,), or (N, m) after fitting m outputs."""
-        scaled = self._scaled(X)
-        with torch.no_grad():
-            y = self.network_(scaled).cpu()
-        y = self.scaling_.outputs(y)
-        return y[:, 0].numpy() if self._scalar else y.numpy()
+    def _settings(self) -> Settings:
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype: expected \"float32\" or \"float64\", got {self.dtype!r}")
+        return Settings(self.steps, self.epochs, self.batch_size, self.lr, self.optimizer, self.schedule, self.weight_decay,
+                        self.patience, place_of(self.device), self.progress)
 
-    def predict_gradient(self, X):
-        """Gradients at X: (N, d) -> (N, d), or (N, m, d) after fitting m outputs; in y's units over X's."""
-        scaled = self._scaled(X)
-        _, jacobian = value_and_derivatives(self.network_, scaled)
-        jacobian = jacobian.detach().cpu()
-        return self.scaling_.jacobian(jacobian[:, 0] if self._scalar else jacobian).numpy()
+    def _scaled(self, data: SobolevData) -> SobolevData:
+        # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
+        scaled = self.scaling_.standardize(data).to(getattr(torch, self.dtype))
+        mark_as_checked(scaled)
+        return scaled
 
-    def save(self, path):
-        """Write the fitted regressor to one safetensors file (whole or not at all); ``load`` reads it back.
+    def _begin(self, data: SobolevData, seeds: list[int], again: bool) -> None:
+        outputs = 1 if data.out_shape == () else data.out_shape[0]
+        if again:
+            made = MLP(self.n_features_in_, *self._hidden(), outputs, activation=self.activation)
+            there, now = [(count, *network.sizes, network.activation) for count, network in (
+                (len(self.networks_), self.network_), (len(seeds), made))]
+            if there != now or self._scalar != (data.out_shape == ()):
+                raise ValueError("warm_start: expected data and parameters of the networks that are there (how many, sizes, "
+                                 f"activation), {there}, got {now}; clone the regressor to begin anew")
+            self._adams = None
+            return
+        self.n_outputs_, self._scalar = outputs, data.out_shape == ()
+        self._build(len(seeds), seeds, ZScores.of(data))   # in float64
 
-        A ``random_state`` that is a generator is left out, and the device is kept by name.
-        """
-        check_is_fitted(self)
-        tensors = {f"network.{name}": t for name, t in self.network_.state_dict().items()}
-        tensors |= {f"scaling.{name}": t for name, t in vars(self.scaling_).items()}
-        header = {"parameters": {name: _plain(value) for name, value in self.get_params().items()}, "scalar": self._scalar,
-                  "n_features": self.n_features_in_, "feature_names": list(getattr(self, "feature_names_in_", ()))}
-        write_tensors(path, tensors, {"SobolevRegressor": json.dumps(header)})
+    def _build(self, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:
+        """Networks and scales of that shape; without seeds and scaling, to be filled from a file."""
+        self.networks_ = [MLP(self.n_features_in_, *self._hidden(), self.n_outputs_, activation=self.activation,
+                              generator=torch.Generator() if seeds is None else torch.Generator().manual_seed(seeds[k]),
+                              dtype=torch.float32) for k in range(members)]
+        out = () if self._scalar else (self.n_outputs_,)
+        shapes = ((self.n_features_in_,), (self.n_features_in_,), out, out)
+        self.scaling_ = scaling or ZScores(*[torch.ones(shape, dtype=torch.float64) for shape in shapes])
+        self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
+        self._adams = None
+        self._rest()
 
-    @classmethod
-    def load(cls, path):
-        """A fitted regressor from a file that ``save`` wrote; predicts exactly what the saved one did.
-
-        Raises ``ValueError`` naming the file if anything in it is missing, damaged, or not what a regressor is made of.
-        """
-        tensors, about = read_tensors(path, "load")
-        try:
-            header = json.loads(about["SobolevRegressor"])
-            regressor = cls(**header["parameters"])
-            regressor.n_features_in_, regressor._scalar = integer(header["n_features"], "n_features"), bool(header["scalar"])
-            if header["feature_names"]:
-                regressor.feature_names_in_ = np.array(header["feature_names"], dtype=object)
-            mean = tensors["scaling.output_mean"]
-            if mean.ndim != (0 if regressor._scalar else 1):
-                raise ValueError(f"scaling.output_mean of shape {tuple(mean.shape)}")
-            regressor.n_outputs_ = mean.numel()
-            placeholder = SobolevData(torch.zeros(1, regressor.n_features_in_, dtype=torch.float64),
-                                      torch.zeros(1, *mean.shape, dtype=torch.float64))
-            regressor._build(placeholder, torch.Generator())
-            regressor.network_.double()
-            own = {f"network.{name}": t for name, t in regressor.network_.state_dict().items()}
-            own |= {f"scaling.{name}": t for name, t in vars(regressor.scaling_).items()}
-            _check_tensors(tensors, own)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"load: expected a file written by SobolevRegressor.save, got {path}: "
-                             f"{type(error).__name__} {error}") from None
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
-        return regressor
-
-    def _build(self, data: SobolevData, generator: torch.Generator) -> None:
+    def _hidden(self) -> list[int]:
         sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
-        hidden = [integer(size, "hidden", "positive sizes") for size in sizes]
-        self.network_ = MLP(self.n_features_in_, *hidden, self.n_outputs_, activation=self.activation,
-                            generator=generator, dtype=torch.float32)
-        self.scaling_ = ZScores.of(data)                   # in float64
+        return [integer(size, "hidden", "positive sizes") for size in sizes]
 
-    def _scaled(self, X) -> torch.Tensor:
-        check_is_fitted(self)
-        # a copy: X may be read-only
-        X = torch.as_tensor(np.array(validate_data(self, _filled(X), dtype=np.float64, reset=False)))
-        return self.scaling_.inputs(X).to(next(self.network_.parameters()).device)
+    def _train(self) -> None:
+        for network in self.networks_:
+            network.to(getattr(torch, self.dtype))
 
-    @staticmethod
-    def _checked(dy, shape):
-        try:
-            dy = np.asarray(dy, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(f"dy: expected an array of numbers of shape {shape}, got {type(dy).__name__}") from None
-        if dy.shape != shape:
-            raise ValueError(f"dy: expected shape {shape}, one gradient per value of y, got {dy.shape}")
-        return dy
-
-
-def _filled(table):
-    """A masked array with NaN where it is masked: scikit-learn and NumPy would take what lies beneath."""
-    if not isinstance(table, np.ma.MaskedArray):
-        return table
-    return table.astype(np.float64).filled(np.nan) if np.ma.is_masked(table) else table.data
-
-
-def _plain(value):
-    """A parameter as JSON holds it."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    if isinstance(value, (tuple, list)):
-        return [_plain(each) for each in value]
-    if isinstance(value, torch.device):
-        return str(value)
-    return None if isinstance(value, (np.random.RandomState, np.random.Generator)) else value
-
-
-def _check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    if set(found) != set(expected):
-        raise ValueError(f"expected tensors {', '.join(sorted(set(expected) - set(found)) or ['no more'])}, got "
-                         f"{', '.join(sorted(set(found) - set(expected)) or ['none of them'])}")
-    for name, tensor in found.items():
-        if tensor.shape != expected[name].shape or not tensor.is_floating_point() or not tensor.isfinite().all():
-            raise ValueError(f"{name}: expected finite floating-point numbers of shape {tuple(expected[name].shape)}, got "
-                             f"{tensor.dtype} of {tuple(tensor.shape)}, {int((~tensor.isfinite()).sum())} not finite")
-        if name.endswith("_std") and not (tensor > 0).all():
-            raise ValueError(f"{name}: expected scales above zero")
+    def _rest(self) -> None:
+        for network in self.networks_:
+            network.double()                               # predictions must not depend on how many points are asked for

@@ -34,7 +34,7 @@ class ZScores:
         """Over the points that have them; entries that don't vary keep scale 1."""
         if not isinstance(data, SobolevData):
             raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
-        return cls(*_mean_and_std(data.inputs, "input"), *_mean_and_std(data.values, "output"))
+        return cls(*_mean_and_std(data.inputs, "input", data.weights), *_mean_and_std(data.values, "output", data.weights))
 
     def inputs(self, x: Tensor) -> Tensor:
         """Points (..., *in) in z-scores."""
@@ -74,7 +74,7 @@ class ZScores:
             for axis in range(order):
                 table = table * self.input_std.reshape(d, *[1] * axis)
             scaled.append(table.reshape(tensor.shape))
-        return SobolevData.owning(self.inputs(source.inputs), *scaled)
+        return SobolevData.owning(self.inputs(source.inputs), *scaled, weights=source.weights)
 
 
 class Standardized(nn.Module):
@@ -111,7 +111,7 @@ class Standardized(nn.Module):
         return self.scores.standardize(source)
 
 
-def _mean_and_std(tensor: Tensor, name: str) -> tuple[Tensor, Tensor]:
+def _mean_and_std(tensor: Tensor, name: str, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean and scale of each entry over the points that have it; scale 1 where it doesn't vary."""
     dtype, missing = tensor.dtype, tensor.isnan()
     if missing.all(dim=0).any():
@@ -120,7 +120,13 @@ def _mean_and_std(tensor: Tensor, name: str) -> tuple[Tensor, Tensor]:
         tensor = tensor.float()                            # a tenth of their range would count as rounding
     largest = tensor.nan_to_num().abs().amax(dim=0)
     mean, std = tensor.mean(dim=0), tensor.std(dim=0, correction=0)
-    if missing.any():
+    if weights is not None:
+        weights = weights.to(tensor).reshape(-1, *[1] * (tensor.ndim - 1))
+        share = torch.where(missing, 0.0, weights)
+        share = share / share.sum(dim=0)
+        mean = (share * tensor.nan_to_num()).sum(dim=0)
+        std = (share * (tensor - mean).nan_to_num().square()).sum(dim=0).sqrt()
+    elif missing.any():
         count = (~missing).sum(dim=0)
         mean = tensor.nansum(dim=0) / count
         std = ((tensor - mean).square().nansum(dim=0) / count).sqrt()

@@ -451,3 +451,28 @@ def test_a_value_may_be_missing_where_its_slope_is_known():
     with pytest.raises(ValueError, match="kl: expected all logits of a point or none"):
         sl.SobolevLoss(0, value_loss="kl")(sl.models.MLP(2, 8, 2), SobolevData(
             x, torch.tensor([[1.0, nan]] * 3), torch.ones(3, 2, 2)))
+
+
+# --- weights of points ----------------------------------------------------------------------------------------------
+
+def test_weights_stay_with_their_points():
+    data = SobolevData(torch.arange(4.0)[:, None], torch.arange(4.0), torch.ones(4, 1), weights=[0.0, 1.0, 2.0, 3.0])
+    assert data[1:3].weights.tolist() == [1, 2] and data[[3, 0]].weights.tolist() == [3, 0]
+    assert data.to(torch.float64).weights.dtype == torch.float64 and data.up_to(0).weights is data.weights
+    assert "weighted" in repr(data) and "weighted" not in repr(SobolevData(data.inputs, data.values))
+    assert len(data.tables) == 4 and len(data.tensors) == 3
+    doubled = torch.utils._pytree.tree_map(lambda t: 2 * t, data)
+    assert doubled.weights.tolist() == [0, 2, 4, 6] and doubled.order == 1
+    assert data.mean_squares(1) == (pytest.approx((1 + 2 * 4 + 3 * 9) / 4), pytest.approx(6 / 4))
+
+
+@pytest.mark.parametrize("weights, error, message", [
+    (np.ones(3), ValueError, r"weights: expected shape \(4,\), one a point, got \(3,\)"),
+    (np.array([1.0, -1.0, 1.0, 1.0]), ValueError, "weights: expected finite numbers >= 0"),
+    (np.array([1.0, np.nan, 1.0, 1.0]), ValueError, "weights: expected finite numbers >= 0"),
+    (np.zeros(4), ValueError, "not all 0, got zeros only"),
+    (np.ones(4, np.float32), TypeError, "weights: expected torch.float64"),
+])
+def test_weights_that_do_not_fit_are_refused(weights, error, message):
+    with pytest.raises(error, match=message):
+        SobolevData(np.zeros((4, 1)), np.zeros(4), weights=weights)

@@ -16,7 +16,8 @@ import sobolev_lib.records
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
 MODULES = ["functions", "data", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
-           "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "fast", "regressor", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
+           "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
+           "fast", "regressor", "tables", "scaled_inputs", "predicting", "deployed", "gradient_score", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.rollout", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
@@ -26,7 +27,7 @@ MODULES = ["functions", "data", "labelling", "activations", "closed_form", "deri
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "scaling.ZScores", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
-           "losses.ProjectedTargets", "regressor.SobolevRegressor",
+           "losses.ProjectedTargets", "losses.EntryWeights", "regressor.SobolevRegressor", "deployed.Predictor",
            *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients,
                                                                                sobolev_lib.theory)
              for name in package.__all__ if callable(getattr(package, name))]]
@@ -41,7 +42,8 @@ def find(path):
 
 
 PUBLIC = {item.__name__: item for item in [
-    *[getattr(sobolev_lib, name) for name in sobolev_lib.__all__ if callable(getattr(sobolev_lib, name))],
+    *[getattr(sobolev_lib, name) for name in sobolev_lib.__all__ if hasattr(getattr(sobolev_lib, name), "__name__")
+      and callable(getattr(sobolev_lib, name))],
     *map(find, FURTHER)]}
 
 
@@ -85,8 +87,8 @@ def test_modules_import_downwards_only():
     """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
     order = ["_torch", "_arguments", "files", "functions", "models", "activations", "closed_form", "derivatives", "data", "labelling",
              "teacher", "losses", "errors", "_neighbours", "_readings", "labels", "scaling",
-             "identity", "_tensor_files", "checkpoint", "training", "fast",
-             "regressor"]
+             "identity", "_tensor_files", "checkpoint", "training", "fast", "scaled_inputs", "tables", "predicting", "deployed",
+             "gradient_score", "regressor_file", "regressor"]
     for name in order:
         path = Path(importlib.import_module(f"sobolev_lib.{name}").__file__)
         files = path.parent.glob("*.py") if path.name == "__init__.py" else [path]       # a package is one of them
@@ -99,7 +101,7 @@ def test_modules_import_downwards_only():
 @pytest.mark.parametrize("package, order", [
     ("losses", ["pointwise", "protocol", "exact", "stochastic"]),
     ("training", ["history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
-                  "fitting", "runs", "many"]),
+                  "fitting", "runs", "many", "estimating"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation", "actor_critic"]),

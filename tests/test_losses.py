@@ -409,3 +409,50 @@ def test_repr_tells_the_settings():
     text = repr(SobolevLoss(2, (1, 2, 3), "huber", normalize=True))
     for part in ("SobolevLoss", "order=2", "(1, 2, 3)"):
         assert part in text
+
+
+# --- weights of points ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["mse", "l1", "norm"])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_whole_weight_counts_as_often_as_copies(kind, normalize):
+    x, counts = torch.rand(6, 2, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 1, 1])
+    model = sl.models.MLP(2, 8, 3, activation="tanh").double()
+    y, dy = torch.rand(6, 3).double(), torch.rand(6, 3, 2).double()
+    dy[2, 1, 0] = y[3, 0] = float("nan")
+    loss = sl.SobolevLoss(1, weights=(1.0, 0.3), value_loss=kind, derivative_loss=kind, normalize=normalize)
+    weighted = sl.SobolevData(x, y, dy, weights=counts.double() * 6 / counts.sum())
+    copies = sl.SobolevData(*[t.repeat_interleave(counts, dim=0) for t in (x, y, dy)])
+    assert float(loss(model, weighted).detach()) == pytest.approx(float(loss(model, copies).detach()), rel=1e-12)
+
+
+def test_weights_want_a_loss_that_can_take_them():
+    data = sl.SobolevData(torch.rand(4, 2), torch.rand(4), torch.rand(4, 2), weights=torch.ones(4))
+    model = sl.models.MLP(2, 8, 1)
+    with pytest.raises(ValueError, match="expected one number per point for data with weights, got a scalar"):
+        sl.SobolevLoss(1, derivative_loss=lambda p, t: (p - t).square().sum())(model, data)
+    with pytest.raises(ValueError, match="expected points without weights for a StochasticSobolevLoss"):
+        sl.StochasticSobolevLoss()(model, data)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_weights_count_alike_in_every_trainer(batch_size):
+    data = sl.SobolevData(torch.rand(10, 2), torch.rand(10), torch.rand(10, 2), weights=torch.rand(10) + 0.1)
+    twice = lambda: [sl.models.MLP(2, 8, 1, activation="tanh", generator=torch.Generator().manual_seed(k)) for k in range(2)]
+    together, alone, unweighted = twice(), twice(), twice()
+    settings = dict(loss=sl.SobolevLoss(1, normalize=True), steps=20, lr=1e-2, batch_size=batch_size, progress=False)
+    sl.fit_many(together, data, **settings)
+    for models, own in ((alone, data), (unweighted, sl.SobolevData(*data.tensors))):
+        for model in models:
+            sl.fit(model, own, **settings)
+    for a, b, c in zip(together, alone, unweighted):
+        found = [model(data.inputs).detach() for model in (a, b, c)]
+        torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
+        assert (found[1] - found[2]).abs().max() > 1e-3
+
+
+def test_entry_weights_of_one_are_the_mean_square():
+    p, t = torch.rand(5, 3, 2), torch.rand(5, 3, 2)
+    each = sl.losses.EntryWeights(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]))(p, t)
+    torch.testing.assert_close(each, (p - t)[:, 0, 0].square() + 2 * (p - t)[:, 2, 1].square())
+    torch.testing.assert_close(sl.losses.EntryWeights(torch.ones(3, 2))(p, t), (p - t).square().sum((1, 2)))

@@ -1,7 +1,8 @@
 """The Sobolev loss: exact (equation 1) and stochastic (equation 2), behind one protocol."""
 from sobolev_lib.losses.exact import SobolevLoss
-from sobolev_lib.losses.pointwise import LOSSES, PointLoss
+from sobolev_lib.losses.pointwise import LOSSES, EntryWeights, PointLoss
 from sobolev_lib.losses.protocol import Loss
 from sobolev_lib.losses.stochastic import DISTRIBUTIONS, ProjectedTargets, StochasticSobolevLoss
 
-__all__ = ["DISTRIBUTIONS", "LOSSES", "Loss", "PointLoss", "ProjectedTargets", "SobolevLoss", "StochasticSobolevLoss"]
+__all__ = ["DISTRIBUTIONS", "EntryWeights", "LOSSES", "Loss", "PointLoss", "ProjectedTargets", "SobolevLoss",
+           "StochasticSobolevLoss"]

@@ -30,6 +30,7 @@ class SobolevLoss(Loss):
     compared, so that units cancel and weights compare terms of equal size; with "mse" that divides the term by the mean
     square. A tuple gives the mean squares. The two "kl" stay as they are: logits have no unit. ``generator`` is what other losses draw from; this one draws nothing.
 
+    ``weights`` of the data multiply each point's error in every term.
     Missing (NaN) entries count as absent from the sum of equation 1; the mean still runs over all points.
     ``order=0`` is plain regression. Raises ``ValueError`` if the data lack labels of that order, shapes differ, or the
     model is piecewise linear and ``order`` at least 2. Source: equation 1.
@@ -50,4 +51,4 @@ class SobolevLoss(Loss):
 
     def compare(self, predictions: Sequence[Tensor], batch: SobolevData) -> tuple[Tensor, ...]:
         """The terms of predictions that are there already: values (N, *out), Jacobian (N, *out, *in), ..."""
-        return self._compare(fitted(predictions, batch.values), batch.derivatives)
+        return self._compare(fitted(predictions, batch.values), batch.derivatives, batch.weights)

@@ -63,8 +63,25 @@ def find_loss(loss: str | PointLoss, name: str) -> PointLoss:
     return LOSSES[loss]
 
 
-def point_mean(loss: PointLoss, prediction: Tensor, label: Tensor) -> Tensor:
-    """The mean over points of ``loss``, both of shape (N, ...); entries without a label (NaN) take no part."""
+class EntryWeights:
+    """Squared errors with a weight for each entry, summed over a point's entries: a ``derivative_loss``.
+
+    >>> delta_alone = EntryWeights(torch.tensor([1.0, 0.0]))               # (d,): one weight an input
+    >>> delta_alone(torch.zeros(3, 2), torch.ones(3, 2))
+    tensor([1., 1., 1.])
+
+    ``weights`` have the shape of a point's labels, (d,) or (m, d). All 1 are "mse".
+    """
+
+    def __init__(self, weights: Tensor):
+        self.weights = weights
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return _summed((prediction - target).square() * self.weights.to(prediction))
+
+
+def point_mean(loss: PointLoss, prediction: Tensor, label: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean over points of ``loss``, times their weights (N,), both of shape (N, ...); NaN, no label, takes no part."""
     # a missing label becomes the pair (0, 0): no error, and no gradient. On large inputs that costs as much as the rest of
     # the loss, so a CPU looks first; a GPU would have to stop for the answer
     if label.device.type != "cpu" or not is_concrete(label) or label.isnan().any():
@@ -73,7 +90,7 @@ def point_mean(loss: PointLoss, prediction: Tensor, label: Tensor) -> Tensor:
                 (present.flatten(1).any(1) & ~present.flatten(1).all(1)).any():
             raise ValueError("kl: expected all logits of a point or none (NaN), got some; a distribution needs all of them")
         prediction, label = torch.where(present, prediction, 0.0), torch.where(present, label, 0.0)
-    if loss is LOSSES["mse"]:                              # the same number by fewer operations
+    if loss is LOSSES["mse"] and weights is None:          # the same number by fewer operations
         return F.mse_loss(prediction, label, reduction="sum") / len(label)
     result = loss(prediction, label if loss in _OURS else label.clone())   # one of the user's may work in place
     if not isinstance(result, Tensor):
@@ -81,4 +98,8 @@ def point_mean(loss: PointLoss, prediction: Tensor, label: Tensor) -> Tensor:
     if result.shape not in ((), (len(label),)):
         raise ValueError(f"loss: expected one number per point, shape ({len(label)},), or a scalar; got "
                          f"{tuple(result.shape)}")
+    if weights is not None:
+        if result.shape == ():
+            raise ValueError("loss: expected one number per point for data with weights, got a scalar")
+        result = result * weights
     return result.mean()

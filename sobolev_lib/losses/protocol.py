@@ -80,20 +80,21 @@ class Loss:
         other.losses, other.weights, other.normalize = self.losses, weights, normalize
         return other
 
-    def _compare(self, predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _compare(self, predictions: Sequence[Tensor], labels: Sequence[Tensor],
+                 weights: Tensor | None = None) -> tuple[Tensor, ...]:
         _check_curvature(predictions, labels)
-        return tuple(self._term(loss, prediction, label, k)
+        return tuple(self._term(loss, prediction, label, k, weights)
                      for k, (loss, prediction, label) in enumerate(zip(self.losses, predictions, labels)))
 
-    def _term(self, loss: PointLoss, prediction: Tensor, label: Tensor, order: int) -> Tensor:
+    def _term(self, loss: PointLoss, prediction: Tensor, label: Tensor, order: int, weights: Tensor | None) -> Tensor:
         if self.normalize is False or loss in WITHOUT_UNIT:
-            return point_mean(loss, prediction, label)
-        square = mean_square(label) if self.normalize is True else self.normalize[order]
+            return point_mean(loss, prediction, label, weights)
+        square = mean_square(label, weights) if self.normalize is True else self.normalize[order]
         if loss is LOSSES["mse"]:                          # the same number by fewer operations
-            return point_mean(loss, prediction, label) / square
+            return point_mean(loss, prediction, label, weights) / square
         # before the loss, so that units cancel whatever it is: huber is a square for small errors and no longer for large
         scale = square ** 0.5
-        return point_mean(loss, prediction / scale, label / scale)
+        return point_mean(loss, prediction / scale, label / scale, weights)
 
     def __repr__(self) -> str:
         names = [loss if isinstance(loss, str) else getattr(loss, "__qualname__", type(loss).__name__)

@@ -88,6 +88,9 @@ class StochasticSobolevLoss(Loss):
             generator: torch.Generator | None = None) -> ProjectedTargets:
         """Draw the vectors and project the labels, or have the teacher do so; targets pass as they are."""
         if isinstance(source, SobolevData):
+            if source.weights is not None:
+                raise ValueError("data: expected points without weights for a StochasticSobolevLoss, got weights; "
+                                 "SobolevLoss takes them")
             source = source.up_to(self.order)
             vectors = self.draw(source.inputs, source.out_shape, generator)
             vectors[0], labels = _project_labels(source, vectors)

@@ -35,7 +35,7 @@ def check_alike(models: Sequence[nn.Module], data: Sequence[SobolevData], order:
     if other:
         raise ValueError(f"models: expected one architecture with the same constants, got {models[0]!r} and, as number "
                          f"{other}, {models[other]!r}")
-    shapes = {tuple(t.shape for t in d.tensors[:order + 2]) for d in data}
+    shapes = {tuple(t.shape for t in d.up_to(order).tables) for d in data}
     if len(shapes) != 1:
         raise ValueError(f"data: expected data sets of equal shapes, got {sorted(map(str, shapes))}")
 

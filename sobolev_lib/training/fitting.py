@@ -121,7 +121,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
         check_all_kept(optimizer, model)
         mark = digest(**{
             "initial weights": weights_of(model), "model": model, "data": _contents(source),
-            "validation": None if validation is None else validation.tensors, "loss": loss,
+            "validation": None if validation is None else validation.tables, "loss": loss,
             "optimizer": rules(optimizer, model), "scheduler": scheduler, "weight_schedule": weight_schedule,
             "autocast": [torch.is_autocast_enabled(place.type), torch.get_autocast_dtype(place.type)],
             "settings": [steps, batch_size, seed, metric, patience, evaluate_every, compile, place.type,
@@ -173,7 +173,7 @@ def _backward_for(network: nn.Module, loss: Loss, path: str, compile: bool) -> C
 def _contents(source: SobolevData | Teacher):
     """What makes a source this one, for ``digest``."""
     if isinstance(source, SobolevData):
-        return source.tensors
+        return source.tables
     return [source.inputs, source.f, weights_of(source.f) if isinstance(source.f, nn.Module) else None]
 
 

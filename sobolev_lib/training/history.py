@@ -37,6 +37,19 @@ class History:
         return plotting.learning_curves({"fit": self}, **kwargs)
 
 
+def joined(before: History, after: History) -> History:
+    """Two trainings of one model as one: steps are counted on, times add up.
+
+    >>> joined(History(steps=[10], seconds=1.0), History(steps=[5], seconds=2.0))
+    History(steps=[10, 15], train={}, validation={}, best_step=None, stopped_early=False, seconds=3.0, path='', reported=[])
+    """
+    last = before.steps[-1] if before.steps else 0
+    both = lambda a, b: {name: a.get(name, []) + b.get(name, []) for name in {**a, **b}}
+    return History(before.steps + [last + step for step in after.steps], both(before.train, after.train),
+                   both(before.validation, after.validation), None, False, before.seconds + after.seconds, after.path,
+                   before.reported + after.reported)
+
+
 def record(history: History, step: int, total: float, terms: Sequence[float]) -> None:
     """Append the loss and its terms; raises ``FloatingPointError`` if the loss is no longer finite."""
     if not math.isfinite(total):

@@ -131,7 +131,7 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
 def _together(runs: Sequence[Run], gradients, steps, batch_size, scheduler, weight_schedule, pool) -> Together:
     lr, losses, order = [run.lr for run in runs], [run.loss for run in runs], runs[0].loss.order
     divided = any(loss.normalize is not False for loss in losses)
-    return Together([run.network for run in runs], [run.data.tensors for run in runs], gradients,
+    return Together([run.network for run in runs], [run.data.tables for run in runs], gradients,
                     EpochsOfAll(len(runs[0].data), batch_size, [run.seed for run in runs]),
                     Scheduled(sorted(set(lr)), scheduler), steps=steps, lr=lr, fixed=weight_schedule is None, kept=True,
                     weights=lambda step: [tuple(scheduled(loss, weight_schedule, step, steps).weights) for loss in losses],
@@ -153,10 +153,10 @@ def _distribute(answers, runs: Sequence[Run]) -> None:
 def _mark(runs: Sequence[Run], scheduler, weight_schedule, settings) -> dict[str, str]:
     """What makes a run this one, as for ``fit``."""
     place = runs[0].place.type
-    watched = [None if run.stopping.data is None else run.stopping.data.tensors for run in runs]
+    watched = [None if run.stopping.data is None else run.stopping.data.tables for run in runs]
     return digest(**{
         "initial weights": [weights_of(run.model) for run in runs], "model": runs[0].model,
-        "data": [run.data.tensors for run in runs], "validation": watched, "loss": [run.loss for run in runs],
+        "data": [run.data.tables for run in runs], "validation": watched, "loss": [run.loss for run in runs],
         "lr": [run.lr for run in runs], "seed": [run.seed for run in runs],
         "scheduler": Scheduled([1.0], scheduler).schedules, "weight_schedule": weight_schedule, "settings": settings,
         "autocast": [torch.is_autocast_enabled(place), torch.get_autocast_dtype(place)]})

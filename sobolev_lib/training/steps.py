@@ -99,7 +99,7 @@ def _compiled_backward(model: nn.Module, loss: Loss):
     named = dict(model.named_parameters())
 
     def step(loss, batch):
-        tables = [tensor.unsqueeze(0) for tensor in batch.tensors]
+        tables = [tensor.unsqueeze(0) for tensor in batch.tables]
         found, terms = gradients({name: parameter.detach().unsqueeze(0) for name, parameter in named.items()},
                                  tables[0].new_tensor([list(loss.weights)]), tables)
         for parameter, slope in zip(named.values(), found):
@@ -120,7 +120,7 @@ def _closed_form(model: nn.Module, loss: Loss):
 
     def total(predictions, loss_weights, table, divisors):
         own = loss.with_numbers(loss_weights, loss.normalize if divisors is None else divisors)
-        terms = own.compare(predictions, SobolevData._unchecked(*table))
+        terms = own.compare(predictions, SobolevData.of_tables(table, loss.order))
         return own.total(terms), terms
 
     def gradients(parameters, loss_weights, batch, divisors=None):
@@ -139,7 +139,7 @@ def _closed_form(model: nn.Module, loss: Loss):
 def _general(model: nn.Module, loss: Loss):
     def total(parameters, weights, table, divisors):
         own = loss.with_numbers(weights, loss.normalize if divisors is None else divisors)
-        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), SobolevData._unchecked(*table))
+        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), SobolevData.of_tables(table, loss.order))
         return own.total(terms), terms
 
     def gradients(parameters, weights, batch, divisors=None):

@@ -1,0 +1,76 @@
+"""A fitted SobolevRegressor in one safetensors file, and back."""
+import json
+
+import numpy as np
+import torch
+
+from sobolev_lib._arguments import integer
+from sobolev_lib._tensor_files import read_tensors, write_tensors
+from sobolev_lib.training import History
+
+
+def write(path, regressor) -> None:
+    """Weights, scales, parameters and histories; whole or not at all."""
+    parameters = {name: _plain(value) for name, value in regressor.get_params().items() if not callable(value)}
+    header = {"parameters": parameters, "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
+              "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
+              "histories": [vars(history) for history in regressor.histories_]}
+    write_tensors(path, _tensors(regressor), {"SobolevRegressor": json.dumps(header)})
+
+
+def read(path, cls):
+    """A regressor of class ``cls`` from a file that ``write`` made, in this version or an earlier one."""
+    tensors, about = read_tensors(path, "load")
+    try:
+        header = json.loads(about["SobolevRegressor"])
+        regressor = cls(**header["parameters"])
+        regressor.n_features_in_, regressor._scalar = integer(header["n_features"], "n_features"), bool(header["scalar"])
+        if header["feature_names"]:
+            regressor.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+        mean = tensors["scaling.output_mean"]
+        if mean.ndim != (0 if regressor._scalar else 1):
+            raise ValueError(f"scaling.output_mean of shape {tuple(mean.shape)}")
+        regressor.n_outputs_ = mean.numel()
+        # files of earlier versions hold one network, and no history
+        regressor._build(integer(header.get("members", 1), "members"))
+        regressor.histories_ = [History(**each) for each in header.get("histories", [])]
+        own = _tensors(regressor)
+        _check(tensors, own)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"load: expected a file written by SobolevRegressor.save, got {path}: "
+                         f"{type(error).__name__} {error}") from None
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+    return regressor
+
+
+def _tensors(regressor) -> dict[str, torch.Tensor]:
+    found = {f"network{k or ''}.{name}": tensor for k, network in enumerate(regressor.networks_)
+             for name, tensor in network.state_dict().items()}
+    found |= {f"scaling.{name}": tensor for name, tensor in vars(regressor.scaling_).items()}
+    return found | ({"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {})
+
+
+def _plain(value):
+    """A parameter as JSON holds it."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().tolist()
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    if isinstance(value, torch.device):
+        return str(value)
+    return None if isinstance(value, (np.random.RandomState, np.random.Generator)) else value
+
+
+def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    if set(found) != set(expected):
+        raise ValueError(f"expected tensors {', '.join(sorted(set(expected) - set(found)) or ['no more'])}, got "
+                         f"{', '.join(sorted(set(found) - set(expected)) or ['none of them'])}")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape or not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise ValueError(f"{name}: expected finite floating-point numbers of shape {tuple(expected[name].shape)}, got "
+                             f"{tensor.dtype} of {tuple(tensor.shape)}, {int((~tensor.isfinite()).sum())} not finite")
+        if name.endswith("_std") and not (tensor > 0).all():
+            raise ValueError(f"{name}: expected scales above zero")
