@@ -205,7 +205,7 @@ def test_module_scripts_are_bundled_without_imports():
         assert not re.search(r"\bexport\b", re.sub(r"//.*", "", classic))
         assert_all_names_differ(module)
     assert_all_names_differ(book_output.bundle("trainer"))
-    with pytest.raises(ValueError, match="expected one of explorer, .*hypotheses, playground, plotly.*got 'nothing'"):
+    with pytest.raises(ValueError, match="expected one of explorer, .*hypotheses, .*playground, plotly.*got 'nothing'"):
         book_output.module_script("nothing")
     with pytest.raises(ValueError, match="got 'common'"):
         book_output.module_script("common")
