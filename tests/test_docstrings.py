@@ -100,7 +100,7 @@ def test_modules_import_downwards_only():
 
 @pytest.mark.parametrize("package, order", [
     ("losses", ["pointwise", "protocol", "exact", "stochastic"]),
-    ("training", ["history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
+    ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
                   "fitting", "runs", "many", "estimating"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
