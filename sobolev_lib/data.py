@@ -23,10 +23,11 @@ class SobolevData(Dataset):
 
     ``inputs`` (N, *in), ``values`` (N, *out), ``jacobian`` (N, *out, *in), ``hessian`` (N, *out, *in, *in), then
     orders three and up in ``higher``. A scalar function has values (N,) and jacobian (N, *in). All are copied, so that
-    later changes don't reach the data; arrays, lists and tables are converted, and no graph stays. NaN, or a masked entry of a masked array,
-    marks a missing derivative entry: it takes no part in any loss. A value may be missing too where some derivative at
-    its point is known. All tensors share one floating dtype and one device. ``weights`` (N,), each at least 0, say how
-    much a point counts in ``SobolevLoss`` and in z-scores: as often as with weight 1. ``sobolev_lib.errors`` ignores them.
+    later changes don't reach the data; arrays, lists and tables are converted, and no graph stays. NaN, or a masked entry
+    of a masked array, marks a missing derivative entry: it takes no part in any loss. A value may be missing too where some
+    derivative at its point is known. All tensors share one floating dtype and one device. ``weights`` (N,), each at least 0,
+    say how much a point counts in ``SobolevLoss`` and in z-scores: as often as with weight 1. ``sobolev_lib.errors`` ignores
+    them.
 
     ``data[i]`` is the tuple of tensors at one point, which is what ``torch.utils.data.DataLoader`` wants;
     ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.
@@ -145,7 +146,8 @@ class SobolevData(Dataset):
         if isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool or \
                 isinstance(index, Tensor) and not index.numel():
             index = index.long()                           # PyTorch takes uint8 as a mask
-        if isinstance(index, (int, np.integer)) and not isinstance(index, bool) or isinstance(index, Tensor) and index.ndim == 0:
+        whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
+        if whole or isinstance(index, Tensor) and index.ndim == 0:
             return tuple(tensor[int(index)] for tensor in self.tensors)
         if not isinstance(index, (slice, Tensor)) or isinstance(index, Tensor) and index.is_floating_point():
             raise TypeError(f"index: expected an integer, slice, mask or list of integers, got {type(index).__name__}")

@@ -283,7 +283,8 @@ def _check_input(model: Model, x: Tensor) -> None:
         raise ValueError("x: expected a batch of shape (N, ...), got a scalar")
     for parameter in model.parameters() if isinstance(model, nn.Module) else ():
         if not torch.compiler.is_compiling() and is_lazy(parameter):       # within torch.func they end the process
-            raise ValueError("model: expected layers that know their sizes, got lazy ones; call the model once on some points")
+            raise ValueError("model: expected layers that know their sizes, got lazy ones; call the model once on some "
+                             "points")
         if parameter.dtype != x.dtype and (parameter.is_floating_point() or parameter.is_complex()):
             raise TypeError(f"model: expected parameters of dtype {x.dtype} as the inputs have, got {parameter.dtype}; "
                             "convert one of them with .to(dtype)")

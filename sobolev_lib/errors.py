@@ -41,7 +41,8 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
         raise TypeError(f"data: expected SobolevData (see sobolev_lib.label), got {type(data).__name__}")
     if len(data) == 0:
         raise ValueError("data: expected at least one point, got none")
-    if isinstance(model, nn.Module) and data.order > 0 and any(not is_lazy(p) and p.is_inference() for p in model.parameters()):
+    parameters = model.parameters() if isinstance(model, nn.Module) and data.order > 0 else ()
+    if any(not is_lazy(p) and p.is_inference() for p in parameters):
         raise ValueError("model: expected parameters that derivatives can go through, got some that were made in "
                          "torch.inference_mode")
     sums, counts = None, None

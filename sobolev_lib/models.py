@@ -65,5 +65,5 @@ class MLP(nn.Sequential):
 
 
 def _drawn(draw, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Random numbers for a parameter: on the CPU and in single precision, whatever the defaults are, so that a seed tells."""
+    """Random numbers for a parameter: on the CPU and in single precision, whatever the defaults, so that a seed tells."""
     return draw(like.shape, generator=generator, dtype=torch.float32, device="cpu")

@@ -52,7 +52,8 @@ class Policy(nn.Module):
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 gain = self.head_gain if module is self.head else 2**0.5
                 std = gain / module.weight[0].numel() ** 0.5
-                module.weight.copy_(torch.randn(module.weight.shape, generator=generator, dtype=torch.float32, device="cpu") * std)
+                drawn = torch.randn(module.weight.shape, generator=generator, dtype=torch.float32, device="cpu")
+                module.weight.copy_(drawn * std)
                 module.bias.zero_()
 
     def forward(self, states: Tensor) -> Tensor:

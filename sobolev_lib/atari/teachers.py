@@ -63,8 +63,8 @@ def in_half(policy: nn.Module, what: str) -> dict[str, Tensor]:
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             largest = policy.state_dict()[name].abs().max().item()
-            raise ValueError(f"{what}: expected weights that float16 can hold, up to {torch.finfo(torch.float16).max:,.0f}, got "
-                             f"{largest:g} in {name}")
+            raise ValueError(f"{what}: expected weights that float16 can hold, up to "
+                             f"{torch.finfo(torch.float16).max:,.0f}, got {largest:g} in {name}")
     return weights
 
 

@@ -43,7 +43,9 @@ RULE = (f"True targets. Open unless backprop lies {100 * GAP:.0f} points above n
 
 def status(record: dict) -> str:
     """By ``RULE``."""
-    if min(len(accuracies(record, method)) for method in ("backprop", *ORDER)) < 2 or mean(accuracies(record, "backprop")) - mean(accuracies(record, "noprop")) < GAP:
+    if min(len(accuracies(record, method)) for method in ("backprop", *ORDER)) < 2:
+        return "open"
+    if mean(accuracies(record, "backprop")) - mean(accuracies(record, "noprop")) < GAP:
         return "open"
     steps = [difference(record, better, worse) for worse, better in zip(ORDER, ORDER[1:])]
     if any(step.side() == "below" for step in steps):

@@ -80,7 +80,8 @@ def _convolution(inputs: int, outputs: int, generator, stride: int = 1) -> nn.Co
 
 @torch.no_grad()
 def _he(layer, generator):
-    layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32, device="cpu") * math.sqrt(2 / layer.weight[0].numel()))
+    drawn = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32, device="cpu")
+    layer.weight.copy_(drawn * math.sqrt(2 / layer.weight[0].numel()))
     nn.init.zeros_(layer.bias)
     return layer
 

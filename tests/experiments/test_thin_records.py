@@ -1,4 +1,4 @@
-"""Records from which cells are missing: what reads them says what is missing, or leaves it out; nothing fails in another way."""
+"""Records that lack cells: what reads them says what is missing, or leaves it out; nothing fails in another way."""
 import copy
 import json
 import re
