@@ -15,8 +15,7 @@ from sobolev_lib.training import History, fit, fit_many, linear_weights
 
 if TYPE_CHECKING:
     from sobolev_lib import atari, plotting, synthetic_gradients, theory, widgets
-    from sobolev_lib.gradient_score import GradientScorer, gradient_scorer
-    from sobolev_lib.regressor import SobolevRegressor
+    from sobolev_lib.regressor import GradientScorer, SobolevRegressor, gradient_scorer
 
 __version__ = "0.1.0"
 
@@ -28,8 +27,7 @@ __all__ = [
 ]
 
 # what would double the time of the import: loaded when it is first asked for
-_LATER = {"SobolevRegressor": "sobolev_lib.regressor", "GradientScorer": "sobolev_lib.gradient_score",
-          "gradient_scorer": "sobolev_lib.gradient_score"}
+_LATER = dict.fromkeys(("GradientScorer", "SobolevRegressor", "gradient_scorer"), "sobolev_lib.regressor")
 _PACKAGES_LATER = ("atari", "plotting", "synthetic_gradients", "theory", "widgets")
 
 

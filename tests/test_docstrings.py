@@ -17,7 +17,8 @@ import sobolev_lib.records
 MODULES = ["functions", "data", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
            "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
-           "fast", "regressor", "tables", "scaled_inputs", "predicting", "deployed", "gradient_score", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
+           "fast", "regressor", "regressor.estimator", "regressor.tables", "regressor.scaled_inputs", "regressor.answers",
+           "regressor.deployed", "regressor.gradient_score", "files", "records", "theory.density", "theory.tradeoff", "theory.interpolation", "theory.identification",
            "theory.gradient_fields", "atari.policies", "atari.convolution", "atari.rollout", "atari.actor_critic", "atari.states", "atari.teachers",
            "atari.distillation", "atari.measures", "atari.pictures", "synthetic_gradients.images", "synthetic_gradients.networks",
            "synthetic_gradients.predictors", "synthetic_gradients.methods", "synthetic_gradients.network",
@@ -87,8 +88,7 @@ def test_modules_import_downwards_only():
     """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
     order = ["_torch", "_arguments", "files", "functions", "models", "activations", "closed_form", "derivatives", "data", "labelling",
              "teacher", "losses", "errors", "_neighbours", "_readings", "labels", "scaling",
-             "identity", "_tensor_files", "checkpoint", "training", "fast", "scaled_inputs", "tables", "predicting", "deployed",
-             "gradient_score", "regressor_file", "regressor"]
+             "identity", "_tensor_files", "checkpoint", "training", "fast", "regressor"]
     for name in order:
         path = Path(importlib.import_module(f"sobolev_lib.{name}").__file__)
         files = path.parent.glob("*.py") if path.name == "__init__.py" else [path]       # a package is one of them
@@ -102,6 +102,7 @@ def test_modules_import_downwards_only():
     ("losses", ["pointwise", "protocol", "exact", "stochastic"]),
     ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
                   "fitting", "runs", "many", "estimating"]),
+    ("regressor", ["scaled_inputs", "tables", "answers", "deployed", "gradient_score", "saved", "estimator"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation", "actor_critic"]),

@@ -24,7 +24,7 @@ if os.fork() == 0:
     packages = {"atari", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
     others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
     at_once = sorted(others & {*sys.modules}) + sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules)
-    assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor" and "sklearn" in sys.modules
+    assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor.estimator" and "sklearn" in sys.modules
     assert sl.atari.GAMES and sl.plotting.show and sl.synthetic_gradients.METHODS and sl.theory.tradeoff and sl.widgets.Wave
     print(json.dumps({"at once": at_once, "when asked for": sorted(others & {*sys.modules} - {"sklearn", "scipy"})}))
     sys.exit()

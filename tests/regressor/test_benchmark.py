@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks" / "regressor"
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "regressor"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="an archive holds no benchmarks")
 
 

@@ -5,16 +5,16 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sobolev_lib import regressor_file
 from sobolev_lib._arguments import integer, place_of, several
 from sobolev_lib.data import SobolevData
-from sobolev_lib.deployed import Predictor
-from sobolev_lib.gradient_score import gradient_share
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.models import MLP
-from sobolev_lib.predicting import Answers, spread_scale
+from sobolev_lib.regressor import saved
+from sobolev_lib.regressor.answers import Answers, spread_scale
+from sobolev_lib.regressor.deployed import Predictor
+from sobolev_lib.regressor.gradient_score import gradient_share
+from sobolev_lib.regressor.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
 from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
 from sobolev_lib.training.fitting import fit as train
 from sobolev_lib.training.history import History, joined
@@ -181,7 +181,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         to the default, and the device is kept by name.
         """
         check_is_fitted(self)
-        regressor_file.write(path, self)
+        saved.write(path, self)
 
     @classmethod
     def load(cls, path):
@@ -189,7 +189,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
 
         Raises ``ValueError`` naming the file if anything in it is missing, damaged, or not what a regressor is made of.
         """
-        return regressor_file.read(path, cls)
+        return saved.read(path, cls)
 
     @property
     def network_(self):

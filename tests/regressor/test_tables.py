@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import sobolev_lib as sl
-from sobolev_lib.tables import columns_as, laid_out, rows_as, without_copies
+from sobolev_lib.regressor.tables import columns_as, laid_out, rows_as, without_copies
 
 pandas = pytest.importorskip("pandas", reason="not installed")
 
@@ -129,7 +129,7 @@ def test_helpers_leave_alone_what_has_no_names():
 @pytest.mark.parametrize("collide", [False, True])
 def test_copies_of_a_point_become_its_weight(collide, monkeypatch):
     if collide:
-        monkeypatch.setattr("sobolev_lib.tables._marks", lambda columns: np.zeros(len(columns[0]), np.uint64))
+        monkeypatch.setattr("sobolev_lib.regressor.tables._marks", lambda columns: np.zeros(len(columns[0]), np.uint64))
     X, y = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [1.0, 2.0]]), np.array([5.0, np.nan, 5.0, 6.0])
     (x, z), weights = without_copies([X, y], None)
     counts = {(*a, b): w for a, b, w in zip(x.tolist(), np.nan_to_num(z).tolist(), weights.tolist())}

@@ -5,7 +5,7 @@ from sklearn.utils.validation import validate_data
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import warn_about_labels, warn_outside
-from sobolev_lib.scaled_inputs import scaler_at_work
+from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
 
 def labelled(estimator, X, y, dy, sample_weight, *, first: bool) -> SobolevData:

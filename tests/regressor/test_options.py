@@ -104,7 +104,7 @@ def test_values_and_gradients_from_one_pass(outputs, ensemble, monkeypatch):
     np.testing.assert_allclose(values, regressor.predict(X), rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(gradients, regressor.predict_gradient(X))
     assert values.shape == y.shape and gradients.shape == dy.shape
-    monkeypatch.setattr("sobolev_lib.predicting.BYTES", 2000)                             # a point or a few at a time
+    monkeypatch.setattr("sobolev_lib.regressor.answers.BYTES", 2000)                             # a point or a few at a time
     for whole, pieces in zip((values, gradients), regressor.predict(X, return_gradient=True)):
         np.testing.assert_allclose(pieces, whole, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(regressor.predict(X.astype(np.float32), return_gradient=True)[1], gradients, atol=1e-5)

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import sobolev_lib as sl
-from sobolev_lib.scaled_inputs import scaler_at_work
+from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
 FUNCTIONS = {
     "product": lambda X: (np.sin(X[:, 0]) * X[:, 1], np.stack([np.cos(X[:, 0]) * X[:, 1], np.sin(X[:, 0])], 1)),
