@@ -28,7 +28,7 @@ MODULES = ["functions", "data", "labelling", "activations", "closed_form", "deri
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "scaling.ZScores", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
-           "losses.ProjectedTargets", "losses.EntryWeights", "regressor.SobolevRegressor", "deployed.Predictor",
+           "losses.ProjectedTargets", "losses.EntryWeights", "regressor.SobolevRegressor", "regressor.deployed.Predictor",
            *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients,
                                                                                sobolev_lib.theory)
              for name in package.__all__ if callable(getattr(package, name))]]
@@ -38,7 +38,7 @@ WITHOUT_SHAPES = {"fit", "History", "LabelCheck", "linear_weights", "load_record
 
 
 def find(path):
-    name, attribute = path.split(".")
+    name, attribute = path.rsplit(".", 1)
     return getattr(importlib.import_module(f"sobolev_lib.{name}"), attribute)
 
 
