@@ -12,7 +12,7 @@ import numpy as np
 from reporting import options
 
 from sobolev_lib.experiments.equal_time_race import PRESETS, curves, describe, final, gain, run_unit, units
-from sobolev_lib.experiments.figure_2 import METHODS
+from sobolev_lib.experiments.figure_2 import TRAININGS
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
     for unit in units(config):
         result = run_unit(unit, config, list(range(chosen.seeds)), chosen.device)
         scale = scales[unit.split("/")[1]]["value_variance"]
-        ends = {method: statistics.median(final(result, method, scale)) for method in METHODS}
-        middles = {method: (times, np.median(found, axis=0)) for method in METHODS
+        ends = {method: statistics.median(final(result, method, scale)) for method in TRAININGS}
+        middles = {method: (times, np.median(found, axis=0)) for method in TRAININGS
                    for times, found in [curves(result, method, scale)]}
         print(f"\n{unit}: a Sobolev step takes {result['price']:.2f} times as long; final error over variance "
               + ", ".join(f"{method} {end:.2g}" for method, end in ends.items()) + f"; ratio {10 ** gain(result).mean:.2g}")

@@ -58,11 +58,15 @@ class SobolevData(Dataset):
         """
         tensors = [inputs, *derivatives]
         _check(tensors, ["inputs", *[derivative_name(k) for k in range(len(derivatives))]])
-        return cls._unchecked(*tensors, weights=None if weights is None else _checked_weights(weights, inputs))
+        return cls.of_tensors(*tensors, weights=None if weights is None else _checked_weights(weights, inputs))
 
     @classmethod
-    def _unchecked(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
-        # vmap and torch.compile hand over tensors whose numbers can't be looked at; they were checked before
+    def of_tensors(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
+        """From tensors that fit, which nothing checks: for those of ``vmap`` and ``torch.compile``, whose numbers can't be seen.
+
+        >>> SobolevData.of_tensors(torch.rand(20, 2), torch.rand(20)).order
+        0
+        """
         data = cls.__new__(cls)
         data.inputs, data.derivatives, data.weights = inputs, tuple(derivatives), weights
         return data
@@ -110,7 +114,7 @@ class SobolevData(Dataset):
                              f"{derivative_name(self.order)} at most")
         if self.order == order:
             return self
-        return SobolevData._unchecked(self.inputs, *self.derivatives[:order + 1], weights=self.weights)
+        return SobolevData.of_tensors(self.inputs, *self.derivatives[:order + 1], weights=self.weights)
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
         """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
@@ -135,7 +139,7 @@ class SobolevData(Dataset):
     @classmethod
     def of_tables(cls, tables: Sequence[Tensor], order: int) -> "SobolevData":
         """What had these ``tables``, unchecked: they may be traced."""
-        return cls._unchecked(*tables[:order + 2], weights=tables[order + 2] if len(tables) > order + 2 else None)
+        return cls.of_tensors(*tables[:order + 2], weights=tables[order + 2] if len(tables) > order + 2 else None)
 
     def __len__(self) -> int:
         return self.inputs.shape[0]

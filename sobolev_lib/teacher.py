@@ -84,7 +84,7 @@ class Teacher:
         """Values (N, *out) and derivatives (N, *out, *in), ... at all points, up to ``order``."""
         with torch.no_grad():
             answers = value_and_derivatives(self._asked(), self._there(self.inputs), order)
-        return SobolevData._unchecked(self.inputs, *self._checked(answers))
+        return SobolevData.of_tensors(self.inputs, *self._checked(answers))
 
     def project(self, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Values (N, *out), and the derivatives projected on ``vectors``: see ``value_and_projections``."""

@@ -21,7 +21,7 @@ import sobolev_lib as sl
 from sobolev_lib import book_output, plotting
 from sobolev_lib.plotting import field as field_module
 from sobolev_lib.plotting.palette import FILES, PALETTE, STATIC
-from sobolev_lib.plotting.style import METHODS, OTHERS, styles_of
+from sobolev_lib.plotting.style import LOOKS, OTHERS, styles_of
 
 DOMAIN = ((-1.0, 3.0), (0.0, 2.0))
 
@@ -193,7 +193,7 @@ def test_learning_curves_take_histories_and_dicts():
     assert axes.get_yscale() == "log" and axes.get_ylabel() == "loss"
     labels = [line.get_label() for line in axes.lines]
     assert labels == ["Regular, train", "Regular, validation", "Sobolev, train"]
-    assert [line.get_color() for line in axes.lines] == [METHODS["regular"].colour] * 2 + [METHODS["sobolev"].colour]
+    assert [line.get_color() for line in axes.lines] == [LOOKS["regular"].colour] * 2 + [LOOKS["sobolev"].colour]
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), [2.0, 1.0, 0.5])
     assert plotting.learning_curves({"Regular": History()}, "mse").axes[0].lines[0].get_ydata()[0] == 3.0
 
@@ -222,7 +222,7 @@ def drawing(label="error"):
         figure, axes = matplotlib.pyplot.subplots()
         for name in ("true", "regular", "sobolev"):
             axes.plot([1, 10, 1000], [1, 0.3, 0.002 * len(name)], label=name, **plotting.style_of(name).line(marker=True))
-        axes.fill_between([1, 1000], [0.01, 0.01], [0.1, 0.1], color=METHODS["sobolev"].colour, alpha=0.2)
+        axes.fill_between([1, 1000], [0.01, 0.01], [0.1, 0.1], color=LOOKS["sobolev"].colour, alpha=0.2)
         axes.axhline(0.5, color=plotting.style.INK)
         axes.set(xscale="log", yscale="log", xlabel="points $N$", ylabel=label)
         axes.legend()
@@ -455,10 +455,10 @@ def test_what_scripts_palette_writes_is_current():
 
 def test_methods_differ_in_more_than_colour_and_are_found_by_name():
     for part in ("marker", "dash", "hatch", "colour"):
-        values = [getattr(style, part) for style in (*METHODS.values(), *OTHERS)]
+        values = [getattr(style, part) for style in (*LOOKS.values(), *OTHERS)]
         assert len(set(values)) == len(values), part
-    assert plotting.style_of("Sobolev, N = 20") == METHODS["sobolev"]
-    assert plotting.style_of("Regular training") == METHODS["regular"]
+    assert plotting.style_of("Sobolev, N = 20") == LOOKS["sobolev"]
+    assert plotting.style_of("Regular training") == LOOKS["regular"]
     names = {"KL only": "kl", "KL + Sobolev": "sobolev", "KL with noise": "noise", "KL + full Jacobian": "jacobian",
              "critic": "critic", "critical": "other1", "VFBN": "vfbn", "points": "points", "truth": "truth"}
     assert {name: plotting.style_of(name).name for name in names} == names

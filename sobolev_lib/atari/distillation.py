@@ -25,7 +25,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
 from sobolev_lib.losses import Loss, ProjectedTargets, SobolevLoss, StochasticSobolevLoss
 
-METHODS = ("kl", "sobolev", "noise", "jacobian")
+OBJECTIVES = ("kl", "sobolev", "noise", "jacobian")
 DIVERGENCES = ("kl", "kl_teacher_first")
 
 
@@ -48,8 +48,8 @@ class Run:
     seed: int = 0
 
     def __post_init__(self):
-        if self.method not in METHODS:
-            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
+        if self.method not in OBJECTIVES:
+            raise ValueError(f"method: expected one of {', '.join(OBJECTIVES)}, got {self.method!r}")
         if not 0 < self.lr < math.inf or not 0 <= self.strength < math.inf:
             raise ValueError(f"lr, strength: expected lr > 0 and strength >= 0, got {self.lr!r} and {self.strength!r}")
         # NumPy's numbers become Python's, which a checkpoint's mark can hold
@@ -107,7 +107,7 @@ def distill(runs: Sequence[Run], answers: Mapping[int, Answers], *, steps: int, 
     lessons = {seed: _Lessons(answers[seed], seed, batch_size, objectives["sobolev"], [run for run in runs if run.seed == seed])
                for seed in sorted({run.seed for run in runs})}
     # runs of a method lie side by side
-    order = sorted(range(len(runs)), key=lambda k: METHODS.index(runs[k].method))
+    order = sorted(range(len(runs)), key=lambda k: OBJECTIVES.index(runs[k].method))
     sorted_runs, anyone = [runs[k] for k in order], answers[runs[0].seed]
     students = Students([Student(anyone.log_policy.shape[1], generator=torch.Generator().manual_seed(run.seed))
                          for run in sorted_runs], [run.lr for run in sorted_runs], clip, anyone.device)
@@ -153,7 +153,7 @@ def _one_by_one(students: Students, runs: Sequence[Run], objectives):
 def _together(students: Students, runs: Sequence[Run], objectives):
     """The same gradients, for all students of a method as one batched computation."""
     policy = as_products(students.networks[0])
-    groups = [[k for k, run in enumerate(runs) if run.method == method] for method in METHODS]
+    groups = [[k for k, run in enumerate(runs) if run.method == method] for method in OBJECTIVES]
     strengths = torch.tensor([run.strength for run in runs], device=students.rows.device)
 
     def gradients(answers: list) -> list[list[Tensor]]:
@@ -215,16 +215,16 @@ class _Lessons:
         """What each kind of student is given: by method, of noise by its level too."""
         rows = drawn["rows"]
         x, log_policy = self.known.inputs(rows), self.known.log_policy[rows]
-        found: dict = {"kl": SobolevData._unchecked(x, log_policy)}
+        found: dict = {"kl": SobolevData.of_tensors(x, log_policy)}
         if "sobolev" in self.methods:
             projected = self.known.projected(rows, drawn["vectors"])
             found["sobolev"] = ProjectedTargets(x, [drawn["vectors"]], [log_policy, projected])
         if "jacobian" in self.methods:
-            found["jacobian"] = SobolevData._unchecked(x, log_policy, self.known.jacobians(rows))
+            found["jacobian"] = SobolevData.of_tensors(x, log_policy, self.known.jacobians(rows))
         for level in self.levels:
             noisy = x + level * drawn["noise"].permute(0, 3, 1, 2)
             with torch.no_grad():
-                found["noise", level] = SobolevData._unchecked(noisy, self.known.ask(noisy))
+                found["noise", level] = SobolevData.of_tensors(noisy, self.known.ask(noisy))
         return found
 
 

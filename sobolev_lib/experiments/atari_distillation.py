@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from sobolev_lib.atari.answers import Answers
-from sobolev_lib.atari.distillation import METHODS, Run, distill
+from sobolev_lib.atari.distillation import OBJECTIVES, Run, distill
 from sobolev_lib.atari.measures import logits_of
 from sobolev_lib.atari.play import play
 from sobolev_lib.atari.states import RecordedStates, evenly, record_states, weights_digest
@@ -229,9 +229,9 @@ def _price(teacher, states, config: Config, device) -> dict:
     """Seconds a step of each method takes alone; measured in turns, so that all see the same machine."""
     train, _, _ = states.split(config.shares[0])
     kept = Answers(teacher, states, train[:config.batch_size], jacobian=True, device=device)
-    seconds = {method: [] for method in METHODS}
+    seconds = {method: [] for method in OBJECTIVES}
     for _ in range(3):
-        for method in METHODS:
+        for method in OBJECTIVES:
             times = []
 
             def look_at_clock(*_):
@@ -263,7 +263,7 @@ def probe() -> dict:
     teacher = random_teacher()
     with random_states(teacher) as states:
         train, _, test = states.split(0.2)
-        found = trained([Run(method, 1e-3, 0.01) for method in METHODS], teacher, states, {0: train}, test, config, "cpu",
+        found = trained([Run(method, 1e-3, 0.01) for method in OBJECTIVES], teacher, states, {0: train}, test, config, "cpu",
                         Keep(), steps=config.steps, points=1)
     return {run["method"]: {name: run[name] for name in ("kl", "kl_teacher_first", "gradient_similarity", "train_kl")}
             for run in found}

@@ -13,7 +13,7 @@ import torch
 
 from sobolev_lib import functions
 from sobolev_lib.experiments import figure_2, step_cost
-from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power, scales
+from sobolev_lib.experiments.figure_2 import TRAININGS, log_ratio, measure, power, scales
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -85,7 +85,7 @@ def race(unit: str, seconds: dict[str, list[float]], config: Config, seeds: list
     price = statistics.median(b / a for a, b in zip(seconds["regular"], seconds["sobolev"]))
     steps = {"regular": config.steps, "sobolev": max(config.curve_points, round(config.steps / price))}
     found = {"seconds": seconds, "price": price}
-    for method in METHODS:
+    for method in TRAININGS:
         plan = _Plan(**asdict(replace(config, steps=steps[method])), activation=activation)
         measured = measure([name], config.sizes[0], method, plan, seeds, device, keep)[name]
         found[method] = {**measured.settings(), "steps": steps[method], "curve": measured.curve}
@@ -129,7 +129,7 @@ def _errors(result, method, scale):
 
 def gain(result: dict) -> Interval:
     """log10 of the final error of regular over that of Sobolev training, paired by seeds, with its 95 % interval."""
-    return log_ratio(*(final(result, method) for method in METHODS))
+    return log_ratio(*(final(result, method) for method in TRAININGS))
 
 
 RULE = ("R is the mean test error over the last tenth of the race, of regular over that of Sobolev training, per seed; "

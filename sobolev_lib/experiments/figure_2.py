@@ -27,7 +27,7 @@ from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized
 
-METHODS = ("regular", "sobolev")
+TRAININGS = ("regular", "sobolev")
 DIVERGED = 1e99                                            # stands for an error that is no finite number, in JSON
 
 

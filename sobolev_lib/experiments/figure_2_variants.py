@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sobolev_lib import functions
 from sobolev_lib.experiments import figure_2, seven_functions
-from sobolev_lib.experiments.figure_2 import METHODS, log_ratio, measure, power
+from sobolev_lib.experiments.figure_2 import TRAININGS, log_ratio, measure, power
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -97,9 +97,9 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         return {name: {**measured.settings(), "test_mse": measured.test_mse(own, name, device), "curve": measured.curve}
                 for name, measured in found.items()}
 
-    found = {method: keep.once(method, lambda: by_function(method)) for method in METHODS}
-    return {name: {method: found[method][name] for method in METHODS}
-            | {"ratio": [a / b for a, b in zip(*(found[method][name]["test_mse"] for method in METHODS))]} for name in names}
+    found = {method: keep.once(method, lambda: by_function(method)) for method in TRAININGS}
+    return {name: {method: found[method][name] for method in TRAININGS}
+            | {"ratio": [a / b for a, b in zip(*(found[method][name]["test_mse"] for method in TRAININGS))]} for name in names}
 
 
 def describe(config: Config) -> dict:
@@ -132,8 +132,8 @@ def cells(record: dict) -> list[Cell]:
     found = []
     for unit, by_function in record["results"].items():
         variant, _, size = unit.split("/")
-        found += [Cell(variant, name, int(size), {method: both[method] for method in METHODS},
-                       log_ratio(*(both[method]["test_mse"] for method in METHODS))) for name, both in by_function.items()]
+        found += [Cell(variant, name, int(size), {method: both[method] for method in TRAININGS},
+                       log_ratio(*(both[method]["test_mse"] for method in TRAININGS))) for name, both in by_function.items()]
     if not found:
         raise MissingResults("record: expected variants with both methods, got none")
     order = list(record["config"]["variants"])

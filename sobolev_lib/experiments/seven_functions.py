@@ -11,7 +11,7 @@ import torch
 
 from sobolev_lib import functions
 from sobolev_lib.derivatives import value_and_derivatives
-from sobolev_lib.experiments.figure_2 import METHODS, Config, errors, log_ratio, measure, points, scales
+from sobolev_lib.experiments.figure_2 import TRAININGS, Config, errors, log_ratio, measure, points, scales
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.records import MissingResults
@@ -47,7 +47,7 @@ def units(config: Config) -> list[str]:
     Side by side all functions are one unit, with a + between their names.
     """
     groups = ["+".join(config.functions)] if config.side_by_side else config.functions
-    return [f"{group}/{size}/{method}" for size in config.sizes for method in METHODS for group in groups]
+    return [f"{group}/{size}/{method}" for size in config.sizes for method in TRAININGS for group in groups]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
@@ -89,7 +89,7 @@ def cells(record: dict) -> dict[tuple[str, int], dict[str, dict]]:
         names, size, method = unit.split("/")
         for name in names.split("+"):
             found.setdefault((name, int(size)), {})[method] = result[name] if "+" in names else result
-    found = {cell: methods for cell, methods in found.items() if set(METHODS) <= set(methods)}
+    found = {cell: methods for cell, methods in found.items() if set(TRAININGS) <= set(methods)}
     if not found:
         raise MissingResults("record: expected functions and sizes with both methods, got none")
     return found
@@ -116,7 +116,7 @@ RULE = ("R is the test MSE of regular over that of Sobolev training, per seed; e
 
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
-    found = {cell: log_ratio(*(methods[method]["test_mse"] for method in METHODS))
+    found = {cell: log_ratio(*(methods[method]["test_mse"] for method in TRAININGS))
              for cell, methods in cells(record).items()}
     counted = [ratio for (name, _), ratio in found.items() if name != "ackley"]
     above, below = (sum(ratio.side() == side for ratio in counted) for side in ("above", "below"))

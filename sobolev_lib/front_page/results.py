@@ -19,7 +19,7 @@ def seven_functions(record: dict) -> Card:
     """
     from sobolev_lib.experiments import seven_functions as experiment  # here, as below: SciPy is loaded only for these cards
 
-    found = {cell: experiment.log_ratio(*(methods[name]["test_mse"] for name in experiment.METHODS)).mean
+    found = {cell: experiment.log_ratio(*(methods[name]["test_mse"] for name in experiment.TRAININGS)).mean
              for cell, methods in experiment.cells(record).items()}
     names = dict.fromkeys(name for name, _ in found)
     rows = [(getattr(functions, name).title.replace("Styblinski-Tang", "Styblinski"),

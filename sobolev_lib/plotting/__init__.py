@@ -15,8 +15,8 @@ from sobolev_lib.plotting.field import SurfaceField, surface_field
 from sobolev_lib.plotting.graph import loss_graph
 from sobolev_lib.plotting.palette import PALETTE
 from sobolev_lib.plotting.shown import show
-from sobolev_lib.plotting.style import METHODS, Style, number, style_of
+from sobolev_lib.plotting.style import LOOKS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["METHODS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "loss_graph",
+__all__ = ["LOOKS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "loss_graph",
            "number", "show", "style", "style_of", "surface_field", "surface_with_field"]

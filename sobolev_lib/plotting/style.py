@@ -16,7 +16,7 @@ POINTS, SLOPES = PALETTE["points"]["light"], PALETTE["slopes"]["light"]   # of t
 class Style(NamedTuple):
     """How a thing is drawn in all figures.
 
-    >>> METHODS["sobolev"].marker
+    >>> LOOKS["sobolev"].marker
     'o'
 
     ``colour`` is the one on a white ground, ``dash`` the lengths of stroke and gap in points, empty for a solid line, ``name``
@@ -32,7 +32,7 @@ class Style(NamedTuple):
     def line(self, **more) -> dict:
         """Keywords for matplotlib's ``plot``: colour and dash; ``marker=True`` adds the marker.
 
-        >>> METHODS["sobolev"].line(linewidth=1)["linewidth"]
+        >>> LOOKS["sobolev"].line(linewidth=1)["linewidth"]
         1
         """
         if more.pop("marker", False):
@@ -45,7 +45,7 @@ def _look(name: str, hatch: str = "") -> Style:
     return Style(look["light"], look["marker"], tuple(look["dash"]), hatch, name)
 
 
-METHODS = {"true": _look("truth", ".."), "regular": _look("regular", "//"), "sobolev": _look("sobolev")}
+LOOKS = {"true": _look("truth", ".."), "regular": _look("regular", "//"), "sobolev": _look("sobolev")}
 OTHERS = tuple(_look(f"other{k + 1}", hatch) for k, hatch in enumerate(("xx", "\\\\", "--", "oo")))
 _HATCHES = {"kl": "//", "critic": "//", "noise": "xx", "jacobian": "\\\\"}
 NAMED = {name: _look(name, _HATCHES.get(name, "")) for name in PALETTE}
@@ -67,10 +67,10 @@ def style_of(name: str, index: int = 0) -> Style:
     """
     lowered = name.lower()
     if lowered in NAMED:
-        return METHODS.get(lowered) or NAMED[lowered]
+        return LOOKS.get(lowered) or NAMED[lowered]
     for word, thing in _WORDS.items():
         if re.search(rf"(?<![a-z]){word}(?![a-z])", lowered):
-            return METHODS.get(thing) or NAMED[thing]
+            return LOOKS.get(thing) or NAMED[thing]
     return OTHERS[index % len(OTHERS)]
 
 
@@ -115,7 +115,7 @@ def use() -> None:
 
 
 def _cycle(matplotlib):
-    looks = (METHODS["sobolev"], METHODS["regular"], *OTHERS)
+    looks = (LOOKS["sobolev"], LOOKS["regular"], *OTHERS)
     return matplotlib.cycler(color=[look.colour for look in looks])
 
 

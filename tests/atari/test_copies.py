@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sobolev_lib.atari import Student, copies, load_teacher
-from sobolev_lib.atari.distillation import METHODS
+from sobolev_lib.atari.distillation import OBJECTIVES
 
 
 @pytest.mark.parametrize("method", copies.RUNS)
@@ -15,7 +15,7 @@ def test_a_shipped_student_answers_like_a_policy(method):
 
 
 def test_both_began_alike_and_differ_in_method_only():
-    assert set(copies.RUNS) == {"kl", "sobolev"} <= set(METHODS)
+    assert set(copies.RUNS) == {"kl", "sobolev"} <= set(OBJECTIVES)
     assert {run.seed for run in copies.RUNS.values()} == {0} and copies.RUNS["kl"].strength == 0
 
 

@@ -13,7 +13,7 @@ from arcade import Tiny, recording, tiny
 
 from sobolev_lib import StochasticSobolevLoss, value_and_projections
 from sobolev_lib.atari import Answers, Run, agreement, distill, distillation, logits_of
-from sobolev_lib.atari.distillation import METHODS
+from sobolev_lib.atari.distillation import OBJECTIVES
 from sobolev_lib.atari.students import WARM_UP
 
 ACTIONS, LEVEL, WEIGHT = 4, 0.05, 5.0                     # of noise; of derivatives, so that they count
@@ -159,7 +159,7 @@ def test_a_vector_along_the_policy_carries_no_signal():
 
 
 def test_without_strength_all_methods_are_the_divergence_alone(states, plain_descent, device):
-    students = teach([Run(method, lr=0.1) for method in METHODS], states, steps=2 * WARM_UP, device=device)
+    students = teach([Run(method, lr=0.1) for method in OBJECTIVES], states, steps=2 * WARM_UP, device=device)
     for student in students[1:]:
         torch.testing.assert_close(vector(student), vector(students[0]), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(vector(students[0]), vector(Tiny(ACTIONS, generator=seeded(0))), atol=1e-4)

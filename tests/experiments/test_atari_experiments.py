@@ -122,7 +122,7 @@ def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch):
     assert set(record["results"]) == {"pong/price", "pong/0.1", "pong/0.3"} and record["seeds"] == [0, 1, 2]
     assert [path.name for path in (folder / "records").rglob("*") if path.is_file()] == ["atari-distillation-quick.json"]
     price = record["results"]["pong/price"]
-    assert set(price["seconds_per_step"]) == set(distillation.METHODS) and min(price["seconds_per_step"].values()) > 0
+    assert set(price["seconds_per_step"]) == set(distillation.OBJECTIVES) and min(price["seconds_per_step"].values()) > 0
     quantiles = price["teacher"]["entropy_quantiles"]
     assert quantiles == sorted(quantiles) and 0 <= quantiles[0] <= price["teacher"]["mean_entropy"] <= quantiles[-1]
     assert quantiles[-1] <= math.log(3) + 1e-6 and price["teacher"]["num_actions"] == 3

@@ -70,7 +70,7 @@ def test_a_run_leaves_one_record_and_no_leftovers(folder):
     path = run()
     assert path == folder / f"{NAME}-quick.json"
     record = json.loads(path.read_text())
-    assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.METHODS}
+    assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.TRAININGS}
     assert record["seeds"] == [0, 1] and record["config"]["steps"] == 12 and record["probe"] == {"loss": PROBE}
     assert record["provenance"]["device"].startswith("CPU") and record["provenance"]["peak_memory_bytes"] > 0
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == [path.name]

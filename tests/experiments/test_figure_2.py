@@ -10,7 +10,7 @@ import torch
 
 import sobolev_lib as sl
 from sobolev_lib.experiments import equal_time_race, figure_2, figure_2_variants, seven_functions
-from sobolev_lib.experiments.figure_2 import METHODS
+from sobolev_lib.experiments.figure_2 import TRAININGS
 from sobolev_lib.experiments.figure_2_variants import Variant
 from sobolev_lib.experiments.keeping import Keep, TimeIsUp
 
@@ -154,7 +154,7 @@ def test_a_network_that_diverges_loses_and_does_not_stop_the_unit():
 def test_a_device_gives_what_a_cpu_gives(options, device):
     """A few steps, in chunks of batches; on a GPU most of them are a CUDA graph's."""
     config = Variant(**TINY_SETTINGS | {"steps": 40}, **options)
-    for method in METHODS:
+    for method in TRAININGS:
         here, there = [figure_2.measure(["booth", "rosenbrock"], 6, method, config, [0, 1], on) for on in (device, "cpu")]
         for name, measured in here.items():
             assert (measured.lr, measured.derivative_weight) == (there[name].lr, there[name].derivative_weight)
@@ -219,7 +219,7 @@ def variant(**options):
 
 def test_the_plain_variant_is_the_protocol_itself():
     found = variant()
-    for method in METHODS:
+    for method in TRAININGS:
         plain = seven_functions.run_unit(f"booth/6/{method}", TINY, [0, 1], "cpu")
         assert found[method]["test_mse"] == plain["test_mse"] and found[method]["trials"] == plain["trials"]
     assert found["ratio"] == [a / b for a, b in zip(found["regular"]["test_mse"], found["sobolev"]["test_mse"])]
@@ -289,7 +289,7 @@ def test_both_plans_take_equally_long_and_end_with_a_decayed_rate(monkeypatch):
     seconds = {"regular": [1.0, 2.0, 1.0], "sobolev": [1.5, 3.0, 9.0]}
     result = equal_time_race.race("relu/booth", seconds, RACE, [0, 1], "cpu")
     assert result["price"] == 1.5 and result["regular"]["steps"] == 60 and result["sobolev"]["steps"] == 40
-    for method in METHODS:
+    for method in TRAININGS:
         curve = result[method]["curve"]
         assert curve["steps"][-1] == result[method]["steps"] and len(curve["steps"]) == len(curve["test_mse"]) == 20
         assert len(result[method]["trials"]) == 2

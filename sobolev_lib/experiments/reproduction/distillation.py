@@ -15,7 +15,7 @@ from sobolev_lib.formats import percent, ratio
 
 SCALE = "3 games, 100,000 states; steps, tuning and seeds are not given in the main text; the supplement was not consulted"
 SIDES = {"above": "confirmed", "around": "open", "below": "contradicted"}
-METHODS = ("kl", "sobolev")
+PAIR = ("kl", "sobolev")
 LITTLE = 0.1                                               # how much a test error may end above its lowest
 WIDE = 2                                                   # times the training KL: a larger test KL is more than minor overfitting
 
@@ -24,7 +24,7 @@ Cell = tuple[str, float]                                   # a game, and a share
 
 def _students(record: dict) -> dict[Cell, dict[str, dict[int, dict]]]:
     """Runs by cell, then by method and seed; cells that have both methods."""
-    found = {cell: {method: {run["seed"]: run for run in students(record, *cell, method)} for method in METHODS}
+    found = {cell: {method: {run["seed"]: run for run in students(record, *cell, method)} for method in PAIR}
              for cell in cells(record)}
     found = {cell: runs for cell, runs in found.items() if all(runs.values())}
     if not found:
@@ -128,7 +128,7 @@ def _gap(runs: dict[int, dict]) -> float:
 
 def overfitting(record: dict) -> Found:
     found = _students(record).values()
-    alone, sobolev = ([_rise(runs[method]) for runs in found] for method in METHODS)
+    alone, sobolev = ([_rise(runs[method]) for runs in found] for method in PAIR)
     gaps = [_gap(runs["sobolev"]) for runs in found]
     smaller, count = sum(_gap(runs["sobolev"]) < _gap(runs["kl"]) for runs in found), len(gaps)
     wide = sum(gap > WIDE for gap in gaps)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sobolev_lib import functions
 from sobolev_lib.experiments import equal_time_race, figure_2_variants, seven_functions
-from sobolev_lib.experiments.figure_2 import METHODS, power
+from sobolev_lib.experiments.figure_2 import TRAININGS, power
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.reproduction.claim import Claim, Found, NotRun
 from sobolev_lib.experiments.seven_functions import cells
@@ -79,7 +79,7 @@ def figure_3(record: dict) -> Found:
         raise NotRun("The record does not have the Styblinski-Tang function with few points.")
     variance, told = record["config"]["scales"]["styblinski_tang"]["value_variance"], []
     for size, methods in found.items():
-        regular, sobolev = (percent(1 - median(methods[method]["test_mse"]) / variance) for method in METHODS)
+        regular, sobolev = (percent(1 - median(methods[method]["test_mse"]) / variance) for method in TRAININGS)
         told.append(f"{size} points: regular explains {regular} of the variance, Sobolev {sobolev}")
     both = _mean(record, lambda name, size: name == "styblinski_tang" and size in sizes)
     return Found("; ".join([*told, _r(both)]), SIDES[both.side()], _scale(record, *sizes), _ends(both))
