@@ -135,6 +135,7 @@ def code_address(entry, repository):
     found = api_names.resolved(entry.name)
     if not (inspect.isclass(found) or inspect.isroutine(found)):
         return None
+    found = inspect.unwrap(found)                          # a decorator stands elsewhere
     path = Path(inspect.getsourcefile(found)).relative_to(api_names.BOOK.parent).as_posix()
     return f"{repository}/blob/main/{path}#L{inspect.getsourcelines(found)[1]}"
 
