@@ -15,7 +15,7 @@ def loss_graph(inputs: str, student: Sequence[str], teacher: Sequence[str], *, f
     ``student`` and ``teacher`` hold what is written into the boxes: the value, then order one, and so on. Solid arrows carry
     an error signal back into the student. Dashed ones carry none: the teacher stays as it is. Boxes stand at x = -1.5, 0 and
     1.5, and at y = -1 (the inputs), 0, 1, ...; ``box`` adds others. Returns the figure. Raises ``ValueError`` unless both
-    lists have the same length, 1 to 4. Source: figure 1.
+    lists have the same length, 1 to 4. Source: figure 1a; with projections, figure 1b.
     """
     if len(student) != len(teacher) or not 1 <= len(student) <= len(LOSSES):
         raise ValueError(f"student, teacher: expected as many texts in both, 1 to {len(LOSSES)}, "
