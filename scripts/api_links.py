@@ -19,7 +19,7 @@ NEW = page_body.parsed("")  # makes the elements that are put in
 # These pages document what the book is made with. Chapters use it everywhere, so no line says it.
 FURNITURE = {"book/api_notebook", "book/api_plotting", "book/api_widgets"}
 NUMBERED = re.compile(r"\b((?:equation|theorem|proposition|figure|table|section)s? )"
-                      r"(\d(?:\.\d)?b?)(?: and (\d(?:\.\d)?b?))?", re.IGNORECASE)
+                      r"(\d(?:\.\d)?[ab]?)(?: and (\d(?:\.\d)?[ab]?))?", re.IGNORECASE)
 
 
 @functools.cache
