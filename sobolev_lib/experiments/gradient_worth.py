@@ -7,8 +7,10 @@ handful of calls for any d. With noise each call is disturbed, and the differenc
 The protocol is that of ``black_box``.
 """
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +19,6 @@ from torch import Tensor
 from sobolev_lib.data import SobolevData
 from sobolev_lib.errors import errors
 from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
-from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.records import MissingResults
@@ -134,29 +135,66 @@ def probe() -> dict:
     return {unit: run_unit(unit, config, [0, 1], "cpu") for unit in units(config)}
 
 
-def worth(cell: dict, way: str) -> Interval:
-    """log10 of the factor of values alone that makes up for this way's slopes, with its 95 % interval over seeds.
+class Worth(NamedTuple):
+    """A factor: the median of the seeds, and the ends of its 95 % interval, which are seeds of their own."""
+
+    median: float
+    low: float
+    high: float
+
+
+def worth(cell: dict, way: str) -> Worth:
+    """The factor by which values alone must be more numerous for the same error as points with this way's slopes.
 
     Between two factors that were run, logarithms of error and factor are joined by a straight line. A seed whose slopes
-    beat the largest factor counts as worth that factor, one whose slopes lose to equally many values as worth 1.
+    beat the largest factor counts as that factor, one whose slopes lose to equally many values as the smallest: a median
+    bears that, a mean would not.
     """
     factors = np.log10([float(factor) for factor in cell["values"]])
     alone = np.log10([each["test_mse"] for each in cell["values"].values()])               # (factors, seeds)
     steady = np.minimum.accumulate(alone.mean(axis=1))     # of all seeds, as more values never hurt but by luck
-    return interval([float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"])])
+    found = sorted(10 ** float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"]))
+    beyond = _beyond(len(found))
+    return Worth(statistics.median(found), found[beyond], found[-1 - beyond])
+
+
+def _beyond(count: int) -> int:
+    """How many of the seeds lie outside a 95 % interval of their median, on either side; none where there are few.
+
+    >>> [_beyond(count) for count in (3, 6, 10, 20)]
+    [0, 0, 1, 5]
+    """
+    beyond = 0
+    while 2 * sum(math.comb(count, k) for k in range(beyond + 2)) <= 0.05 * 2 ** count:
+        beyond += 1
+    return beyond
+
+
+def hurt(cell: dict, way: str) -> float:
+    """Test error of points with slopes over that of as many values alone, the ratio of the seeds' medians."""
+    alone = cell["values"][min(cell["values"], key=float)]["test_mse"]
+    return statistics.median(cell[way]["test_mse"]) / statistics.median(alone)
 
 
 def pays(cell: dict, way: str, inputs: int) -> str:
     """Is a way's worth "above" the calls that a point costs with it, "below", or not clearly either, "around"?"""
-    found, price = worth(cell, way), math.log10(calls_a_point(way, inputs))
+    found, price = worth(cell, way), calls_a_point(way, inputs)
     return "above" if found.low > price else "below" if found.high < price else "around"
 
 
-RULE = ("A way's worth is the factor by which values alone must be more numerous for the same test error, with a 95 % "
-        "interval over seeds; it pays where that lies above the calls that a point costs with it, and loses where it lies "
-        "below. Confirmed if differences of all inputs, or of one, pay in every cell, a number of inputs and a noise. "
-        "Confirmed in direction if one of the two pays in more than half of the cells. Contradicted if both lose in more "
-        "than half of them. Open otherwise.")
+def told(cell: dict, way: str) -> str:
+    """A worth in words: at the ends of the factors "13 or more", "1 or less"."""
+    found, factors = worth(cell, way).median, [float(factor) for factor in cell["values"]]
+    if found > 0.999 * max(factors):
+        return f"{max(factors):g} or more"
+    return f"{min(factors):g} or less" if found < 1.001 * min(factors) else f"{found:.1f}"
+
+
+RULE = ("A way's worth is the factor by which values alone must be more numerous for the same test error: the median of the "
+        "seeds, with its 95 % interval. It pays where that lies above the calls that a point costs with it, and loses where "
+        "it lies below. A cell is a number of inputs and a noise. Confirmed if differences of all inputs, or of one, pay in "
+        "every cell. Confirmed in direction if one of the two pays in more than half. Contradicted if both lose in every "
+        "cell, as the paper says no more than \"could\". Open otherwise.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -171,15 +209,15 @@ def verdict(record: dict) -> Verdict:
     elif any(2 * count > len(cells) for count in paid.values()):
         status = "confirmed in direction"
     else:
-        status = "contradicted" if all(2 * count > len(cells) for count in lost.values()) else "open"
-    told = "; ".join(f"{way} pay{'' if way.startswith('all') else 's'} in {paid[way]} of {len(cells)} cells and "
+        status = "contradicted" if all(count == len(cells) for count in lost.values()) else "open"
+    counts = "; ".join(f"{way} pay{'' if way.startswith('all') else 's'} in {paid[way]} of {len(cells)} cells and "
                      f"lose{'' if way.startswith('all') else 's'} in {lost[way]}" for way in WAYS[1:])
-    best = ", ".join(f"{10 ** worth(cell, 'all differences').mean:.1f} at d = {unit.split('/')[0]}"
+    best = ", ".join(f"{told(cell, 'all differences')} at d = {unit.split('/')[0]}"
                      for unit, cell in cells.items() if unit.endswith("/0"))
     return Verdict(
         claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
-        measured=f"When each call could give a value instead, {told}."
-                 + (f" What a point with its gradient is worth, in values, with exact calls: {best}." if best else ""),
+        measured=f"When each call could give a value instead, {counts}."
+                 + (f" With exact calls a point with its gradient is worth, in values: {best}." if best else ""),
         scale=f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
               f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
               f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.",

@@ -38,26 +38,28 @@ def test_the_answer_follows_the_rollouts(lorenz, factor, said):
     alone = record["results"][f"{calls}/values"]["valid_time"]
     record["results"][f"{calls}/all differences"]["valid_time"] = [
         factor * time * (1 + 0.1 * (-1) ** k) for k, time in enumerate(alone)]
-    known = functions_of("black-boxes-answer", CALLS=calls, config=lorenz["config"])
+    known = functions_of("black-boxes-rollout", CALLS=calls, config=lorenz["config"])
     text = known["simulator_said"](record)
-    assert said in text and ("were worth" in text) == (factor == 2) and f"{len(alone)} seeds" in text
+    assert said in text and ("were worth" in text) == (factor == 2) and f"geometric mean of {len(alone)} seeds" in text
 
 
 def test_what_an_adjoint_would_pay_follows_the_record(worth):
-    inputs = worth["config"]["inputs"]
-    known = functions_of("black-boxes-worth-said", inputs=inputs)
+    inputs, levels = worth["config"]["inputs"], worth["config"]["noises"]
+    known = functions_of("black-boxes-worth", inputs=inputs, noise_levels=levels)
     flipped = copy.deepcopy(worth)
     for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [float(each["values"]["13"]["test_mse"][0] / 10)] * len(worth["seeds"])
     text = known["worth_said"](flipped["results"])
     assert f"three calls in all, it pays at d = {', '.join(map(str, inputs))}; if five, at d = 1, 2" in text
+    assert "slopes never hurt" in text and "13 or more at d = 1" in text
     for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [10.0 * max(each["values"]["1"]["test_mse"])] * len(worth["seeds"])
     text = known["worth_said"](flipped["results"])
-    assert "it pays nowhere here; if five, nowhere here." in text and "1.0 values" in text
+    assert "it pays nowhere here; if five, nowhere here." in text and "1 or less at d = 1" in text
+    assert "Slopes can hurt, too: at d = 1 with noise of 0 %" in text
 
 
-@pytest.mark.parametrize("factor, said", [(1.1, "hardly help any more"), (2.5, "More values still help there.")])
+@pytest.mark.parametrize("factor, said", [(1.1, "hardly help any more in these trainings"), (2.5, "More values still help there.")])
 def test_what_more_values_bring_follows_the_record(lorenz, factor, said):
     few, many = lorenz["config"]["calls"][-2:]
     record = copy.deepcopy(lorenz)

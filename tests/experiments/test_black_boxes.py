@@ -109,16 +109,27 @@ def cell(gradients, partials=1.0, rate=1.0):
 
 @pytest.mark.parametrize("factor", [1, 3, 5.5, 8])
 def test_worth_is_the_factor_of_values_with_the_same_error(factor):
-    assert 10 ** worth(cell(factor), "all differences").mean == pytest.approx(factor, rel=0.02)
+    assert worth(cell(factor), "all differences").median == pytest.approx(factor, rel=0.02)
 
 
-def test_what_beats_all_or_loses_to_equally_many_counts_as_the_end():
-    assert 10 ** worth(cell(100), "all differences").mean == pytest.approx(8)
-    assert 10 ** worth(cell(0.1), "all differences").mean == pytest.approx(1)
+def test_what_beats_all_or_loses_to_equally_many_counts_as_the_end_and_is_said_to():
+    assert worth(cell(100), "all differences") == pytest.approx((8, 8, 8))
+    assert gradient_worth.told(cell(100), "all differences") == "8 or more"
+    assert worth(cell(0.1), "all differences") == pytest.approx((1, 1, 1))
+    assert gradient_worth.told(cell(0.1), "all differences") == "1 or less"
+    assert gradient_worth.hurt(cell(0.1), "all differences") == pytest.approx(10)
+
+
+def test_one_seed_that_is_lost_moves_no_median():
+    made = cell(4)
+    made["all differences"]["test_mse"] = [*[1 / 4] * 9, 100.0]
+    for each in made["values"].values():
+        each["test_mse"] = [each["test_mse"][1]] * 10
+    assert worth(made, "all differences") == pytest.approx((4, 4, 4), rel=0.01)
 
 
 @pytest.mark.parametrize("gradients, partials, status", [
-    (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open")])
+    (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open"), (1.2, 2.0, "open")])
 def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
     record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": [0, 1, 2],
               "config": gradient_worth.describe(gradient_worth.Config(noises=(0.0, 0.02)))}

@@ -20,7 +20,12 @@ export default {
   render({ model, el }) {
     const state = model.get("state");
     const says = element("p", { className: "squ-says", role: "status" });
-    const unveil = state.veil ? veil(el) : () => {};
+    const lift = state.veil ? veil(el) : () => {};
+    let show = null;
+    const unveil = () => {
+      lift();
+      if (state.choices && show) show.disabled = true; // nothing is left to be shown
+    };
     const say = (text) => { says.innerHTML = text; };
     const answers = element("div", { className: "squ-answers" });
     const box = element("div", { className: "squ" }, element("p", { className: "squ-question", innerHTML: state.question }), answers, says);
@@ -43,7 +48,7 @@ export default {
       answers.append(field, button("Check", check));
     }
     if (!state.choices || state.veil) {
-      const show = button(state.choices ? "Show me" : "Show the answer", () => {
+      show = button(state.choices ? "Show me" : "Show the answer", () => {
         // a prediction has no answer but what it veils
         const answer = state.choices ? state.choices[state.right] : state.shown;
         if (answer) say(`<b>${answer}.</b> ${state.says[state.right ?? 0].replace(/^<b>.*?<\/b>/, "")}`);
