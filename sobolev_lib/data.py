@@ -42,7 +42,7 @@ class SobolevData(Dataset):
         while len(given) > 2 and given[-1] is None:
             given.pop()
         names = ["inputs", *[derivative_name(k) for k in range(len(given) - 1)]]
-        check_order_of_tables(*given[:3])
+        check_order_of_tables(*(given + [None])[:3], weights=weights)
         tensors = [as_tensor(tensor, name) for tensor, name in zip(given, names)]
         _check(tensors, names)
         self.inputs, *self.derivatives = tensors
@@ -174,7 +174,7 @@ register_pytree_node(SobolevData, lambda data: (list(data.tables), data.order),
                      serialized_type_name="sobolev_lib.SobolevData")
 
 
-def check_order_of_tables(inputs, values, jacobian=None) -> None:
+def check_order_of_tables(inputs, values, jacobian=None, weights=None) -> None:
     """Raises ``ValueError`` where tables (of pandas and the like) say that columns or rows are in another order.
 
     >>> check_order_of_tables(torch.rand(3, 2), torch.rand(3))                                 # tensors say nothing
@@ -183,7 +183,7 @@ def check_order_of_tables(inputs, values, jacobian=None) -> None:
     moved = [name for k, name in enumerate(slopes) if name in columns and columns.index(name) != k]
     if moved:
         raise ValueError(f"jacobian: expected columns in the order of the inputs', {columns}, got {slopes}")
-    for name, table in (("values", values), ("jacobian", jacobian)):
+    for name, table in (("values", values), ("jacobian", jacobian), ("weights", weights)):
         rows, own = [getattr(each, "index", None) for each in (inputs, table)]
         # a numbering from zero is what pandas gives rows without names
         named = [not callable(each) and each is not None and type(each).__name__ != "RangeIndex" for each in (rows, own)]

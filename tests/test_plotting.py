@@ -383,7 +383,7 @@ def test_a_live_widget_is_shown_itself_and_its_caption_after_it(monkeypatch):
 
 
 @pytest.mark.parametrize("thing, caption, error, message", [
-    (3, "A number.", TypeError, "thing: expected a widget or an object with _repr_html_, got int"),
+    (3, "A number.", TypeError, "thing: expected a widget or an object that shows itself as HTML .*, got int"),
     (Drawing(), " ", ValueError, "caption: expected a sentence"),
     (Drawing(), None, ValueError, "caption: expected a sentence")])
 def test_captioned_asks_for_what_shows_itself_and_a_sentence(thing, caption, error, message):

@@ -5,6 +5,7 @@ for each way. Every trial runs on the tuning seeds, the lowest mean log validati
 fresh seeds. A seed fixes the points, the noise, the initial weights and the batches. Adam, with a rate that falls to zero
 along a cosine; inputs and values are z-scored, each loss term is divided by its labels' mean square.
 """
+import math
 import statistics
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.errors import errors
+from sobolev_lib.experiments.figure_2 import DIVERGED
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
@@ -67,15 +69,21 @@ def asked(call: Callable[[Tensor], Tensor], x: Tensor, way: str, step: float) ->
 
     ``call`` maps (N, d) to (N,) or (N, m). An input that is not asked about is a missing (NaN) label.
     """
-    values, (count, inputs) = call(x), x.shape
+    if way not in WAYS:
+        raise ValueError(f"way: expected one of {', '.join(WAYS)}, got {way!r}")
+    if way != "values" and not 0 < step < math.inf:
+        raise ValueError(f"step: expected a positive number, got {step!r}")
+    values, (count, inputs) = call(x.clone()), x.shape
     if way == "values":
         return SobolevData(x, values)
-    jacobian = torch.full((*values.shape, inputs), torch.nan, dtype=x.dtype)
+    jacobian = torch.full((*values.shape, inputs), torch.nan, dtype=values.dtype)
     for k in range(inputs):
-        rows = torch.arange(count) if way == "all differences" else torch.arange(k, count, inputs)
+        rows = torch.arange(count)[slice(None) if way == "all differences" else slice(k, None, inputs)]
         moved = x[rows]
         moved[:, k] += step
-        jacobian[rows, ..., k] = (call(moved) - values[rows]) / step
+        differences = call(moved.clone()) - values[rows]
+        by = (moved[:, k] - x[rows, k]).reshape(-1, *[1] * (values.ndim - 1))   # the step, as far as it could be made
+        jacobian[rows, ..., k] = differences / by
     return SobolevData(x, values, jacobian)
 
 
@@ -89,12 +97,18 @@ def tuned(way: str, data: Callable[[int], SobolevData], validation: Callable[[in
 
     def scores(seed: int) -> list[float]:
         networks = trained([data(seed)] * len(trials), trials, [seed] * len(trials), protocol, device)
-        return [float(np.log10(errors(network, validation(seed).to(device))["value_mse"])) for network in networks]
+        return [float(np.log10(value_mse(network, validation(seed).to(device)))) for network in networks]
 
     logs = [keep.once(f"{name}-tuning-{seed}", lambda: scores(seed)) for seed in protocol.tuning_seeds]
     found = [{"lr": trial[0], "derivative_weight": trial[1] if len(trial) > 1 else 0.0,
               "log10_validation_mse": statistics.mean(each)} for trial, each in zip(trials, zip(*logs))]
     return sorted(found, key=lambda trial: trial["log10_validation_mse"])
+
+
+def value_mse(network: nn.Module, data: SobolevData) -> float:
+    """A network's mean squared error in values; ``DIVERGED`` where that is no finite number."""
+    found = float(errors(network, data)["value_mse"])
+    return found if math.isfinite(found) else DIVERGED
 
 
 def trained(sets: Sequence[SobolevData], trials: Sequence[tuple[float, ...]], seeds: Sequence[int], protocol: Protocol,

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from sobolev_lib.data import SobolevData
-from sobolev_lib.errors import errors
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.records import MissingResults
@@ -112,7 +111,7 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
                        device, keep, f"{way}-{count}".replace(" ", "-"))
         winner = (trials[0]["lr"], trials[0]["derivative_weight"])[:1 if way == "values" else 2]
         networks = trained([data(way, count, seed) for seed in seeds], [winner] * len(seeds), seeds, config, device)
-        return {"trials": trials, "test_mse": [float(errors(network, test)["value_mse"]) for network in networks]}
+        return {"trials": trials, "test_mse": [value_mse(network, test) for network in networks]}
 
     found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: measured(way, config.points)) for way in WAYS[1:]}
     alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: measured("values", round(factor * config.points)))

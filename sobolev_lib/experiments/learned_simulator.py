@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib.data import SobolevData
-from sobolev_lib.errors import errors
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
-from sobolev_lib.records import result
+from sobolev_lib.records import MissingResults, result
 
 NAME = "learned-simulator"
 SHOWS = "Section 5, a generative temporal model from a black box"
@@ -93,7 +92,7 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     winner = (trials[0]["lr"], trials[0]["derivative_weight"])[:1 if way == "values" else 2]
     networks = trained([data(seed) for seed in seeds], [winner] * len(seeds), seeds, config, device)
     test = clean(config.test_points, 7)
-    found = {"points": count, "trials": trials, "test_mse": [errors(network, test)["value_mse"] for network in networks],
+    found = {"points": count, "trials": trials, "test_mse": [value_mse(network, test) for network in networks],
              "valid_time": [valid_time(network, config, device) for network in networks]}
     if int(calls) == config.shown_calls:
         middle = sorted(range(len(seeds)), key=lambda k: found["valid_time"][k])[len(seeds) // 2]
@@ -109,7 +108,7 @@ def valid_time(network: nn.Module, config: Config, device: str) -> float:
     with torch.no_grad():
         for _ in range(config.rollout_steps):
             truth, now = simulator(truth, config.gap), network(now)
-            off.append((now.double().cpu() - truth).norm(dim=1) > config.threshold * scale)
+            off.append(~((now.double().cpu() - truth).norm(dim=1) <= config.threshold * scale))   # so far off, or no number
     lost = torch.stack(off)                                # (steps, rollouts); where none is lost, all steps count
     first = torch.where(lost.any(0), lost.int().argmax(0), config.rollout_steps)
     return config.gap * float(first.double().median())
@@ -155,6 +154,8 @@ RULE = ("A network's time is the median over rollouts until it is 0.4 of the sta
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
     config = record["config"]
+    if not config["calls"]:
+        raise MissingResults("record: expected numbers of calls, got none")
     sides = [{gain(record, calls, way).side() for way in WAYS[1:]} for calls in config["calls"]]
     helped = sum("above" in each for each in sides)
     if helped == len(sides):

@@ -70,11 +70,21 @@ class EntryWeights:
     >>> delta_alone(torch.zeros(3, 2), torch.ones(3, 2))
     tensor([1., 1., 1.])
 
-    ``weights`` have the shape of a point's labels, (d,) or (m, d). All 1 are "mse".
+    ``weights`` have the shape of a point's labels, (d,) or (m, d). All 1 are "mse". Where a loss is normalised, by the mean
+    square of all labels, those of weight 0 count, too: give missing labels, NaN, where they should not. Raises ``TypeError``
+    for what is no table of numbers, ``ValueError`` for weights below 0 or not finite.
     """
 
     def __init__(self, weights: Tensor):
-        self.weights = weights
+        try:
+            self.weights = torch.as_tensor(weights)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"weights: expected a tensor of numbers, got {type(weights).__name__}") from None
+        if not (self.weights.isfinite() & (self.weights >= 0)).all():
+            raise ValueError(f"weights: expected finite numbers, at least 0, got {self.weights.tolist()}")
+
+    def __repr__(self) -> str:
+        return f"EntryWeights({self.weights.tolist()})"
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         return _summed((prediction - target).square() * self.weights.to(prediction))

@@ -118,7 +118,7 @@ class StochasticSobolevLoss(Loss):
             return self.ask(replace(teacher, inputs=x), generator)
         if isinstance(teacher, SobolevData):
             _check_same_inputs(x, teacher)
-            return self.ask(SobolevData.of_tensors(x, *teacher.derivatives), generator)
+            return self.ask(SobolevData.of_tensors(x, *teacher.derivatives, weights=teacher.weights), generator)
         if not callable(teacher):
             raise TypeError(f"teacher: expected a callable, SobolevData or ProjectedTargets, got {type(teacher).__name__}")
         return self.ask(Teacher.at(teacher, x), generator)

@@ -17,11 +17,13 @@ def captioned(thing, caption: str):
     """
     if not isinstance(caption, str) or not caption.strip():
         raise ValueError(f"caption: expected a sentence with the finding, got {caption!r}")
-    if hasattr(thing, "_repr_html_"):
-        return Captioned(thing, caption)
-    if hasattr(thing, "_repr_mimebundle_"):
-        return CaptionedWidget(thing, caption)
-    raise TypeError(f"thing: expected a widget or an object with _repr_html_, got {type(thing).__name__}")
+    if not isinstance(thing, type):
+        if hasattr(thing, "_repr_html_") and isinstance(thing._repr_html_(), str):
+            return Captioned(thing, caption)
+        if hasattr(thing, "_repr_mimebundle_") and not hasattr(thing, "_repr_html_"):
+            return CaptionedWidget(thing, caption)
+    raise TypeError("thing: expected a widget or an object that shows itself as HTML (plotting.show is for matplotlib figures), "
+                    f"got {type(thing).__name__}")
 
 
 class Captioned:

@@ -60,7 +60,10 @@ def spread_scale(networks: Sequence[nn.Module], scaling: ZScores, held: SobolevD
     """
     found = Answers(networks, scaling, held.inputs.numpy(), gradient=False, std=True)
     errors = found.values - held.values.reshape(found.values.shape).numpy()
-    return torch.as_tensor(np.sqrt(np.nanmean((errors / np.maximum(np.asarray(found.std), 1e-300)) ** 2, axis=0)))
+    squares = (errors / np.maximum(np.asarray(found.std), 1e-300)) ** 2
+    known = ~np.isnan(squares)
+    means = np.where(known, squares, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return torch.as_tensor(np.where(known.any(axis=0), np.sqrt(means), 1.0))   # where nothing is known, as it is
 
 
 def _answer(network: nn.Module, layers: Layers, z: torch.Tensor, gradient: bool):

@@ -31,9 +31,9 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     ``fit(X, y, dy, sample_weight)``: X (N, d), y (N,) or (N, m), dy (N, d) or (N, m, d) in y's units over X's, weights (N,).
     Of one output or one input dy may keep the axis or drop it. NaN or masked entries of dy are missing ones, and so are
     those of y at points with some entry of dy. Rows and columns of pandas tables are matched by name; a column that dy lacks
-    is missing. Copies of a point are taken as one that weighs as much. Without dy it is plain regression.
+    is missing. Repeated points are merged, and their weights added. Without dy it is plain regression.
 
-    **Scaling is inside.** Inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
+    Scaling is inside: inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
     divided by its labels' mean square, so ``derivative_weight=1`` gives values and gradients an equal say. So put no scaler
     before it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
     ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
@@ -83,17 +83,26 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
+        before = dict(vars(self))
         settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
         data = labelled(self, X, y, dy, sample_weight, first=True)
         loss = loss_of(self.derivative_weight, data)
         random = check_random_state(self.random_state)
         seeds = [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
         data, held = held_out(data, self.validation_fraction, seeds[0])
-        self._begin(data, seeds, again)
-        scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-        self._train()
-        self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
-        self._rest()
+        try:
+            self._begin(data, seeds, again)
+            scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
+            self._train()
+            self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
+        except Exception:
+            if not again:                                  # what was fitted before is there still
+                vars(self).clear()
+                vars(self).update(before)
+            raise
+        finally:
+            self._rest()
+        self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
         return self
@@ -123,13 +132,15 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         # terms are measured by the first points' labels, whichever points come next
         self._divisors += scaled.mean_squares(data.order)[len(self._divisors):]
         loss = loss.with_numbers(loss.weights, self._divisors[:data.order + 1])
-        more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
-                      optimizer=adam, seed=self._passes, device=place_of(self.device), progress=self.progress)
-                for network, adam in zip(self.networks_, self._adams)]
+        try:
+            more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
+                          optimizer=adam, seed=self._passes, device=place_of(self.device), progress=self.progress)
+                    for network, adam in zip(self.networks_, self._adams)]
+        finally:
+            self._rest()
         earlier = self.histories_ or [History()] * len(more)
         self.histories_ = [joined(before, after) for before, after in zip(earlier, more)]
         self._passes += 1
-        self._rest()
         return self
 
     def predict(self, X, return_std=False, return_gradient=False):
@@ -251,5 +262,5 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
             network.to(getattr(torch, self.dtype))
 
     def _rest(self) -> None:
-        for network in self.networks_:
+        for network in getattr(self, "networks_", ()):     # a first fit may have failed before there were any
             network.double()                               # predictions must not depend on how many points are asked for

@@ -12,6 +12,10 @@ from sobolev_lib.training import History
 def write(path, regressor) -> None:
     """Weights, scales, parameters and histories; whole or not at all."""
     parameters = {name: _plain(value) for name, value in regressor.get_params().items() if not callable(value)}
+    # of the networks that are saved: set_params may have been called since
+    sizes, activation = list(regressor.network_.sizes), regressor.network_.activation
+    if (regressor._hidden(), regressor.activation) != (sizes[1:-1], activation):
+        parameters |= {"hidden": sizes[1:-1], "activation": activation}
     header = {"parameters": parameters, "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
               "histories": [vars(history) for history in regressor.histories_]}

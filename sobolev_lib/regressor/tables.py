@@ -126,8 +126,8 @@ def rows_as(X, table, name: str):
             return table                                   # names that occur twice are no names
         raise ValueError(f"{name}: expected rows named as X's, got another index with names that occur twice; {mend}")
     if common == len(rows):
-        if type(own).__name__ == "RangeIndex":
-            # X was shuffled; the table may be older than that, or made from X's numbers afterwards
+        if numbered:
+            # one was shuffled; the other may be older than that, or made from its numbers afterwards
             raise ValueError(f"{name}: expected rows in the order of X's, {list(rows[:3])} ..., got the same in another, "
                              f"{list(own[:3])} ...; pass {by_name} if rows belong together "
                              f"by number, and {mend}")

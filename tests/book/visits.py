@@ -137,7 +137,9 @@ def watch(page, visit):
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
     page.on("request", requested)
     page.on("response", answered)
-    page.on("requestfailed", lambda request: visit.failed.append(f"{request.failure} {request.url}"))
+    # a page that is left while the browser reads its icon ends that request
+    page.on("requestfailed", lambda request: None if request.failure == "net::ERR_ABORTED" and "favicon" in request.url
+            else visit.failed.append(f"{request.failure} {request.url}"))
 
 
 def set_dark(page):
