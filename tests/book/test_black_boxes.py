@@ -59,7 +59,7 @@ def test_what_an_adjoint_would_pay_follows_the_record(worth):
     assert "Slopes can hurt, too: at d = 1 with noise of 0 %" in text
 
 
-@pytest.mark.parametrize("factor, said", [(1.1, "hardly help any more in these trainings"), (2.5, "More values still help there.")])
+@pytest.mark.parametrize("factor, said", [(1.1, "hardly help any more in these trainings"), (2.5, "More values still help there")])
 def test_what_more_values_bring_follows_the_record(lorenz, factor, said):
     few, many = lorenz["config"]["calls"][-2:]
     record = copy.deepcopy(lorenz)
@@ -67,6 +67,7 @@ def test_what_more_values_bring_follows_the_record(lorenz, factor, said):
     record["results"][f"{many}/values"]["valid_time"] = [factor * time for time in alone]
     text = functions_of("black-boxes-simulator", config=lorenz["config"])["more_values_said"](record)
     assert said in text and f"{factor:.2f} times as long" in text
+    assert (", and slopes do." in text) == (factor == 1.1) and (", and slopes don't." in text) == (factor == 2.5)
 
 
 def test_the_summary_counts_what_the_records_hold(lorenz, worth):
