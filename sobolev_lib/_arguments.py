@@ -28,12 +28,14 @@ def seed_of(value, name: str = "seed") -> int:
     return found
 
 
-def device_of(value, name: str = "device") -> torch.device:
-    """``value`` as a device that this machine has and that holds numbers; raises ``ValueError`` if it is none.
+def device_of(value, name: str = "device") -> torch.device | None:
+    """``value`` as a device that this machine has and that holds numbers, None as None; raises ``ValueError`` else.
 
     >>> device_of("cpu")
     device(type='cpu')
     """
+    if value is None:
+        return None
     try:
         device = torch.empty(0, device=value).device
     except (RuntimeError, AssertionError, NotImplementedError, TypeError):  # the second where PyTorch was built without CUDA
@@ -62,25 +64,6 @@ def number(value, name: str, expected: str = "a positive number", *, zero: bool 
             not zero and value == 0:
         raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return value if isinstance(value, (int, float)) and type(value) in (int, float) else float(value)
-
-
-def place_of(device, name: str = "device") -> torch.device | None:
-    """The device of that name, None for None; raises ``ValueError`` if there is none such here.
-
-    >>> place_of("cpu")
-    device(type='cpu')
-    """
-    if device is None:
-        return None
-    try:
-        place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{name}: expected None or a device such as 'cpu' or 'cuda', got {device!r}: {error}") from None
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not found.get(place.type, True):
-        raise ValueError(f"{name}: expected a device that PyTorch finds on this machine, got {device!r}; use None or 'cpu', "
-                         "or install a build of PyTorch for it")
-    return place
 
 
 def several(values, name: str, expected: str = "a list or tuple") -> list:

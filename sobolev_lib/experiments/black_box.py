@@ -105,6 +105,14 @@ def tuned(way: str, data: Callable[[int], SobolevData], validation: Callable[[in
     return sorted(found, key=lambda trial: trial["log10_validation_mse"])
 
 
+def measured(way: str, data: Callable[[int], SobolevData], validation: Callable[[int], SobolevData], seeds: Sequence[int],
+             protocol: Protocol, device: str, keep: Keep, name: str) -> tuple[list[dict], list[nn.Module]]:
+    """The trials of ``tuned``, and the winner's networks, one a seed."""
+    found = tuned(way, data, validation, protocol, device, keep, name)
+    winner = (found[0]["lr"],) if way == "values" else (found[0]["lr"], found[0]["derivative_weight"])
+    return found, trained([data(seed) for seed in seeds], [winner] * len(seeds), seeds, protocol, device)
+
+
 def value_mse(network: nn.Module, data: SobolevData) -> float:
     """A network's mean squared error in values; ``DIVERGED`` where that is no finite number."""
     found = float(errors(network, data)["value_mse"])

@@ -8,7 +8,7 @@ The protocol is that of ``black_box``.
 """
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from sobolev_lib.data import SobolevData
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, measured, value_mse
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
-from sobolev_lib.records import MissingResults
+from sobolev_lib.records import MissingResults, result
 
 NAME = "gradient-worth"
 SHOWS = "Section 5, black boxes: what a gradient is worth"
@@ -29,7 +29,7 @@ SHOWS = "Section 5, black boxes: what a gradient is worth"
 @dataclass(frozen=True)
 class Config(Protocol):
     inputs: tuple[int, ...] = (1, 2, 3, 5, 8, 12)
-    noises: tuple[float, ...] = (0.0, 0.02)                # standard deviation of a call's noise; values have about 1
+    noises: tuple[float, ...] = (0.0, 0.02)                # of a call, as a share of the values' standard deviation
     points: int = 40                                       # with slopes
     factors: tuple[float, ...] = (1, 1.5, 2, 3, 4, 6, 9, 13)    # times as many values alone
     waves: int = 20
@@ -81,7 +81,11 @@ def best_step(noise: float, curvature: float) -> float:
 
 def units(config: Config) -> list[str]:
     """One a number of inputs and a noise."""
-    return [f"{inputs}/{noise:g}" for noise in config.noises for inputs in config.inputs]
+    return _units(config.inputs, config.noises)
+
+
+def _units(inputs: Sequence[int], noises: Sequence[float]) -> list[str]:
+    return [f"{count}/{noise:g}" for noise in noises for count in inputs]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
@@ -106,15 +110,13 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     sigma = noise * variance ** 0.5
     step = best_step(sigma, curvature(function, cube(1_000, inputs, torch.Generator().manual_seed(20_000))))
 
-    def measured(way: str, count: int) -> dict:
-        trials = tuned(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed), config,
-                       device, keep, f"{way}-{count}".replace(" ", "-"))
-        winner = (trials[0]["lr"], trials[0]["derivative_weight"])[:1 if way == "values" else 2]
-        networks = trained([data(way, count, seed) for seed in seeds], [winner] * len(seeds), seeds, config, device)
+    def spent(way: str, count: int) -> dict:
+        trials, networks = measured(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed),
+                                    seeds, config, device, keep, f"{way}-{count}".replace(" ", "-"))
         return {"trials": trials, "test_mse": [value_mse(network, test) for network in networks]}
 
-    found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: measured(way, config.points)) for way in WAYS[1:]}
-    alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: measured("values", round(factor * config.points)))
+    found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: spent(way, config.points)) for way in WAYS[1:]}
+    alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: spent("values", round(factor * config.points)))
              for factor in config.factors}
     return {"step": step, "variance": variance, "values": alone, **found}
 
@@ -198,7 +200,8 @@ RULE = ("A way's worth is the factor by which values alone must be more numerous
 
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
-    config, cells = record["config"], record["results"]
+    config = record["config"]
+    cells = {unit: result(record, unit) for unit in _units(config["inputs"], config["noises"])}
     if not cells:
         raise MissingResults("record: expected numbers of inputs and noises, got none")
     sides = {way: [pays(cell, way, int(unit.split("/")[0])) for unit, cell in cells.items()] for way in WAYS[1:]}

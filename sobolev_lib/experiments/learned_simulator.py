@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib.data import SobolevData
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, measured, value_mse
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -21,7 +21,6 @@ from sobolev_lib.records import MissingResults, result
 NAME = "learned-simulator"
 SHOWS = "Section 5, a generative temporal model from a black box"
 SAME_POINTS = "values at as few points"                    # as all differences have
-EXPONENT = 0.906                                           # largest Lyapunov exponent: errors grow e-fold in 1 / EXPONENT
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         x = states(count, 10_000 + seed)
         return SobolevData(x, call(x)).to(device, torch.float32)
 
-    trials = tuned(way, data, lambda seed: clean(config.validation_points, seed), config, device, keep, "way")
-    winner = (trials[0]["lr"], trials[0]["derivative_weight"])[:1 if way == "values" else 2]
-    networks = trained([data(seed) for seed in seeds], [winner] * len(seeds), seeds, config, device)
+    trials, networks = measured(way, data, lambda seed: clean(config.validation_points, seed), seeds, config, device, keep,
+                                "way")
     test = clean(config.test_points, 7)
     found = {"points": count, "trials": trials, "test_mse": [value_mse(network, test) for network in networks],
              "valid_time": [valid_time(network, config, device) for network in networks]}

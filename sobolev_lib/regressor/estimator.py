@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sobolev_lib._arguments import integer, place_of, several
+from sobolev_lib._arguments import device_of, integer, several
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.models import MLP
@@ -134,7 +134,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         loss = loss.with_numbers(loss.weights, self._divisors[:data.order + 1])
         try:
             more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
-                          optimizer=adam, seed=self._passes, device=place_of(self.device), progress=self.progress)
+                          optimizer=adam, seed=self._passes, device=device_of(self.device), progress=self.progress)
                     for network, adam in zip(self.networks_, self._adams)]
         finally:
             self._rest()
@@ -219,7 +219,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype: expected \"float32\" or \"float64\", got {self.dtype!r}")
         return Settings(self.steps, self.epochs, self.batch_size, self.lr, self.optimizer, self.schedule, self.weight_decay,
-                        self.patience, place_of(self.device), self.progress)
+                        self.patience, device_of(self.device), self.progress)
 
     def _scaled(self, data: SobolevData) -> SobolevData:
         # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits

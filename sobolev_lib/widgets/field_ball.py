@@ -5,8 +5,8 @@ from typing import Sequence
 
 from sobolev_lib import book_output
 from sobolev_lib._arguments import several
-from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import field_ball_placeholder
+from sobolev_lib.widgets.showing import page_or_live
 
 REACH = 2.0   # as in field_ball_model.js, like the heights of the landscapes and above which no ball is dropped
 LANDSCAPES = {"bowl": (lambda x, y: (x * x + y * y) / 2, 1.8),
@@ -36,11 +36,7 @@ def FieldBall(angle: int = 60, start: Sequence[float] = (1.5, 0.6), landscape: s
                    "start": _checked_start(start, landscape),
                    "alt": alt or ("A field of arrows around the bottom of a landscape, a ball that rolls along them, "
                                   "and a loop.")}
-    if book_output.in_book():
-        placeholder = field_ball_placeholder(BUTTONS, READINGS)
-        return book_output.StaticWidget(book_output.widget_html("field_ball", state, state["alt"], placeholder=placeholder))
-    need("anywidget", "widgets")
-    return _live()(**state)
+    return page_or_live("field_ball", state, state["alt"], lambda: field_ball_placeholder(BUTTONS, READINGS), _live)
 
 
 @functools.cache

@@ -4,8 +4,8 @@ import math
 from typing import Sequence
 
 from sobolev_lib import book_output
-from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import hypotheses_placeholder
+from sobolev_lib.widgets.showing import page_or_live
 
 KNOTS = ((0.0, 0.25), (0.36, 0.8), (0.64, 0.25), (1.0, 0.7))
 # The texts of hypotheses.js, for the place that is kept for it.
@@ -35,12 +35,8 @@ def Hypotheses(knots: Sequence[tuple[float, float]] = KNOTS, points: Sequence[fl
     room = 0.25 * (high - low)
     state: dict = {"knots": corners, "points": _checked_points(points, corners), "heights": [low - room, high + room],
              "alt": alt or "Three points on a function of three straight pieces, to be dragged along it."}
-    if book_output.in_book():
-        label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."
-        placeholder = hypotheses_placeholder(BUTTONS, TITLES, LEGEND)
-        return book_output.StaticWidget(book_output.widget_html("hypotheses", state, label, placeholder=placeholder))
-    need("anywidget", "widgets")
-    return _live()(**state)
+    label = state["alt"] + " Beside each other: functions with the same values, and with the same values and slopes."
+    return page_or_live("hypotheses", state, label, lambda: hypotheses_placeholder(BUTTONS, TITLES, LEGEND), _live)
 
 
 @functools.cache

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from sobolev_lib import book_output
 from sobolev_lib.plotting.palette import PALETTE
-from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import lorenz_rollout_placeholder
+from sobolev_lib.widgets.showing import page_or_live
 
 STARTS = 40                                                # as in lorenz_rollout.js
 SCALES = ("input_mean", "input_std", "output_mean", "output_std")
@@ -39,11 +39,7 @@ def LorenzRollout(networks: Mapping[str, tuple[str, Mapping]], *, gap: float = 0
     state: dict = {"networks": [_checked(name, *pair) for name, pair in networks.items()], "gap": float(gap),
                    "limit": float(limit), "start": _checked_start(start),
                    "alt": alt or "The butterfly of the Lorenz system, and the ways that networks take through it."}
-    if book_output.in_book():
-        placeholder = lorenz_rollout_placeholder(list(networks))
-        return book_output.StaticWidget(book_output.widget_html("lorenz_rollout", state, state["alt"], placeholder=placeholder))
-    need("anywidget", "widgets")
-    return _live()(**state)
+    return page_or_live("lorenz_rollout", state, state["alt"], lambda: lorenz_rollout_placeholder(list(networks)), _live)
 
 
 @functools.cache

@@ -4,11 +4,10 @@ from typing import Callable, Sequence
 
 import torch
 
-from sobolev_lib import book_output
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labelling import label
-from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.playground_settings import PRESETS, SCHEMA, checked_settings
+from sobolev_lib.widgets.showing import page_or_live
 
 NODES = {1: 257, 2: 65}   # of the lattice that stands for a function of the caller's own
 HOME = "welcome.html"      # the page of the book that has the playground with all its controls
@@ -63,13 +62,13 @@ def Playground(function: str | Callable | None = None, *, data: SobolevData | No
         schema = [first, *SCHEMA[1:]]
     state: dict = {"schema": schema, "presets": presets, "settings": settings, "problem": problem, "controls": controls,
              "home": HOME, "alt": alt or "Two networks that train side by side: on values, and on values and derivatives."}
-    if book_output.in_book():
-        space = _placeholder(controls, bool(presets))
-        return book_output.StaticWidget(book_output.widget_html("playground", state, state["alt"], placeholder=space))
-    need("anywidget", "widgets")
+    return page_or_live("playground", state, state["alt"], lambda: _placeholder(controls, bool(presets)), _live)
+
+
+def _live():
     from sobolev_lib.widgets.live_playground import LivePlayground
 
-    return LivePlayground(**state)
+    return LivePlayground
 
 
 def _with_few_controls(preset: dict) -> dict:

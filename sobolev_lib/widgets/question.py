@@ -7,8 +7,8 @@ import re
 from typing import Mapping
 
 from sobolev_lib import book_output
-from sobolev_lib.plotting.style import need
 from sobolev_lib.widgets.placeholders import question_placeholder
+from sobolev_lib.widgets.showing import page_or_live
 
 _MARKS = re.compile(r"&lt;(/?(?:i|b|sub|sup|code))&gt;")
 SIGNS = ("", "Right. ", "No. ")   # a prediction, a right and a wrong choice
@@ -46,11 +46,8 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
         if right is not None:
             raise ValueError(f"right: expected only with choices, got {right!r} with a number")
         state |= _number(number, tolerance, because, {} if hints is None else hints)
-    if book_output.in_book():
-        label = html.unescape(re.sub(r"<[^>]*>", "", state["question"]))
-        return book_output.StaticWidget(book_output.widget_html("question", {"state": state}, label, placeholder=question_placeholder(state)))
-    need("anywidget", "widgets")
-    return _live()(state=state)
+    label = html.unescape(re.sub(r"<[^>]*>", "", state["question"]))
+    return page_or_live("question", {"state": state}, label, lambda: question_placeholder(state), _live)
 
 
 def _choices(choices: Mapping[str, str], right: str | None) -> dict:

@@ -9,7 +9,7 @@ import torch
 
 from sobolev_lib import book_output
 from sobolev_lib.models import MLP
-from sobolev_lib.plotting.style import need
+from sobolev_lib.widgets.showing import page_or_live
 
 PLACES = (-2.0, -1.2, -0.4, 0.4, 1.2, 2.0)
 SEED = 4   # of the initial weights: of the seeds 0 to 4 the one whose errors have the median ratio
@@ -35,10 +35,7 @@ def Wave(*, alt: str = ""):
     state: dict = {"start": points, "points": points, "told": True, "weights": _initial_weights(), "errors": {},
              "alt": alt or "Six points of a wave, each with a short tangent. Two curves are fitted to them: one that "
                            "knows the values, and one that knows the values and the slopes."}
-    if book_output.in_book():
-        return book_output.StaticWidget(book_output.widget_html("wave", state, state["alt"], placeholder=_placeholder()))
-    need("anywidget", "widgets")
-    return _live()(**state)
+    return page_or_live("wave", state, state["alt"], _placeholder, _live)
 
 
 def initial_network() -> MLP:

@@ -9,10 +9,11 @@ from scipy.integrate import solve_ivp
 
 import sobolev_lib as sl
 from sobolev_lib.experiments import gradient_worth, learned_simulator
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned
+from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
 from sobolev_lib.experiments.gradient_worth import best_step, curvature, pays, waves, worth
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.learned_simulator import SAME_POINTS, simulator, states, valid_time
+from sobolev_lib.records import MissingResults
 
 
 class Counting:
@@ -46,6 +47,28 @@ def test_each_way_spends_the_calls_that_it_says_and_gives_true_slopes(way, outpu
     torch.testing.assert_close(data.jacobian[known], true.jacobian[known], rtol=1e-4, atol=1e-5)
     inputs_asked = known.reshape(10, -1, 3).any(1)
     assert way == "all differences" or (inputs_asked.sum(1) == 1).all() and (inputs_asked.sum(0) >= 3).all()
+
+
+@pytest.mark.parametrize("way, step, message", [
+    ("all diferences", 0.1, "way: expected one of values, one difference, all differences, got 'all diferences'"),
+    ("all differences", 0.0, "step: expected a positive number, got 0.0"),
+    ("one difference", math.nan, "step: expected a positive number, got nan")])
+def test_wrong_ways_and_steps_are_refused(way, step, message):
+    with pytest.raises(ValueError, match=message):
+        asked(Counting(), torch.rand(5, 2), way, step)
+
+
+def test_a_box_may_change_what_it_gets_and_the_step_is_the_one_that_was_made():
+    def greedy(x):
+        found = x.sum(1)
+        x.zero_()
+        return found
+
+    x = torch.full((6, 3), 1000.0)                         # where float32 knows no step of a thousandth
+    data = asked(greedy, x, "all differences", 1e-3)
+    assert torch.equal(data.inputs, torch.full((6, 3), 1000.0))
+    torch.testing.assert_close(data.jacobian, torch.ones(6, 3), rtol=0.3, atol=0)
+    assert asked(Counting(), torch.rand(1, 3), "one difference", 0.1).jacobian.isnan().sum() == 2
 
 
 def test_the_best_step_is_where_noise_and_curvature_disturb_least():
@@ -97,6 +120,15 @@ def test_noise_is_a_share_of_the_values_spread():
     assert found["step"] == pytest.approx(best_step(0.1 * found["variance"] ** 0.5, curvature(waves(2, config), x)), rel=0.05)
 
 
+def test_a_trial_that_diverges_loses():
+    protocol = Protocol(hidden=(8,), steps=20, value_lrs=(1e30, 1e-2), tuning_seeds=(1,))
+    x = torch.rand(30, 2, generator=torch.Generator().manual_seed(0))
+    data = sl.SobolevData(x, x.square().sum(1))
+    found = tuned("values", lambda seed: data, lambda seed: data, protocol, "cpu", Keep(), "some")
+    assert [trial["lr"] for trial in found] == [1e-2, 1e30] and found[1]["log10_validation_mse"] > 90
+    assert value_mse(lambda x: torch.full((len(x), 1), torch.nan), data) > 1e90
+
+
 # --- what a gradient is worth -----------------------------------------------------------------------------------
 
 def cell(gradients, partials=1.0, rate=1.0):
@@ -132,7 +164,7 @@ def test_one_seed_that_is_lost_moves_no_median():
     (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open"), (1.2, 2.0, "open")])
 def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
     record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": [0, 1, 2],
-              "config": gradient_worth.describe(gradient_worth.Config(noises=(0.0, 0.02)))}
+              "config": gradient_worth.describe(gradient_worth.Config(inputs=(2,)))}
     found = gradient_worth.verdict(record)
     assert found.status == status and "at d = 2" in found.measured
     assert pays(record["results"]["2/0"], "all differences", 2) == ("above" if gradients > 3.1 else "below" if gradients < 2.9
@@ -141,8 +173,12 @@ def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
 
 def test_paying_in_most_cells_only_is_a_direction():
     cells = {"1/0": cell(6), "2/0": cell(6), "3/0": cell(1.1)}
-    record = {"results": cells, "seeds": [0, 1, 2], "config": gradient_worth.describe(gradient_worth.Config(noises=(0.0,)))}
+    config = gradient_worth.describe(gradient_worth.Config(inputs=(1, 2, 3), noises=(0.0,)))
+    record = {"results": cells, "seeds": [0, 1, 2], "config": config}
     assert gradient_worth.verdict(record).status == "confirmed in direction"
+    del cells["3/0"]
+    with pytest.raises(MissingResults, match="3/0"):
+        gradient_worth.verdict(record)
 
 
 # --- the simulator ----------------------------------------------------------------------------------------------
@@ -173,6 +209,7 @@ def test_the_time_near_the_truth_is_long_for_the_simulator_and_short_for_nonsens
     config = learned_simulator.Config(rollouts=20, rollout_steps=50)
     assert valid_time(Exact(1.0), config, "cpu") == pytest.approx(5.0)              # all steps: rounding grows slowly
     assert valid_time(Exact(0.0), config, "cpu") == 0 < valid_time(Exact(0.98), config, "cpu") < 5
+    assert valid_time(Exact(math.nan), config, "cpu") == 0                          # what is no number is lost
 
 
 def test_recorded_weights_are_the_network():
@@ -205,6 +242,8 @@ def test_the_verdict_on_the_simulator_follows_its_rule(cells, status):
               "config": learned_simulator.describe(learned_simulator.Config(calls=calls))}
     found = learned_simulator.verdict(record)
     assert found.status == status and f"{cells[0][1]:.2f} (" in found.measured
+    with pytest.raises(MissingResults, match="numbers of calls, got none"):
+        learned_simulator.verdict(record | {"config": record["config"] | {"calls": []}})
     lost = copy.deepcopy(record)
     lost["results"]["100/all differences"]["valid_time"] = [0.0] * 3                # lost at once: no division by zero
     assert math.isfinite(learned_simulator.gain(lost, 100, "all differences").mean)
