@@ -476,3 +476,12 @@ def test_weights_stay_with_their_points():
 def test_weights_that_do_not_fit_are_refused(weights, error, message):
     with pytest.raises(error, match=message):
         SobolevData(np.zeros((4, 1)), np.zeros(4), weights=weights)
+
+
+def test_weights_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas")
+    inputs = pandas.DataFrame(torch.rand(4, 2).numpy(), index=list("abcd"))
+    weights = pandas.Series([1.0, 2.0, 3.0, 4.0], index=list("dcba"), dtype="float32")
+    with pytest.raises(ValueError, match="weights: expected rows in the order of the inputs'"):
+        SobolevData(inputs, torch.rand(4).numpy(), weights=weights)
+    assert SobolevData(inputs, torch.rand(4).numpy(), weights=weights.set_axis(list("abcd"))).weights.tolist() == [1, 2, 3, 4]

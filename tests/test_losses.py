@@ -456,3 +456,13 @@ def test_entry_weights_of_one_are_the_mean_square():
     each = sl.losses.EntryWeights(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]))(p, t)
     torch.testing.assert_close(each, (p - t)[:, 0, 0].square() + 2 * (p - t)[:, 2, 1].square())
     torch.testing.assert_close(sl.losses.EntryWeights(torch.ones(3, 2))(p, t), (p - t).square().sum((1, 2)))
+
+
+@pytest.mark.parametrize("weights, error, message", [
+    ([1.0, -1.0], ValueError, "weights: expected finite numbers, at least 0, got"),
+    (torch.tensor([1.0, torch.nan]), ValueError, "weights: expected finite numbers, at least 0, got"),
+    ("heavy", TypeError, "weights: expected a tensor of numbers, got str")])
+def test_weights_of_entries_are_checked(weights, error, message):
+    with pytest.raises(error, match=message):
+        sl.losses.EntryWeights(weights)
+    assert repr(sl.losses.EntryWeights([1.0, 0.5])) == "EntryWeights([1.0, 0.5])"

@@ -384,6 +384,8 @@ def test_a_live_widget_is_shown_itself_and_its_caption_after_it(monkeypatch):
 
 @pytest.mark.parametrize("thing, caption, error, message", [
     (3, "A number.", TypeError, "thing: expected a widget or an object that shows itself as HTML .*, got int"),
+    (matplotlib.pyplot.Figure(), "A figure.", TypeError, "plotting.show is for matplotlib figures"),
+    (Drawing, "A class.", TypeError, "thing: expected a widget or an object"),
     (Drawing(), " ", ValueError, "caption: expected a sentence"),
     (Drawing(), None, ValueError, "caption: expected a sentence")])
 def test_captioned_asks_for_what_shows_itself_and_a_sentence(thing, caption, error, message):

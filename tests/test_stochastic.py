@@ -438,3 +438,11 @@ def test_vmap_over_students(device):
     one = lambda p: loss(lambda x: torch.func.functional_call(students[0], p, (x,)), x, table)
     values = torch.vmap(one)(parameters)
     torch.testing.assert_close(values, torch.stack([loss(student, x, table) for student in students]))
+
+
+def test_weighted_points_are_refused_however_they_are_given():
+    data = sl.SobolevData(torch.rand(5, 2), torch.rand(5, 3), torch.rand(5, 3, 2), weights=torch.ones(5))
+    model = sl.models.MLP(2, 4, 3)
+    for arguments in ((data,), (data.inputs, data)):
+        with pytest.raises(ValueError, match="expected points without weights"):
+            sl.StochasticSobolevLoss()(model, *arguments)
