@@ -82,7 +82,7 @@ def test_a_wrong_formula_says_so_and_changes_nothing(play, text, words):
 
 def test_a_pasted_table_is_learned(play):
     player = opened(play)
-    player.restarted(lambda: player.page.get_by_label("table as CSV").fill(csv()))
+    _, *at_first = player.restarted(lambda: player.page.get_by_label("table as CSV").fill(csv()))
     assert note(player, 1).startswith("60 rows, all slopes known.")
     assert player.text("caption").startswith("48 points, all with derivatives; 12 more to test.")
     assert chosen(player) == "Your table (CSV)"
@@ -91,8 +91,8 @@ def test_a_pasted_table_is_learned(play):
     player.wait_for_step(200)
     player.press("❚❚ Pause")
     player.rest()
-    _, regular, sobolev = player.data()
-    assert 0 < sobolev < regular
+    _, *errors = player.data()      # at whatever step: which of the two is lower changes from step to step
+    assert all(0 < error < first / 10 for error, first in zip(errors, at_first))
     player.open("Python code")
     assert player.code().count("sl.SobolevData(") == 2     # rows to learn and rows to test
 
