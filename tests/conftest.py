@@ -38,6 +38,7 @@ def pytest_ignore_collect(collection_path, config):
 ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-sync",
              "--disable-background-networking", "--disable-component-update",
              "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+             "--disable-gpu-compositing",         # without a GPU pages are put together in half the time
              "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
 
 

@@ -39,8 +39,10 @@ class Reader:
         options = {"viewport": {"width": 900, "height": 1000}, "reduced_motion": "reduce", **options}
         self.page = chromium.new_page(**options)
         self.troubles, self.requested = [], []
+        # the first is about PIXELS; the second about WebGL where pages are put together without a GPU
+        expected = ("willReadFrequently", "GPU stall due to ReadPixels")
         self.page.on("console", lambda m: self.troubles.append(m.text) if m.type in ("error", "warning")
-                     and "willReadFrequently" not in m.text else None)   # that one is about PIXELS
+                     and not any(words in m.text for words in expected) else None)
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("request", lambda request: self.requested.append(request.url))
         self.page.goto((folder / "book" / "page.html").as_uri())
