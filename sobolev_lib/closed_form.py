@@ -80,12 +80,17 @@ class Sweeps:
     (torch.Size([5, 3]), torch.Size([5, 3, 2]))
 
     ``x`` (*K, N, d). ``values`` (*K, N, m). ``derivatives`` (*K, N, m, d), the Jacobian; or, with ``vectors``
-    (*K, P, N, m), the projections J^T v, (*K, P, N, d). The Jacobian is swept from the side that has fewer entries.
+    (*K, P, N, m), the projections J^T v, (*K, P, N, d); or, with ``directions`` (*K, N, k, d), the products J u,
+    (*K, N, m, k). The Jacobian is swept from the side that has fewer entries, products from directions if these are fewer.
     With ``derivatives=False`` there are values alone.
     """
 
-    def __init__(self, layers: Layers, x: Tensor, vectors: Tensor | None = None, *, derivatives: bool = True):
+    def __init__(self, layers: Layers, x: Tensor, vectors: Tensor | None = None, directions: Tensor | None = None, *,
+                 derivatives: bool = True):
         self.layers, self.vectors = layers, vectors
+        # few directions are swept themselves; many are multiplied with the Jacobian
+        few = directions is not None and directions.shape[-2] < min(layers.inputs, layers.outputs)
+        self.swept, self.multiplied = (directions, None) if few else (None, directions)
         weights, biases, activations = layers.weights, layers.biases, layers.activations
         self.inputs, self.before, self.kept = [x], [], []
         for weight, bias, activation in zip(weights, biases, activations):
@@ -95,13 +100,18 @@ class Sweeps:
             self.before.append(None if activation.piecewise_linear else z)
             self.inputs.append(a)
         self.values = _affine(self.inputs[-1], weights[-1], biases[-1])
-        self.tangents_first = vectors is None and layers.inputs < layers.outputs
+        self.tangents_first = vectors is None and (few or layers.inputs < layers.outputs)
         self.derivatives = self._derivatives() if derivatives else None
 
     def _derivatives(self) -> Tensor:
+        found = self._swept()
+        return found if self.multiplied is None else found @ self.multiplied.mT               # (*K, N, m, k)
+
+    def _swept(self) -> Tensor:
         weights, points = self.layers.weights, self.values.shape[-2]
         if self.tangents_first:
-            self.tangents, columns = self._tangents(_each_row(weights[0].mT, points))
+            start = _each_row(weights[0].mT, points) if self.swept is None else _times(self.swept.movedim(-2, -3), weights[0].mT)
+            self.tangents, columns = self._tangents(start)
             return columns.movedim(-3, -1)                                   # (*K, d, N, m) -> (*K, N, m, d)
         top = _each_row(weights[-1], points) if self.vectors is None else _times(self.vectors, weights[-1])
         self.adjoints, rows = self._adjoints(top)
@@ -113,10 +123,13 @@ class Sweeps:
         None stands for a loss that does not depend on them, and for a gradient that is zero throughout.
         """
         weights, last = self.layers.weights, len(self.layers.activations)
+        if s is not None and self.multiplied is not None:
+            s = s @ self.multiplied
         if s is None:
             adjoints, tangents, top, bottom = [], [], None, None
         elif self.tangents_first:
-            top, bottom, tangents = s.movedim(-1, -3), None, self.tangents
+            top, tangents = s.movedim(-1, -3), self.tangents
+            bottom = None if self.swept is None else self.swept.movedim(-2, -3)
             adjoints, _ = self._adjoints(_times(top, weights[-1]))
         else:
             top, adjoints = self.vectors, self.adjoints
@@ -175,18 +188,20 @@ class Sweeps:
         return found, z
 
 
-def values_and_derivatives(layers: Layers, x: Tensor, vectors: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def values_and_derivatives(layers: Layers, x: Tensor, vectors: Tensor | None = None,
+                           directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """``Sweeps.values`` and ``Sweeps.derivatives`` as tensors that autograd can go back from, by the closed form.
 
     >>> model = sobolev_lib.models.MLP(2, 16, 1)
     >>> y, jacobian = values_and_derivatives(Layers.of(model), torch.rand(5, 2))
     >>> (y.square().sum() + jacobian.square().sum()).backward()
     """
-    return _ValuesAndDerivatives.apply(layers.activations, x, vectors, *layers.weights, *layers.biases)
+    return _ValuesAndDerivatives.apply(layers.activations, x, vectors, directions, *layers.weights, *layers.biases)
 
 
 @torch.no_grad()
-def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tensor]], Tensor]) -> None:
+def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tensor]], Tensor],
+             directions: Tensor | None = None) -> None:
     """Add to the layers' ``grad`` what ``objective((values, derivatives)).backward()`` would add.
 
     >>> model = sobolev_lib.models.MLP(2, 16, 1)
@@ -197,7 +212,7 @@ def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tenso
     The same numbers as by way of ``values_and_derivatives``, without a graph of the network, which takes its time on small
     batches. Hooks on parameters are not called.
     """
-    sweeps = Sweeps(layers, x)
+    sweeps = Sweeps(layers, x, directions=directions)
     with torch.enable_grad():
         found = sweeps.values.detach().requires_grad_(), sweeps.derivatives.detach().requires_grad_()
         objective(found).backward()
@@ -210,23 +225,24 @@ def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tenso
 
 class _ValuesAndDerivatives(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, activations, x, vectors, *parameters):
+    def forward(ctx, activations, x, vectors, directions, *parameters):
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, vectors, *parameters)     # so that autograd notices if somebody changes them meanwhile
+        # so that autograd notices if somebody changes them meanwhile
+        ctx.save_for_backward(x, vectors, directions, *parameters)
         ctx.activations, ctx.cast = activations, _autocast(x)
-        ctx.sweeps = sweeps = Sweeps(_layers(activations, parameters), x, vectors)
+        ctx.sweeps = sweeps = Sweeps(_layers(activations, parameters), x, vectors, directions)
         outputs = sweeps.values, sweeps.derivatives
         del sweeps.values, sweeps.derivatives              # they would hold ctx, which holds the sweeps: a ring in memory
         return outputs
 
     @staticmethod
     def backward(ctx, r, s):
-        x, vectors, *parameters = ctx.saved_tensors
+        x, vectors, directions, *parameters = ctx.saved_tensors
         sweeps, layers = ctx.sweeps, _layers(ctx.activations, parameters)
         with torch.autocast(x.device.type, **ctx.cast) if ctx.cast["enabled"] else nullcontext():
             if torch.is_grad_enabled():                    # someone wants to go further back: let autograd see it all
-                sweeps = Sweeps(layers, x, vectors)
-            return None, None, None, *_by_parameters(sweeps, layers, r, s)
+                sweeps = Sweeps(layers, x, vectors, directions)
+            return None, None, None, None, *_by_parameters(sweeps, layers, r, s)
 
 
 def _by_parameters(sweeps: Sweeps, layers: Layers, r: Tensor | None, s: Tensor | None) -> list[Tensor | None]:

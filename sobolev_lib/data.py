@@ -7,10 +7,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sobolev_lib._tables import (
+    as_tensor,
+    check_order_of_tables,
+    check_tables,
+    checked_weights,
+    derivative_name,
+)
 from sobolev_lib._torch import register_pytree_node
 
-_NAMES = ("values", "jacobian", "hessian")
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+__all__ = ["SobolevData", "as_tensor", "check_order_of_tables", "derivative_name", "mean_square"]
+
+EXTRAS = ("weights", "directions")                         # in the order of their tables
 
 
 class SobolevData(Dataset):
@@ -29,7 +37,19 @@ class SobolevData(Dataset):
     say how much a point counts in ``SobolevLoss`` and in z-scores: as often as with weight 1. ``sobolev_lib.errors`` ignores
     them.
 
-    ``data[i]`` is the tuple of tensors at one point, which is what ``torch.utils.data.DataLoader`` wants;
+    ``directions`` (N, k, *in), k of them at each point, are for derivatives that are known along them only. Then the
+    highest order that is given has one axis of k in place of the first ``*in``: ``jacobian`` is J u, (N, *out, k), for each
+    direction u; or beside a whole ``jacobian``, ``hessian`` is the product H u, (N, *out, k, *in).
+
+    >>> u = torch.randn(20, 1, 2)                                     # one direction a point, of any length
+    >>> along = SobolevData(x, x.prod(dim=1), (x.flip(1).unsqueeze(1) * u).sum(2), directions=u)
+    >>> along.products.shape, along.jacobian is None
+    (torch.Size([20, 1]), True)
+
+    A label along 2 u is twice that along u, and its squared error counts four times. With the d unit vectors it is a whole
+    Jacobian: so points of both kinds go into one table, with NaN for labels and zeros for directions that a point lacks.
+
+    ``data[i]`` is the tuple of tensors at one point, directions last, which is what ``torch.utils.data.DataLoader`` wants;
     ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.
 
     Raises ``TypeError`` for wrong or mixed dtypes and ``ValueError`` for shapes that don't fit, NaN among inputs, infinity
@@ -37,38 +57,42 @@ class SobolevData(Dataset):
     section 2.
     """
 
-    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher, weights=None):
+    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher, weights=None, directions=None):
         given = [inputs, values, jacobian, hessian, *higher]
         while len(given) > 2 and given[-1] is None:
             given.pop()
         names = ["inputs", *[derivative_name(k) for k in range(len(given) - 1)]]
         check_order_of_tables(*(given + [None])[:3], weights=weights)
         tensors = [as_tensor(tensor, name) for tensor, name in zip(given, names)]
-        _check(tensors, names)
+        self.directions = None if directions is None else as_tensor(directions, "directions")
+        check_tables(tensors, names, self.directions)
         self.inputs, *self.derivatives = tensors
         self.derivatives = tuple(self.derivatives)
-        self.weights = None if weights is None else _checked_weights(as_tensor(weights, "weights"), self.inputs)
+        self.weights = None if weights is None else checked_weights(as_tensor(weights, "weights"), self.inputs)
 
     @classmethod
-    def owning(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
+    def owning(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None,
+               directions: Tensor | None = None) -> "SobolevData":
         """The data of tensors that nobody else will change: checked, not copied.
 
         >>> SobolevData.owning(torch.rand(20, 2), torch.rand(20)).order
         0
         """
         tensors = [inputs, *derivatives]
-        _check(tensors, ["inputs", *[derivative_name(k) for k in range(len(derivatives))]])
-        return cls.of_tensors(*tensors, weights=None if weights is None else _checked_weights(weights, inputs))
+        check_tables(tensors, ["inputs", *[derivative_name(k) for k in range(len(derivatives))]], directions)
+        return cls.of_tensors(*tensors, weights=None if weights is None else checked_weights(weights, inputs),
+                              directions=directions)
 
     @classmethod
-    def of_tensors(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None) -> "SobolevData":
+    def of_tensors(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None,
+                   directions: Tensor | None = None) -> "SobolevData":
         """From tensors that fit, which nothing checks: for those of ``vmap`` and ``torch.compile``, whose numbers can't be seen.
 
         >>> SobolevData.of_tensors(torch.rand(20, 2), torch.rand(20)).order
         0
         """
         data = cls.__new__(cls)
-        data.inputs, data.derivatives, data.weights = inputs, tuple(derivatives), weights
+        data.inputs, data.derivatives, data.weights, data.directions = inputs, tuple(derivatives), weights, directions
         return data
 
     @property
@@ -77,11 +101,22 @@ class SobolevData(Dataset):
 
     @property
     def jacobian(self) -> Tensor | None:
-        return self.derivatives[1] if self.order >= 1 else None
+        """(N, *out, *in); None without one, and where it is known along directions only."""
+        return self._whole(1)
 
     @property
     def hessian(self) -> Tensor | None:
-        return self.derivatives[2] if self.order >= 2 else None
+        """(N, *out, *in, *in); None without one, and where it is known along directions only."""
+        return self._whole(2)
+
+    @property
+    def products(self) -> Tensor | None:
+        """The labels along ``directions``: J u (N, *out, k), or H u (N, *out, k, *in), ...; None without directions."""
+        return None if self.directions is None else self.derivatives[-1]
+
+    def _whole(self, order: int) -> Tensor | None:
+        whole = self.order if self.directions is None else self.order - 1
+        return self.derivatives[order] if whole >= order else None
 
     @property
     def order(self) -> int:
@@ -101,7 +136,8 @@ class SobolevData(Dataset):
         moved = [tensor.to(*args, **kwargs) for tensor in self.tensors]
         if not moved[0].is_floating_point():
             raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
-        return SobolevData.owning(*moved, weights=None if self.weights is None else self.weights.to(moved[0]))
+        weights, directions = [None if each is None else each.to(moved[0]) for each in (self.weights, self.directions)]
+        return SobolevData.owning(*moved, weights=weights, directions=directions)
 
     def up_to(self, order: int) -> "SobolevData":
         """The same with labels up to ``order`` only; raises ``ValueError`` if there are none of that order."""
@@ -132,14 +168,19 @@ class SobolevData(Dataset):
         return (self.inputs, *self.derivatives)
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """What there is beside points and labels: none, one or all of "weights", "directions"."""
+        return tuple(name for name in EXTRAS if getattr(self, name) is not None)
+
+    @property
     def tables(self) -> tuple[Tensor, ...]:
-        """``tensors``, and the weights behind them if there are any."""
-        return self.tensors if self.weights is None else (*self.tensors, self.weights)
+        """``tensors``, and the ``extras`` behind them."""
+        return (*self.tensors, *[getattr(self, name) for name in self.extras])
 
     @classmethod
-    def of_tables(cls, tables: Sequence[Tensor], order: int) -> "SobolevData":
-        """What had these ``tables``, unchecked: they may be traced."""
-        return cls.of_tensors(*tables[:order + 2], weights=tables[order + 2] if len(tables) > order + 2 else None)
+    def of_tables(cls, tables: Sequence[Tensor], order: int, extras: Sequence[str]) -> "SobolevData":
+        """What had these ``tables`` and ``extras``, unchecked: they may be traced."""
+        return cls.of_tensors(*tables[:order + 2], **dict(zip(extras, tables[order + 2:], strict=True)))
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -152,44 +193,29 @@ class SobolevData(Dataset):
             index = index.long()                           # PyTorch takes uint8 as a mask
         whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
         if whole or isinstance(index, Tensor) and index.ndim == 0:
-            return tuple(tensor[int(index)] for tensor in self.tensors)
+            at = self.tensors if self.directions is None else (*self.tensors, self.directions)
+            return tuple(tensor[int(index)] for tensor in at)
         if not isinstance(index, (slice, Tensor)) or isinstance(index, Tensor) and index.is_floating_point():
             raise TypeError(f"index: expected an integer, slice, mask or list of integers, got {type(index).__name__}")
         if isinstance(index, Tensor) and index.dtype == torch.bool and index.shape != (len(self),):
             raise IndexError(f"mask: expected shape ({len(self)},), got {tuple(index.shape)}")
         if isinstance(index, Tensor) and index.ndim != 1:
             raise IndexError(f"index: expected one dimension, got shape {tuple(index.shape)}")
-        return SobolevData.of_tables([tensor[index] for tensor in self.tables], self.order)
+        return SobolevData.of_tables([tensor[index] for tensor in self.tables], self.order, self.extras)
 
     def __repr__(self) -> str:
         missing = [int(tensor.isnan().sum()) for tensor in self.derivatives[1:]]
         note = (f", missing={sum(missing)}" if any(missing) else "") + (", weighted" if self.weights is not None else "")
+        if self.directions is not None:
+            note += f", {derivative_name(self.order)} along {self.directions.shape[1]} directions"
         return (f"SobolevData({len(self)} points, order={self.order}, in_shape={tuple(self.in_shape)}, "
                 f"out_shape={tuple(self.out_shape)}{note}, {self.inputs.dtype}, {self.inputs.device})")
 
 
 # so that vmap and torch.func transforms can take SobolevData as an argument, one data set an index
-register_pytree_node(SobolevData, lambda data: (list(data.tables), data.order),
-                     lambda tables, order: SobolevData.of_tables(list(tables), order),
+register_pytree_node(SobolevData, lambda data: (list(data.tables), (data.order, data.extras)),
+                     lambda tables, kind: SobolevData.of_tables(list(tables), *kind),
                      serialized_type_name="sobolev_lib.SobolevData")
-
-
-def check_order_of_tables(inputs, values, jacobian=None, weights=None) -> None:
-    """Raises ``ValueError`` where tables (of pandas and the like) say that columns or rows are in another order.
-
-    >>> check_order_of_tables(torch.rand(3, 2), torch.rand(3))                                 # tensors say nothing
-    """
-    columns, slopes = [list(getattr(table, "columns", ())) for table in (inputs, jacobian)]
-    moved = [name for k, name in enumerate(slopes) if name in columns and columns.index(name) != k]
-    if moved:
-        raise ValueError(f"jacobian: expected columns in the order of the inputs', {columns}, got {slopes}")
-    for name, table in (("values", values), ("jacobian", jacobian), ("weights", weights)):
-        rows, own = [getattr(each, "index", None) for each in (inputs, table)]
-        # a numbering from zero is what pandas gives rows without names
-        named = [not callable(each) and each is not None and type(each).__name__ != "RangeIndex" for each in (rows, own)]
-        if all(named) and len(rows) == len(own) and list(rows) != list(own) and set(rows) == set(own):
-            raise ValueError(f"{name}: expected rows in the order of the inputs', {list(rows[:3])} ..., got the "
-                             f"same rows in another, {list(own[:3])} ...")
 
 
 def mean_square(labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -199,79 +225,3 @@ def mean_square(labels: Tensor, weights: Tensor | None = None) -> Tensor:
         squares = squares.flatten(1).sum(1) * weights if squares.ndim > 1 else squares * weights
     total = squares.sum() / len(labels)
     return torch.where(total > 0, total, 1.0)
-
-
-def derivative_name(order: int) -> str:
-    """"values", "jacobian", "hessian", then "derivative 3" and so on."""
-    return _NAMES[order] if order < len(_NAMES) else f"derivative {order}"
-
-
-def as_tensor(value, name: str) -> Tensor:
-    if value is None:
-        raise TypeError(f"{name}: expected a tensor, got None")
-    if isinstance(value, np.ma.MaskedArray):
-        value = value.filled(np.nan) if value.dtype.kind == "f" else value.data
-    try:
-        # a copy: later changes to what was given must not reach the data, and PyTorch can't take read-only arrays
-        array = not isinstance(value, Tensor) and hasattr(value, "__array__")
-        with torch.inference_mode(False):                  # else nothing could be trained on what is made in that mode
-            tensor = value.detach().clone() if isinstance(value, Tensor) else torch.as_tensor(
-                np.array(value) if array else value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name}: expected a tensor or array of numbers, got {type(value).__name__} ({error})") from None
-    if not tensor.is_floating_point():
-        raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}")
-    if tensor.dtype not in _DTYPES or tensor.layout != torch.strided:
-        raise TypeError(f"{name}: expected a dense tensor of numbers, of 16 to 64 bits each, got {tensor.dtype}, "
-                        f"{tensor.layout}")
-    return tensor
-
-
-def _checked_weights(weights: Tensor, inputs: Tensor) -> Tensor:
-    if weights.shape != inputs.shape[:1]:
-        raise ValueError(f"weights: expected shape ({len(inputs)},), one a point, got {tuple(weights.shape)}")
-    if not (weights.isfinite() & (weights >= 0)).all() or not (weights > 0).any():
-        raise ValueError("weights: expected finite numbers >= 0, not all 0, got "
-                         f"{'zeros only' if (weights == 0).all() else f'numbers from {weights.min()} to {weights.max()}'}")
-    if weights.dtype != inputs.dtype or weights.device != inputs.device:
-        raise TypeError(f"weights: expected {inputs.dtype} on {inputs.device} as the inputs are, got {weights.dtype} on "
-                        f"{weights.device}")
-    return weights
-
-
-def _check(tensors: list[Tensor], names: list[str]) -> None:
-    inputs, values = tensors[:2]
-    if inputs.ndim == 0 or len(inputs) == 0:
-        raise ValueError(f"inputs: expected shape (N, ...) with N >= 1, got {tuple(inputs.shape)}")
-    if not inputs[0].numel():
-        raise ValueError(f"inputs: expected at least one number a point, got shape {tuple(inputs.shape)}")
-    if values.ndim == 0 or len(values) != len(inputs):
-        raise ValueError(f"values: expected shape ({len(inputs)}, ...), one row per input, got {tuple(values.shape)}")
-    if not values[0].numel():
-        raise ValueError(f"values: expected at least one number a point, got shape {tuple(values.shape)}")
-    for k, (tensor, name) in enumerate(zip(tensors[1:], names[1:])):
-        expected = tuple(values.shape) + tuple(inputs.shape[1:]) * k
-        if tuple(tensor.shape) != expected:
-            raise ValueError(f"{name}: expected shape {expected} for values {tuple(values.shape)} and inputs "
-                             f"{tuple(inputs.shape)}, got {tuple(tensor.shape)}")
-    if not inputs.is_floating_point():
-        raise TypeError(f"inputs: expected a floating-point tensor, got {inputs.dtype}")
-    for tensor, name in zip(tensors[1:], names[1:]):
-        if tensor.dtype != inputs.dtype:
-            raise TypeError(f"{name}: expected {inputs.dtype} as the inputs have, got {tensor.dtype}")
-        if tensor.device != inputs.device:
-            raise ValueError(f"{name}: expected device {inputs.device} as the inputs have, got {tensor.device}")
-    if inputs.is_meta:
-        raise TypeError("inputs: expected tensors of numbers, got meta tensors, which hold none")
-    unlabelled = values.reshape(len(values), -1).isnan().any(1)
-    for tensor in tensors[2:]:                             # a missing value is fine where a slope is known
-        unlabelled = unlabelled & tensor.reshape(len(tensor), -1).isnan().all(1)
-    unlabelled = unlabelled | values.reshape(len(values), -1).isinf().any(1)
-    more = " (a value may be missing only where a derivative is known)" if len(tensors) > 2 else ""
-    for name, bad, note in (("inputs", ~inputs.isfinite(), ""), ("values", unlabelled, more)):
-        if bad.any():
-            raise ValueError(f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite{note}")
-    for tensor, name in zip(tensors[2:], names[2:]):
-        if tensor.isinf().any():
-            raise ValueError(f"{name}: expected finite numbers (NaN for missing ones), got "
-                             f"{int(tensor.isinf().sum())} infinite")

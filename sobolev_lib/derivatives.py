@@ -117,11 +117,14 @@ def _derivatives_func(model: Model, x: Tensor, order: int) -> tuple[Tensor, ...]
     return (*lower, highest)
 
 
-def _nested(model: Model, x: Tensor, order: int):
-    """The function x -> (derivative of that order, all lower ones); it treats rows independently, like the model."""
-    if order == 0:
+def _nested(model: Model, x: Tensor, order: int, first: int = 0):
+    """The function x -> (derivative of that order, all lower ones); it treats rows independently, like the model.
+
+    ``first`` is the order of what ``model`` itself gives, if it is a derivative already.
+    """
+    if order == first:
         return lambda x: (check_output(model(x), x), ())
-    below = _nested(model, x, order - 1)
+    below = _nested(model, x, order - 1, first)
 
     def derivative(x):
         y, pull, lower = torch.func.vjp(_depending_on_input(below, order), x, has_aux=True)
@@ -188,11 +191,16 @@ def _derivatives_autograd(model: Model, x: Tensor, order: int) -> tuple[Tensor, 
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         results = [check_output(model(x), x)]
-        for _ in range(order):
-            flat = results[-1].flatten(1) if results[-1].ndim > 1 else results[-1].unsqueeze(1)
-            columns = [_grad(flat[:, k].sum(), x, None, len(results)) for k in range(flat.shape[1])]
-            results.append(torch.stack(columns, dim=1).reshape(*results[-1].shape, *x.shape[1:]))
+        for k in range(order):
+            results.append(_differentiated(results[-1], x, k + 1))
     return tuple(results)
+
+
+def _differentiated(y: Tensor, x: Tensor, order: int) -> Tensor:
+    """The derivative (N, ..., *in) by x of what was made from it, y (N, ...), a derivative of order ``order - 1``."""
+    flat = y.flatten(1) if y.ndim > 1 else y.unsqueeze(1)
+    columns = [_grad(flat[:, k].sum(), x, None, order) for k in range(flat.shape[1])]
+    return torch.stack(columns, dim=1).reshape(*y.shape, *x.shape[1:])
 
 
 def _projections_autograd(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:

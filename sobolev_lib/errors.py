@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.derivatives import Model, value_and_derivatives
 from sobolev_lib.losses.protocol import fitted
+from sobolev_lib.products import value_and_products
 
 ROWS, ENTRIES = 4096, 2**20                                # at once: points, and entries of the highest derivative
 
@@ -28,6 +29,9 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
     a point's entries, mean over points, which ``SobolevLoss`` minimises with "mse". Unlike in the loss, a missing (NaN)
     label is no error of zero: labels at 2 of 20 points are averaged over the two. An entry without a label at any point
     takes no part; an order without any label is NaN.
+
+    Where data have ``directions``, the last is "jacobian_product_mse" (or "hessian_product_mse", ...): the same along each
+    direction, the sum over a point's directions. It grows with their number and the squares of their lengths.
 
     ``per_output=True`` gives arrays of shape (*out) instead of numbers, one error an output. Up to the order of ``data``;
     ``SobolevData(inputs, values)`` measures values alone. Modules are measured in evaluation mode and left each in its own;
@@ -47,25 +51,35 @@ def errors(model: Model, data: SobolevData, *, per_output: bool = False) -> dict
                          "torch.inference_mode")
     sums, counts = None, None
     with evaluating(model), torch.inference_mode(False):
-        for inputs, *labels in _batches(model, data):
-            predictions = _predictions(model, inputs, data.order)
-            found = [_squares(*pair) for pair in zip(fitted(predictions, labels[0]), labels)]
+        for batch in _batches(model, data):
+            found = [_squares(*pair) for pair in zip(fitted(_predictions(model, batch), batch.values), batch.derivatives)]
             here, present = zip(*found)
             sums = here if sums is None else [a + b for a, b in zip(sums, here)]
             counts = present if counts is None else [a + b for a, b in zip(counts, present)]
     outputs = math.prod(data.out_shape)
     result = {}
-    for order, (total, count) in enumerate(zip(sums, counts)):
+    for name, total, count in zip(error_names(data.order, data), sums, counts):
         means = (total / count).reshape(outputs, -1).cpu()                   # 0 / 0 where an entry has no label: NaN
         labelled = (count > 0).reshape(outputs, -1).cpu()
         by_output = torch.where(labelled, means, 0.0).sum(1)                 # a NaN prediction stays one
         by_output[~labelled.any(1)] = math.nan
-        name = f"{'value' if order == 0 else derivative_name(order)}_mse"
         if per_output:
             result[name] = by_output.double().numpy().reshape(data.out_shape)
         else:
             result[name] = float(by_output[labelled.any(1)].sum()) if labelled.any() else math.nan
     return result
+
+
+def error_names(order: int, data: SobolevData | None = None) -> list[str]:
+    """What ``errors`` calls the errors up to ``order``, of ``data`` that may have some along directions.
+
+    >>> error_names(2)
+    ['value_mse', 'jacobian_mse', 'hessian_mse']
+    """
+    names = ["value", *[derivative_name(k) for k in range(1, order + 1)]]
+    if data is not None and data.directions is not None and order == data.order:
+        names[-1] += "_product"
+    return [f"{name}_mse" for name in names]
 
 
 @contextmanager
@@ -88,20 +102,26 @@ def evaluating(model: Model) -> Iterator[None]:
             module.training = mode
 
 
-def _batches(model: Model, data: SobolevData) -> Iterator[list[Tensor]]:
-    """Inputs and labels, a few thousand points at a time, where the model is."""
+def _batches(model: Model, data: SobolevData) -> Iterator[SobolevData]:
+    """A few thousand points at a time, where the model is."""
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     place = data.inputs.device if parameter is None else parameter.device
     rows = max(1, min(ROWS, ENTRIES // max(1, data.derivatives[-1][0].numel())))
     for start in range(0, len(data), rows):
-        batch = [tensor[start:start + rows].to(place) for tensor in data.tensors]
+        batch = [tensor[start:start + rows].to(place) for tensor in data.tables]
         # what was made in inference mode can't be differentiated; a copy can
-        yield [tensor.clone() if tensor.is_inference() else tensor for tensor in batch]
+        yield SobolevData.of_tables([tensor.clone() if tensor.is_inference() else tensor for tensor in batch], data.order,
+                                    data.extras)
 
 
-def _predictions(model: Model, inputs: Tensor, order: int) -> list[Tensor]:
-    with torch.set_grad_enabled(order > 0):                # derivatives want a graph, even if the caller has switched it off
-        return [tensor.detach() for tensor in value_and_derivatives(model, inputs.detach(), order)]
+def _predictions(model: Model, batch: SobolevData) -> list[Tensor]:
+    with torch.set_grad_enabled(batch.order > 0):          # derivatives want a graph, even if the caller has switched it off
+        x = batch.inputs.detach()
+        if batch.directions is None:
+            found = value_and_derivatives(model, x, batch.order)
+        else:
+            found = value_and_products(model, x, batch.directions, batch.order)
+        return [tensor.detach() for tensor in found]
 
 
 def _squares(prediction: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:

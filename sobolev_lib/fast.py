@@ -74,7 +74,7 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
         kept, progress = load_checkpoint(Path(checkpoint), model=nn.Identity(), optimizer=[], fingerprint=mark)
         _check_same(sums, progress["sums"], Path(checkpoint))
     bounds = progress.get("bounds") or bounds_of(len(models), at_once or that_fit(models[0], tables[0], size))
-    gradients = side_by_side(models[0], loss, compile=compile)
+    gradients = side_by_side(models[0], loss, extras=data[0].up_to(loss.order).extras, compile=compile)
     pool = torch.cuda.graph_pool_handle() if tables[0][0].is_cuda else None
     parts = [_part(models[a:b], tables[a:b], gradients, steps, lr[a:b], weights[a:b], seeds[a:b], size, pool)
              for a, b in zip(bounds, bounds[1:])]

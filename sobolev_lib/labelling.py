@@ -9,9 +9,13 @@ from torch import Tensor, nn
 from sobolev_lib._arguments import integer, number
 from sobolev_lib.data import SobolevData, as_tensor, derivative_name
 from sobolev_lib.derivatives import value_and_derivatives
+from sobolev_lib.products import check_directions, value_and_products
+
+METHODS = ("autodiff", "finite-difference", "forward-difference")
 
 
-def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: float | None = None) -> SobolevData:
+def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: float | None = None,
+          directions=None) -> SobolevData:
     """Values and derivatives of ``f`` at ``x``, as a data set without any graph attached.
 
     >>> f = sobolev_lib.functions.rosenbrock
@@ -25,10 +29,23 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     all points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
     the input's own units; by default it is max(1, |x|) times the third (order 1) or fourth (order 2) root of the
     dtype's precision, where rounding and truncation balance. Use float64 inputs for accurate differences.
+    ``method="forward-difference"``, order 1, asks for d + 1 values a point instead of 2 d + 1, for errors of the order of
+    the step, not of its square; there the default has the square root.
 
-    Raises ``ValueError`` for an unknown method, a bad order or step, a function of one point, or labels that come out NaN or
-    infinite. Warns if a row's value depends on the other rows.
-    Source: section 2; finite differences for black boxes: sections 1 and 5.
+    ``directions`` (N, k, *in) ask for the highest order along them only (see ``SobolevData``): by autodiff J u or the
+    Hessian-vector product H u; by differences J u, from 2 k + 1 values a point or k + 1. The ends are then the points plus
+    ``step`` times the direction, and the data have the direction as it could be made after rounding.
+
+    >>> x = f.sample(20).double()
+    >>> u = sobolev_lib.random_directions(x, distribution="rademacher")   # all inputs at once, up or down
+    >>> data = label(f, x, method="forward-difference", directions=u)     # two values a point
+    >>> data.products.shape
+    torch.Size([20, 1])
+
+    Raises ``ValueError`` for an unknown method, a bad order, step or direction, a function of one point, or labels that come
+    out NaN or infinite. Warns if a row's value depends on the other rows. A direction of zeros gets no label (NaN).
+    Source: section 2; finite differences for black boxes: sections 1 and 5; along random directions, simultaneous
+    perturbation (Spall, 1992).
     """
     x = as_tensor(x, "x").detach()
     if x.ndim == 0 or len(x) == 0:
@@ -36,26 +53,46 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     if not x.isfinite().all():
         raise ValueError(f"x: expected finite numbers, got {int((~x.isfinite()).sum())} NaN or infinite")
     order = integer(order, "order", "an integer >= 0", least=0)
+    if directions is not None:
+        directions = as_tensor(directions, "directions").detach()
+        check_directions(directions, x, order)
     if method == "autodiff":
         if step is not None:
             raise ValueError(f"step: only for method='finite-difference', got {step!r} with method='autodiff'")
         try:
-            derivatives = value_and_derivatives(f if isinstance(f, nn.Module) else lambda z: f(z.clone()), x, order)
+            model = f if isinstance(f, nn.Module) else lambda z: f(z.clone())
+            derivatives = value_and_derivatives(model, x, order) if directions is None else value_and_products(
+                model, x, directions, order)
         except RuntimeError as error:
             if "numpy()" not in str(error):
                 raise
             raise TypeError("f: expected a function written in PyTorch for method='autodiff', got one that wants NumPy "
                             "arrays; use method='finite-difference'") from error
         check_rows(f, x, derivatives[0])
-    elif method == "finite-difference":
-        derivatives = _finite_differences(f, x, order, step)
+    elif method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(map(repr, METHODS))}, got {method!r}")
+    elif directions is not None or method == "forward-difference" and order > 0:
+        if order > 1:
+            raise ValueError(f"order: {method}s{' along directions' * (directions is not None)} go up to order 1, got {order}")
+        *derivatives, directions = _differences_along(f, x, directions, step, central=method == "finite-difference")
     else:
-        raise ValueError(f"method: expected 'autodiff' or 'finite-difference', got {method!r}")
+        derivatives = _finite_differences(f, x, order, step)
     for k, tensor in enumerate(derivatives):
         if not tensor.isfinite().all():
             raise ValueError(f"label: expected finite {derivative_name(k)}, got {int((~tensor.isfinite()).sum())} NaN "
                              "or infinite entries; is f differentiable at all points of x?")
-    return SobolevData(x, *[tensor.detach() for tensor in derivatives])
+    derivatives = [tensor.detach() for tensor in derivatives]
+    if directions is not None:
+        derivatives[-1] = _without_zero(directions, derivatives[-1], derivatives[0].ndim)
+    return SobolevData(x, *derivatives, directions=directions)
+
+
+def _without_zero(directions: Tensor, products: Tensor, axis: int) -> Tensor:
+    """Labels without those along directions of zeros; ``axis`` is that of the directions."""
+    zero = ~directions.flatten(2).any(2) if directions.ndim > 2 else directions == 0       # (N, k)
+    shape = [1] * products.ndim
+    shape[0], shape[axis] = zero.shape
+    return torch.where(zero.reshape(shape), torch.nan, products)
 
 
 def check_rows(f: Callable, x: Tensor, values: Tensor) -> None:
@@ -99,16 +136,8 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
         points += [moved((i, sign * first)) for i in range(d) for sign in (1, -1)]
     for i, j in pairs:
         points += [moved((i, a * second), (j, b * second)) for a in (1, -1) for b in (1, -1)]
-    batch = torch.cat(points)
-    if x.shape[1:2] == batch.shape[:1]:                    # a function of one point could fit by chance: one row more
-        batch = torch.cat([batch, batch[:1]])
-    batch = batch.reshape(-1, *x.shape[1:])
-    y = as_tensor(f(batch.clone()), "f(x)").to(x)
-    if y.ndim == 0 or len(y) != len(batch):
-        raise ValueError(f"f: expected one output row per input row, ({len(batch)}, ...), got {tuple(y.shape)}; is it a "
-                         "function of one point?")
-    out_shape, y = y.shape[1:], y[:len(points) * n]
-    y = y.reshape(len(points), n, -1)                                    # (evaluations, N, m)
+    y = _asked_once(f, torch.cat(points), x)
+    out_shape, y = y.shape[1:], y.reshape(len(points), n, -1)            # (evaluations, N, m)
     results = [y[0]]
     if order >= 1:
         plus, minus = [torch.cat(points[1:2 * d + 1]).reshape(d, 2, n, d)[:, s] for s in (0, 1)]
@@ -131,3 +160,42 @@ def _steps(flat: Tensor, step: float | None, power: float) -> Tensor:
     if step is not None:
         return torch.full_like(flat, step)
     return torch.finfo(flat.dtype).eps ** power * flat.abs().clamp_min(1.0)
+
+
+def _asked_once(f: Callable, batch: Tensor, x: Tensor) -> Tensor:
+    """What a black box gives at rows (rows, d), which are moved points of x (N, *in), in one call."""
+    rows = len(batch)
+    if x.shape[1:2] == batch.shape[:1]:                    # a function of one point could fit by chance: one row more
+        batch = torch.cat([batch, batch[:1]])
+    batch = batch.reshape(-1, *x.shape[1:])
+    y = as_tensor(f(batch.clone()), "f(x)").to(x)
+    if y.ndim == 0 or len(y) != len(batch):
+        raise ValueError(f"f: expected one output row per input row, ({len(batch)}, ...), got {tuple(y.shape)}; is it a "
+                         "function of one point?")
+    return y[:rows]
+
+
+def _differences_along(f: Callable, x: Tensor, directions: Tensor | None, step: float | None,
+                       central: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Values, slopes along directions (N, k, *in), and these as they were made; whole Jacobians without directions."""
+    n, d = len(x), math.prod(x.shape[1:])
+    flat = x.reshape(n, 1, d)
+    u = torch.eye(d).to(x).expand(n, d, d) if directions is None else directions.reshape(n, -1, d)
+    if step is None:                                       # no input moves further, for its size, than by itself
+        share = (u.abs() / flat.abs().clamp_min(1.0)).amax(2, keepdim=True)
+        by = torch.finfo(x.dtype).eps ** (1 / 3 if central else 1 / 2) / torch.where(share > 0, share, 1.0)
+    else:
+        by = torch.full_like(u[:, :, :1], number(step, "step"))
+    ends = [flat + by * u, flat - by * u] if central else [flat + by * u, flat.expand_as(u)]
+    made = (ends[0] - ends[1]) / (2 * by if central else by)             # (N, k, d): the direction, after rounding
+    if (u.any(2) & ~made.any(2)).any():
+        raise ValueError(f"step: expected one that moves the points, got {step!r}, which {x.dtype} can't tell from none")
+    points = [flat.reshape(n, d), *[end.reshape(-1, d) for end in ends[:1 + central]]]
+    y = _asked_once(f, torch.cat(points), x)
+    values, moved = y[:n], y[n:].reshape(-1, n, u.shape[1], math.prod(y.shape[1:])).mT   # (1 or 2, N, m, k)
+    before = moved[1] if central else values.reshape(n, -1, 1)
+    slopes = (moved[0] - before) / (by * (2 if central else 1)).mT       # by: (N, 1, k)
+    if directions is None:
+        slopes = slopes / made.diagonal(dim1=1, dim2=2).unsqueeze(1)
+        return values, slopes.reshape(*values.shape, *x.shape[1:]), None
+    return values, slopes.reshape(*values.shape, -1), made.reshape(directions.shape)

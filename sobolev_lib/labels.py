@@ -84,6 +84,8 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
         data = SobolevData(*[_array(value, name) for value, name in ((X, "X"), (y, "y"), (dy, "dy"))])
     if data.order < 1:
         raise ValueError("data: expected derivative labels to check, got values only")
+    if data.jacobian is None:
+        raise ValueError("data: expected whole Jacobians to check, got slopes along directions; check_labels can't read these")
     return _checked(data, [str(name) for name in getattr(X, "columns", [])])
 
 
@@ -95,7 +97,7 @@ def warn_about_labels(data: SobolevData, names: Sequence[str] = ()) -> None:
 
     >>> warn_about_labels(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(50, 2)))    # right labels (N, d): silent
     """
-    if data.order < 1 or data in _seen:
+    if data.jacobian is None or data in _seen:
         return
     _seen.add(data)
     if len(data) > CANDIDATES:

@@ -69,12 +69,30 @@ class ZScores:
                               / self.output_std, self.inputs(source.inputs))
         scaled = [(source.values - self.output_mean) / self.output_std]
         m, d = math.prod(source.out_shape), math.prod(source.in_shape)
+        directions, stretched = None, None
+        if source.directions is not None:
+            directions, stretched = self._directions(source.directions)
         for order, tensor in enumerate(source.derivatives[1:], start=1):
-            table = tensor.reshape(len(source), m, *[d] * order) / self.output_std.reshape(m, *[1] * order)
-            for axis in range(order):
+            along = source.directions is not None and order == source.order
+            axes = [stretched.shape[1], *[d] * (order - 1)] if along else [d] * order
+            table = tensor.reshape(len(source), m, *axes) / self.output_std.reshape(m, *[1] * order)
+            if along:
+                table = table * stretched.reshape(len(source), 1, -1, *[1] * (order - 1))
+            for axis in range(order - along):
                 table = table * self.input_std.reshape(d, *[1] * axis)
             scaled.append(table.reshape(tensor.shape))
-        return SobolevData.owning(self.inputs(source.inputs), *scaled, weights=source.weights)
+        return SobolevData.owning(self.inputs(source.inputs), *scaled, weights=source.weights, directions=directions)
+
+    def _directions(self, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Directions (N, k, *in) in z-scores, and what the labels along them (N, k) are multiplied by for that.
+
+        Each keeps its length: so unit vectors stay what they are, and count as the columns of a whole Jacobian do.
+        """
+        scaled = (directions / self.input_std).reshape(*directions.shape[:2], -1)
+        before = torch.linalg.vector_norm(directions.reshape(scaled.shape), dim=2)
+        after = torch.linalg.vector_norm(scaled, dim=2)
+        factor = torch.where(after > 0, before / torch.where(after > 0, after, 1.0), 1.0)
+        return (scaled * factor.unsqueeze(2)).reshape(directions.shape), factor
 
 
 class Standardized(nn.Module):

@@ -116,7 +116,7 @@ TABLE = {
     "a negative order": (lambda: label(booth, X, -1), ValueError, r"order: expected an integer >= 0, got -1"),
     "a fractional order": (lambda: label(booth, X, 1.5), ValueError, r"order: expected an integer >= 0, got 1.5"),
     "an unknown method": (lambda: label(booth, X, method="symbolic"), ValueError,
-                          r"method: expected 'autodiff' or 'finite-difference', got 'symbolic'"),
+                          r"method: expected one of 'autodiff', 'finite-difference', 'forward-difference', got 'symbolic'"),
     "a step for autodiff": (lambda: label(booth, X, step=0.1), ValueError,
                             r"step: only for method='finite-difference'"),
     "a negative step": (lambda: label(booth, X, method="finite-difference", step=-0.1), ValueError,

@@ -14,7 +14,7 @@ import sobolev_lib
 import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
-MODULES = ["functions", "data", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
+MODULES = ["functions", "data", "directions", "products", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
            "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
            "fast", "regressor", "regressor.estimator", "regressor.tables", "regressor.scaled_inputs", "regressor.answers",

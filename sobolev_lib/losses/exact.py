@@ -8,6 +8,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import Model, value_and_derivatives
 from sobolev_lib.losses.pointwise import PointLoss
 from sobolev_lib.losses.protocol import Loss, checked, fitted
+from sobolev_lib.products import value_and_products
 from sobolev_lib.teacher import Teacher
 
 
@@ -30,7 +31,8 @@ class SobolevLoss(Loss):
     compared, so that units cancel and weights compare terms of equal size; with "mse" that divides the term by the mean
     square. A tuple gives the mean squares. The two "kl" stay as they are: logits have no unit. ``generator`` is what other losses draw from; this one draws nothing.
 
-    ``weights`` of the data multiply each point's error in every term.
+    ``weights`` of the data multiply each point's error in every term. Where data have ``directions``, the term of the highest
+    order compares derivatives along these: with squares, the sum over a point's directions of (J u - label)^2.
     Missing (NaN) entries count as absent from the sum of equation 1; the mean still runs over all points.
     ``order=0`` is plain regression. Raises ``ValueError`` if the data lack labels of that order, shapes differ, or the
     model is piecewise linear and ``order`` at least 2. Source: equation 1.
@@ -42,11 +44,13 @@ class SobolevLoss(Loss):
         super().__init__(order, weights, value_loss, derivative_loss, normalize)
 
     def ask(self, source: SobolevData | Teacher, generator: torch.Generator | None = None) -> SobolevData:
-        """Values (N, *out), Jacobian (N, *out, *in) and so on, up to the loss's order."""
+        """Values (N, *out), Jacobian (N, *out, *in) and so on, up to the loss's order, the last perhaps along directions."""
         return checked(source).up_to(self.order)
 
     def predict(self, model: Model, batch: SobolevData) -> tuple[Tensor, ...]:
-        """The model's own values and derivatives at the batch's inputs."""
+        """The model's own values and derivatives at the batch's inputs, along its directions if it has some."""
+        if batch.directions is not None:
+            return value_and_products(model, batch.inputs, batch.directions, self.order)
         return value_and_derivatives(model, batch.inputs, self.order)
 
     def compare(self, predictions: Sequence[Tensor], batch: SobolevData) -> tuple[Tensor, ...]:

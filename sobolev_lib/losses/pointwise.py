@@ -87,6 +87,9 @@ class EntryWeights:
         return f"EntryWeights({self.weights.tolist()})"
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        own, labels = tuple(self.weights.shape), tuple(target.shape[1:])
+        if len(own) > len(labels) or any(a not in (1, b) for a, b in zip(reversed(own), reversed(labels))):
+            raise ValueError(f"weights: expected a point's labels' shape, {labels}, got {own}")
         return _summed((prediction - target).square() * self.weights.to(prediction))
 
 

@@ -10,11 +10,10 @@ from sobolev_lib._arguments import integer
 from sobolev_lib._torch import register_pytree_node
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import Model, is_concrete, value_and_projections
+from sobolev_lib.directions import check_distribution, random_vectors
 from sobolev_lib.losses.pointwise import PointLoss
 from sobolev_lib.losses.protocol import Loss, fitted
 from sobolev_lib.teacher import Teacher
-
-DISTRIBUTIONS = ("sphere", "gaussian", "rademacher")
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ class StochasticSobolevLoss(Loss):
         super().__init__(order, weights, value_loss, derivative_loss, normalize)
         if order < 1:
             raise ValueError(f"order: expected at least 1 (there is nothing to project at order 0), got {order}")
-        if distribution not in DISTRIBUTIONS:
-            raise ValueError(f"distribution: expected one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
+        check_distribution(distribution)
         self.projections = integer(projections, "projections", "an integer >= 1")
         self.distribution = distribution
 
@@ -88,6 +86,9 @@ class StochasticSobolevLoss(Loss):
             generator: torch.Generator | None = None) -> ProjectedTargets:
         """Draw the vectors and project the labels, or have the teacher do so; targets pass as they are."""
         if isinstance(source, SobolevData):
+            if source.directions is not None:
+                raise ValueError("data: expected whole derivatives to project for a StochasticSobolevLoss, got some along "
+                                 "directions; SobolevLoss compares along these")
             if source.weights is not None:
                 raise ValueError("data: expected points without weights for a StochasticSobolevLoss, got weights; "
                                  "SobolevLoss takes them")
@@ -118,7 +119,7 @@ class StochasticSobolevLoss(Loss):
             return self.ask(replace(teacher, inputs=x), generator)
         if isinstance(teacher, SobolevData):
             _check_same_inputs(x, teacher)
-            return self.ask(SobolevData.of_tensors(x, *teacher.derivatives, weights=teacher.weights), generator)
+            return self.ask(SobolevData.of_tables([x, *teacher.tables[1:]], teacher.order, teacher.extras), generator)
         if not callable(teacher):
             raise TypeError(f"teacher: expected a callable, SobolevData or ProjectedTargets, got {type(teacher).__name__}")
         return self.ask(Teacher.at(teacher, x), generator)
@@ -138,27 +139,13 @@ class StochasticSobolevLoss(Loss):
     def draw(self, x: Tensor, out_shape: Sequence[int], generator: torch.Generator | None = None) -> list[Tensor]:
         """Fresh vectors, one tensor an order: (P, N, *out), then (P, N, *in) for each order above 1."""
         shapes = [tuple(out_shape)] + [tuple(x.shape[1:])] * (self.order - 1)
-        return [_random_vectors((self.projections, x.shape[0]), shape, self.distribution, x, generator)
+        return [random_vectors((self.projections, x.shape[0]), shape, self.distribution, x, generator)
                 for shape in shapes]
 
     def with_numbers(self, weights: Sequence, normalize) -> "StochasticSobolevLoss":
         other = super().with_numbers(weights, normalize)
         other.projections, other.distribution = self.projections, self.distribution
         return other
-
-
-def _random_vectors(batch: tuple[int, ...], shape: tuple[int, ...], distribution: str, like: Tensor,
-                    generator: torch.Generator | None) -> Tensor:
-    """Vectors with E[v v^T] = I, whatever the distribution: that is what makes the squared loss unbiased."""
-    # drawn where the generator lives, so that a CPU seed gives the same vectors on a GPU
-    device = like.device if generator is None else generator.device
-    v = torch.randn((*batch, *shape), generator=generator, dtype=like.dtype, device=device).to(like.device)
-    if distribution == "rademacher":
-        return torch.where(v < 0, -1.0, 1.0).to(like.dtype)
-    if distribution == "sphere":
-        flat = v.reshape(*batch, math.prod(shape))
-        return (flat * (math.sqrt(flat.shape[-1]) / flat.norm(dim=-1, keepdim=True))).reshape(v.shape)
-    return v
 
 
 def _project_labels(data: SobolevData, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

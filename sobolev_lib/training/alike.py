@@ -38,6 +38,9 @@ def check_alike(models: Sequence[nn.Module], data: Sequence[SobolevData], order:
     shapes = {tuple(t.shape for t in d.up_to(order).tables) for d in data}
     if len(shapes) != 1:
         raise ValueError(f"data: expected data sets of equal shapes, got {sorted(map(str, shapes))}")
+    extras = {d.up_to(order).extras for d in data}
+    if len(extras) != 1:
+        raise ValueError(f"data: expected all data sets with the same beside points and labels, got {sorted(extras)}")
 
 
 def bounds_of(count: int, at_once: int) -> list[int]:

@@ -62,7 +62,7 @@ def loss_for(loss, source: SobolevData | Teacher) -> Loss:
 
 
 def check_validation(validation: SobolevData | None, source: SobolevData | Teacher, loss: Loss, metric: str) -> None:
-    names = measured_names(loss.order)
+    names = measured_names(loss.order, validation)
     if metric not in names:
         raise ValueError(f"metric: expected one of {', '.join(names)}, got {metric!r}")
     if validation is None:

@@ -3,7 +3,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sobolev_lib.data import derivative_name
+from sobolev_lib.data import SobolevData, derivative_name
+from sobolev_lib.errors import error_names
 
 
 @dataclass
@@ -60,6 +61,6 @@ def record(history: History, step: int, total: float, terms: Sequence[float]) ->
         history.train.setdefault(name, []).append(number)
 
 
-def measured_names(order: int) -> list[str]:
-    """What is measured on validation data for a loss of that order."""
-    return ["loss", *[f"{'value' if k == 0 else derivative_name(k)}_mse" for k in range(order + 1)]]
+def measured_names(order: int, data: SobolevData | None = None) -> list[str]:
+    """What is measured on validation ``data`` for a loss of that order."""
+    return ["loss", *error_names(order, data)]

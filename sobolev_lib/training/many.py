@@ -80,7 +80,7 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
         check_writable(checkpoint)
     runs = runs_of(models, source, loss, lr, seed, validation, metric, patience, device)
     first, size = runs[0], min(batch_size or len(runs[0].data), len(runs[0].data))
-    gradients = side_by_side(first.network, first.loss, compile=compile)
+    gradients = side_by_side(first.network, first.loss, extras=first.data.extras, compile=compile)
     pool = torch.cuda.graph_pool_handle() if first.place.type == "cuda" else None
     keeper = None
     if checkpoint is not None:

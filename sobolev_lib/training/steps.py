@@ -12,7 +12,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss
 
 
-def side_by_side(model: nn.Module, loss: Loss, *, compile: bool = False) -> Callable:
+def side_by_side(model: nn.Module, loss: Loss, *, extras: Sequence[str] = (), compile: bool = False) -> Callable:
     """The gradient of ``loss`` for many networks like ``model`` at once, in closed form where there is one.
 
     >>> model, data = sobolev_lib.models.MLP(2, 8, 1), sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
@@ -22,15 +22,15 @@ def side_by_side(model: nn.Module, loss: Loss, *, compile: bool = False) -> Call
     >>> [tuple(g.shape) for g in found], [tuple(term.shape) for term in terms]
     ([(3, 8, 2), (3, 8), (3, 1, 8), (3, 1)], [(3,), (3,)])
 
-    The function takes parameters by name (K, ...), loss weights (K, order + 1), the tensors of K data sets, each
-    (K, N, ...), and if they are the networks' own, divisors (K, order + 1). It returns the gradients
+    The function takes parameters by name (K, ...), loss weights (K, order + 1), the tables of K data sets, each
+    (K, N, ...), behind the tensors those of their ``extras``, and if they are the networks' own, divisors (K, order + 1). It returns the gradients
     in the parameters' order, and the K networks' unweighted terms, by order.
     ``compile=True`` fuses it; it then raises ``RuntimeError`` where PyTorch can't compile.
     """
     try:
-        gradients = _closed_form(model, loss) if loss.order < 2 else _general(model, loss)
+        gradients = _closed_form(model, loss, extras) if loss.order < 2 else _general(model, loss, extras)
     except ValueError:
-        gradients = _general(model, loss)
+        gradients = _general(model, loss, extras)
     return _compiled(gradients) if compile else gradients
 
 
@@ -82,7 +82,7 @@ def _closed_form_backward(model: nn.Module, loss: Loss):
             total = loss.total(terms)
             return total
 
-        backward(layers, batch.inputs, objective)
+        backward(layers, batch.inputs, objective, batch.directions)
         return total, terms
 
     return step
@@ -95,10 +95,12 @@ def _compiled_backward(model: nn.Module, loss: Loss):
     held += [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if held:
         raise ValueError(f"compile: expected a model of trainable parameters only, got {held}")
-    gradients = side_by_side(model, loss, compile=True)
-    named = dict(model.named_parameters())
+    named, made = dict(model.named_parameters()), {}
 
     def step(loss, batch):
+        if batch.extras not in made:
+            made[batch.extras] = side_by_side(model, loss, extras=batch.extras, compile=True)
+        gradients = made[batch.extras]
         tables = [tensor.unsqueeze(0) for tensor in batch.tables]
         found, terms = gradients({name: parameter.detach().unsqueeze(0) for name, parameter in named.items()},
                                  tables[0].new_tensor([list(loss.weights)]), tables)
@@ -110,7 +112,7 @@ def _compiled_backward(model: nn.Module, loss: Loss):
     return step
 
 
-def _closed_form(model: nn.Module, loss: Loss):
+def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
     own = Layers.of(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     weights, biases = ([None if t is None else names[id(t)] for t in ts] for ts in (own.weights, own.biases))
@@ -120,13 +122,14 @@ def _closed_form(model: nn.Module, loss: Loss):
 
     def total(predictions, loss_weights, table, divisors):
         own = loss.with_numbers(loss_weights, loss.normalize if divisors is None else divisors)
-        terms = own.compare(predictions, SobolevData.of_tables(table, loss.order))
+        terms = own.compare(predictions, SobolevData.of_tables(table, loss.order, extras))
         return own.total(terms), terms
 
     def gradients(parameters, loss_weights, batch, divisors=None):
         layers = Layers(tuple(parameters[name] for name in weights),
                         tuple(None if name is None else parameters[name] for name in biases), own.activations)
-        sweeps = Sweeps(layers, batch[0], derivatives=loss.order > 0)
+        directions = SobolevData.of_tables(batch, loss.order, extras).directions
+        sweeps = Sweeps(layers, batch[0], directions=directions, derivatives=loss.order > 0)
         predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
         slopes, terms = _for_each(total, divisors)(predictions, loss_weights, batch, divisors)
         by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
@@ -136,10 +139,11 @@ def _closed_form(model: nn.Module, loss: Loss):
     return gradients
 
 
-def _general(model: nn.Module, loss: Loss):
+def _general(model: nn.Module, loss: Loss, extras: Sequence[str]):
     def total(parameters, weights, table, divisors):
         own = loss.with_numbers(weights, loss.normalize if divisors is None else divisors)
-        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), SobolevData.of_tables(table, loss.order))
+        batch = SobolevData.of_tables(table, loss.order, extras)
+        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), batch)
         return own.total(terms), terms
 
     def gradients(parameters, weights, batch, divisors=None):

@@ -1,0 +1,95 @@
+"""Derivatives along given directions: a model's J u, H u and so on at each point, without the whole of the highest order."""
+import torch
+from torch import Tensor
+
+from sobolev_lib._arguments import integer
+from sobolev_lib.closed_form import values_and_derivatives
+from sobolev_lib.derivatives import (
+    Model,
+    _check_input,
+    _closed_form,
+    _derivatives_func,
+    _differentiated,
+    _nested,
+    _traced_or_not,
+    _warn_about_normalization,
+    check_output,
+    value_and_derivatives,
+)
+
+
+def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int = 1) -> tuple[Tensor, ...]:
+    """Values of ``model``, whole derivatives below ``order``, and that of ``order`` along directions, differentiable in the model.
+
+    >>> model = sobolev_lib.models.MLP(2, 16, 3, activation="tanh")
+    >>> x, u = torch.rand(5, 2), torch.randn(5, 1, 2)                  # one direction at each of five points
+    >>> y, slopes = value_and_products(model, x, u)                    # J u
+    >>> y, jacobian, products = value_and_products(model, x, u, order=2)   # H u, a Hessian-vector product an output
+    >>> slopes.shape, products.shape
+    (torch.Size([5, 3, 1]), torch.Size([5, 3, 1, 2]))
+
+    ``model`` maps x (N, *in) to (N, *out), rows independent; ``directions`` (N, k, *in). The last result is (N, *out, k) for
+    order 1, and (N, *out, k, *in, ...) with order - 1 copies of ``*in`` for others: the derivative of J u. Its units are
+    the direction's: along 2 u it is twice what it is along u. The order below takes one vector-Jacobian product an output
+    as ever, and each further order one for each entry of the last result's order below: k m for H u, where a Hessian
+    takes d m. Multilayer perceptrons take as many sweeps as there are directions, inputs or outputs, whichever is least.
+
+    Raises as ``value_and_derivatives``, and ``ValueError`` or ``TypeError`` for directions of another shape or dtype.
+    Source: the derivatives of equation 1 along chosen directions.
+    """
+    order = integer(order, "order")
+    _check_input(model, x)
+    check_directions(directions, x)
+    if order == 1:
+        layers, _ = _closed_form(model, x, 1)
+        if layers is not None:
+            return values_and_derivatives(layers, x, directions=directions)
+        y, jacobian = value_and_derivatives(model, x)
+        return y, along(jacobian, y, directions)
+    _warn_about_normalization(model, order)
+    return _traced_or_not(model, lambda: _products_func(model, x, directions, order),
+                          lambda: _products_autograd(model, x, directions, order))
+
+
+def along(jacobian: Tensor, values: Tensor, directions: Tensor) -> Tensor:
+    """J u (N, *out, k) of a Jacobian (N, *out, *in) of ``values`` (N, *out), for directions (N, k, *in)."""
+    n, k = directions.shape[:2]
+    u = directions.reshape(n, k, -1)
+    return (jacobian.reshape(n, -1, u.shape[2]) @ u.mT).reshape(*values.shape, k)          # (N, m, d) (N, d, k)
+
+
+def _products_func(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
+    first = _nested(model, x, 1)
+
+    def slopes(x):
+        jacobian, (y,) = first(x)
+        return along(jacobian, y, directions)
+
+    highest, _ = _nested(slopes, x, order, first=1)(x)
+    return (*_derivatives_func(model, x, order - 1), highest)
+
+
+def _products_autograd(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        results = [check_output(model(x), x)]
+        for k in range(1, order):
+            results.append(_differentiated(results[-1], x, k))
+        highest = along(results[1], results[0], directions)
+        for k in range(2, order + 1):
+            highest = _differentiated(highest, x, k)
+    return (*results, highest)
+
+
+def check_directions(directions: Tensor, x: Tensor, order: int = 1) -> None:
+    """Raises unless directions (N, k, *in) fit points x (N, *in), and there is an order to take along them."""
+    if order < 1:
+        raise ValueError(f"directions: expected order 1 or more beside them, got {order}")
+    if not isinstance(directions, Tensor):
+        raise TypeError(f"directions: expected a tensor (N, k, ...), got {type(directions).__name__}")
+    if directions.ndim != x.ndim + 1 or directions.shape[:1] != x.shape[:1] or directions.shape[2:] != x.shape[1:] or \
+            not directions.shape[1]:
+        raise ValueError(f"directions: expected shape (N, k, ...), k >= 1, for x {tuple(x.shape)}, got {tuple(directions.shape)}")
+    if directions.dtype != x.dtype or directions.device != x.device:
+        raise TypeError(f"directions: expected {x.dtype} on {x.device} as x is, got {directions.dtype} on "
+                        f"{directions.device}")
