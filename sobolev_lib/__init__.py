@@ -7,9 +7,10 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
 from sobolev_lib.directions import random_directions
 from sobolev_lib.errors import errors
+from sobolev_lib.internal import internal_derivatives
 from sobolev_lib.labelling import label
 from sobolev_lib.labels import LabelCheck, check_labels
-from sobolev_lib.losses import SobolevLoss, StochasticSobolevLoss
+from sobolev_lib.losses import InternalLoss, SobolevLoss, StochasticSobolevLoss
 from sobolev_lib.products import value_and_products
 from sobolev_lib.scaling import Standardized
 from sobolev_lib.teacher import Teacher
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientScorer", "History", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor", "Standardized",
-    "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer",
-    "label", "linear_weights", "models", "plotting", "random_directions",
+    "GradientScorer", "History", "InternalLoss", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor",
+    "Standardized", "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer",
+    "internal_derivatives", "label", "linear_weights", "models", "plotting", "random_directions",
     "synthetic_gradients", "theory", "value_and_derivatives", "value_and_products", "value_and_projections", "widgets",
 ]
 

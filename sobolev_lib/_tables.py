@@ -1,5 +1,6 @@
 """What the tables of a data set must be: numbers of one dtype, in shapes that fit each other."""
 import math
+import numbers
 
 import numpy as np
 import torch
@@ -65,6 +66,32 @@ def checked_weights(weights: Tensor, inputs: Tensor) -> Tensor:
         raise TypeError(f"weights: expected {inputs.dtype} on {inputs.device} as the inputs are, got {weights.dtype} on "
                         f"{weights.device}")
     return weights
+
+
+def checked_noise(noise, derivatives) -> tuple[Tensor, ...]:
+    """Standard deviations as tables of the labels' shapes, 1 where there is no label."""
+    rule = f"{len(derivatives)} standard deviations or tables of them, one an order"
+    if not isinstance(noise, (list, tuple)) or len(noise) != len(derivatives):
+        raise ValueError(f"noise: expected {rule}, got {len(noise) if isinstance(noise, (list, tuple)) else noise!r}")
+    found = []
+    for k, (given, labels) in enumerate(zip(noise, derivatives)):
+        name = f"noise of {derivative_name(k)}"
+        if isinstance(given, numbers.Real) and not isinstance(given, bool):
+            table = torch.full_like(labels, float(given))
+        else:
+            table = as_tensor(given, name)
+            if table.dtype != labels.dtype or table.device != labels.device:
+                raise TypeError(f"{name}: expected {labels.dtype} on {labels.device} as the labels are, got "
+                                f"{table.dtype} on {table.device}")
+        if table.shape != labels.shape:
+            raise ValueError(f"{name}: expected a number or shape {tuple(labels.shape)} as the labels have, got "
+                             f"{tuple(table.shape)}")
+        table = torch.where(labels.isnan(), 1.0, table)
+        if not (table.isfinite() & (table > 0)).all():
+            raise ValueError(f"{name}: expected finite standard deviations above zero, got "
+                             f"{int((~(table.isfinite() & (table > 0))).sum())} others")
+        found.append(table)
+    return tuple(found)
 
 
 def check_tables(tensors: list[Tensor], names: list[str], directions: Tensor | None = None) -> None:

@@ -110,7 +110,8 @@ class Sweeps:
     def _swept(self) -> Tensor:
         weights, points = self.layers.weights, self.values.shape[-2]
         if self.tangents_first:
-            start = _each_row(weights[0].mT, points) if self.swept is None else _times(self.swept.movedim(-2, -3), weights[0].mT)
+            start = _each_row(weights[0].mT, points) if self.swept is None else \
+                _times(self.swept.movedim(-2, -3), weights[0].mT)
             self.tangents, columns = self._tangents(start)
             return columns.movedim(-3, -1)                                   # (*K, d, N, m) -> (*K, N, m, d)
         top = _each_row(weights[-1], points) if self.vectors is None else _times(self.vectors, weights[-1])

@@ -11,6 +11,7 @@ from sobolev_lib._tables import (
     as_tensor,
     check_order_of_tables,
     check_tables,
+    checked_noise,
     checked_weights,
     derivative_name,
 )
@@ -18,7 +19,7 @@ from sobolev_lib._torch import register_pytree_node
 
 __all__ = ["SobolevData", "as_tensor", "check_order_of_tables", "derivative_name", "mean_square"]
 
-EXTRAS = ("weights", "directions")                         # in the order of their tables
+EXTRAS = ("weights", "directions", "noise")                # in the order of their tables
 
 
 class SobolevData(Dataset):
@@ -49,15 +50,26 @@ class SobolevData(Dataset):
     A label along 2 u is twice that along u, and its squared error counts four times. With the d unit vectors it is a whole
     Jacobian: so points of both kinds go into one table, with NaN for labels and zeros for directions that a point lacks.
 
-    ``data[i]`` is the tuple of tensors at one point, directions last, which is what ``torch.utils.data.DataLoader`` wants;
-    ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.
+    ``noise`` gives the standard deviations of the labels' errors where these are known, for each order a number or one an
+    entry, in the labels' units. ``SobolevLoss`` then compares in units of the noise: with squares, each entry counts by its
+    inverse variance, which is maximum likelihood for normal errors that are independent. A term near the number of
+    labels a point says that the model is as close as they allow.
+
+    >>> noisy = SobolevData(x, x.prod(dim=1), x.flip(1), noise=(0.01, torch.tensor([0.1, 0.5]).expand(20, 2)))
+    >>> value, slope = sobolev_lib.SobolevLoss(1).terms(lambda x: x.prod(dim=1) + 0.01, noisy)
+    >>> round(float(value), 2), round(float(slope), 2)
+    (1.0, 0.0)
+
+    ``data[i]`` is the tuple of tensors at one point, directions last, without weights and noise, which is what
+    ``torch.utils.data.DataLoader`` wants; ``data[a:b]``, ``data[mask]`` and ``data[indices]`` are again ``SobolevData``.
 
     Raises ``TypeError`` for wrong or mixed dtypes and ``ValueError`` for shapes that don't fit, NaN among inputs, infinity
     anywhere, points without any label, and tables whose columns or rows are in another order. Source: the (K+2)-tuples of
     section 2.
     """
 
-    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher, weights=None, directions=None):
+    def __init__(self, inputs, values, jacobian=None, hessian=None, *higher, weights=None, directions=None,
+                 noise=None):
         given = [inputs, values, jacobian, hessian, *higher]
         while len(given) > 2 and given[-1] is None:
             given.pop()
@@ -69,10 +81,11 @@ class SobolevData(Dataset):
         self.inputs, *self.derivatives = tensors
         self.derivatives = tuple(self.derivatives)
         self.weights = None if weights is None else checked_weights(as_tensor(weights, "weights"), self.inputs)
+        self.noise = None if noise is None else checked_noise(noise, self.derivatives)
 
     @classmethod
-    def owning(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None,
-               directions: Tensor | None = None) -> "SobolevData":
+    def owning(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None, directions: Tensor | None = None,
+               noise: Sequence[Tensor] | None = None) -> "SobolevData":
         """The data of tensors that nobody else will change: checked, not copied.
 
         >>> SobolevData.owning(torch.rand(20, 2), torch.rand(20)).order
@@ -81,11 +94,11 @@ class SobolevData(Dataset):
         tensors = [inputs, *derivatives]
         check_tables(tensors, ["inputs", *[derivative_name(k) for k in range(len(derivatives))]], directions)
         return cls.of_tensors(*tensors, weights=None if weights is None else checked_weights(weights, inputs),
-                              directions=directions)
+                              directions=directions, noise=None if noise is None else checked_noise(noise, derivatives))
 
     @classmethod
     def of_tensors(cls, inputs: Tensor, *derivatives: Tensor, weights: Tensor | None = None,
-                   directions: Tensor | None = None) -> "SobolevData":
+                   directions: Tensor | None = None, noise: Sequence[Tensor] | None = None) -> "SobolevData":
         """From tensors that fit, which nothing checks: for those of ``vmap`` and ``torch.compile``, whose numbers can't be seen.
 
         >>> SobolevData.of_tensors(torch.rand(20, 2), torch.rand(20)).order
@@ -93,6 +106,7 @@ class SobolevData(Dataset):
         """
         data = cls.__new__(cls)
         data.inputs, data.derivatives, data.weights, data.directions = inputs, tuple(derivatives), weights, directions
+        data.noise = None if noise is None else tuple(noise)
         return data
 
     @property
@@ -137,7 +151,8 @@ class SobolevData(Dataset):
         if not moved[0].is_floating_point():
             raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
         weights, directions = [None if each is None else each.to(moved[0]) for each in (self.weights, self.directions)]
-        return SobolevData.owning(*moved, weights=weights, directions=directions)
+        noise = None if self.noise is None else [each.to(moved[0]) for each in self.noise]
+        return SobolevData.owning(*moved, weights=weights, directions=directions, noise=noise)
 
     def up_to(self, order: int) -> "SobolevData":
         """The same with labels up to ``order`` only; raises ``ValueError`` if there are none of that order."""
@@ -150,7 +165,8 @@ class SobolevData(Dataset):
                              f"{derivative_name(self.order)} at most")
         if self.order == order:
             return self
-        return SobolevData.of_tensors(self.inputs, *self.derivatives[:order + 1], weights=self.weights)
+        return SobolevData.of_tensors(self.inputs, *self.derivatives[:order + 1], weights=self.weights,
+                                      noise=self.noise and self.noise[:order + 1])
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
         """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
@@ -169,18 +185,24 @@ class SobolevData(Dataset):
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """What there is beside points and labels: none, one or all of "weights", "directions"."""
+        """What there is beside points and labels: none, some or all of "weights", "directions", "noise"."""
         return tuple(name for name in EXTRAS if getattr(self, name) is not None)
 
     @property
     def tables(self) -> tuple[Tensor, ...]:
         """``tensors``, and the ``extras`` behind them."""
-        return (*self.tensors, *[getattr(self, name) for name in self.extras])
+        return (*self.tensors, *[getattr(self, name) for name in self.extras if name != "noise"], *(self.noise or ()))
 
     @classmethod
     def of_tables(cls, tables: Sequence[Tensor], order: int, extras: Sequence[str]) -> "SobolevData":
         """What had these ``tables`` and ``extras``, unchecked: they may be traced."""
-        return cls.of_tensors(*tables[:order + 2], **dict(zip(extras, tables[order + 2:], strict=True)))
+        single = [name for name in extras if name != "noise"]
+        rest = tables[order + 2:]
+        if len(rest) != len(single) + (order + 1) * ("noise" in extras):
+            raise ValueError(f"tables: expected those of {', '.join(extras) or 'no extras'} behind {order + 2}, got "
+                             f"{len(rest)}")
+        noise = rest[len(single):] if "noise" in extras else None
+        return cls.of_tensors(*tables[:order + 2], **dict(zip(single, rest)), noise=noise)
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -206,6 +228,7 @@ class SobolevData(Dataset):
     def __repr__(self) -> str:
         missing = [int(tensor.isnan().sum()) for tensor in self.derivatives[1:]]
         note = (f", missing={sum(missing)}" if any(missing) else "") + (", weighted" if self.weights is not None else "")
+        note += ", noise known" if self.noise is not None else ""
         if self.directions is not None:
             note += f", {derivative_name(self.order)} along {self.directions.shape[1]} directions"
         return (f"SobolevData({len(self)} points, order={self.order}, in_shape={tuple(self.in_shape)}, "

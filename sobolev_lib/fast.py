@@ -144,7 +144,7 @@ def _part(models, tables, gradients, steps, lr, weights, seeds, size, pool) -> T
 
 def _check(models, data, loss, steps, lr, weights, seeds) -> tuple[int, list[float], list[tuple[float, ...]], list[int]]:
     """Steps, rates, weights and seeds as plain numbers; raises ``ValueError`` for what doesn't fit together."""
-    if not isinstance(loss, Loss) or loss.draws:
+    if not isinstance(loss, Loss) or loss.draws or not loss.by_input:
         raise TypeError(f"loss: expected a SobolevLoss, got {type(loss).__name__}")
     steps, count = integer(steps, "steps"), len(models)
     if not count:

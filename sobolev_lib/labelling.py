@@ -73,7 +73,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
         raise ValueError(f"method: expected one of {', '.join(map(repr, METHODS))}, got {method!r}")
     elif directions is not None or method == "forward-difference" and order > 0:
         if order > 1:
-            raise ValueError(f"order: {method}s{' along directions' * (directions is not None)} go up to order 1, got {order}")
+            where = " along directions" if directions is not None else ""
+            raise ValueError(f"order: {method}s{where} go up to order 1, got {order}")
         *derivatives, directions = _differences_along(f, x, directions, step, central=method == "finite-difference")
     else:
         derivatives = _finite_differences(f, x, order, step)

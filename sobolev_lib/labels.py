@@ -85,7 +85,8 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
     if data.order < 1:
         raise ValueError("data: expected derivative labels to check, got values only")
     if data.jacobian is None:
-        raise ValueError("data: expected whole Jacobians to check, got slopes along directions; check_labels can't read these")
+        raise ValueError("data: expected whole Jacobians to check, got slopes along directions; check_labels can't read "
+                         "these")
     return _checked(data, [str(name) for name in getattr(X, "columns", [])])
 
 

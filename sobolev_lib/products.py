@@ -19,7 +19,7 @@ from sobolev_lib.derivatives import (
 
 
 def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int = 1) -> tuple[Tensor, ...]:
-    """Values of ``model``, whole derivatives below ``order``, and that of ``order`` along directions, differentiable in the model.
+    """Values of ``model``, its whole derivatives below ``order``, and those of ``order`` along directions.
 
     >>> model = sobolev_lib.models.MLP(2, 16, 3, activation="tanh")
     >>> x, u = torch.rand(5, 2), torch.randn(5, 1, 2)                  # one direction at each of five points
@@ -30,9 +30,10 @@ def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int =
 
     ``model`` maps x (N, *in) to (N, *out), rows independent; ``directions`` (N, k, *in). The last result is (N, *out, k) for
     order 1, and (N, *out, k, *in, ...) with order - 1 copies of ``*in`` for others: the derivative of J u. Its units are
-    the direction's: along 2 u it is twice what it is along u. The order below takes one vector-Jacobian product an output
-    as ever, and each further order one for each entry of the last result's order below: k m for H u, where a Hessian
-    takes d m. Multilayer perceptrons take as many sweeps as there are directions, inputs or outputs, whichever is least.
+    the direction's: along 2 u it is twice what it is along u. All are differentiable in the model's parameters.
+
+    With m outputs, J u takes m vector-Jacobian products, and H u another k m, where a Hessian takes d m. For J u, multilayer
+    perceptrons take as many sweeps as there are directions, inputs or outputs, whichever is least.
 
     Raises as ``value_and_derivatives``, and ``ValueError`` or ``TypeError`` for directions of another shape or dtype.
     Source: the derivatives of equation 1 along chosen directions.
@@ -89,7 +90,8 @@ def check_directions(directions: Tensor, x: Tensor, order: int = 1) -> None:
         raise TypeError(f"directions: expected a tensor (N, k, ...), got {type(directions).__name__}")
     if directions.ndim != x.ndim + 1 or directions.shape[:1] != x.shape[:1] or directions.shape[2:] != x.shape[1:] or \
             not directions.shape[1]:
-        raise ValueError(f"directions: expected shape (N, k, ...), k >= 1, for x {tuple(x.shape)}, got {tuple(directions.shape)}")
+        raise ValueError(f"directions: expected shape (N, k, ...), k >= 1, for x {tuple(x.shape)}, got "
+                         f"{tuple(directions.shape)}")
     if directions.dtype != x.dtype or directions.device != x.device:
         raise TypeError(f"directions: expected {x.dtype} on {x.device} as x is, got {directions.dtype} on "
                         f"{directions.device}")

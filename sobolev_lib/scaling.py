@@ -67,12 +67,12 @@ class ZScores:
         if isinstance(source, Teacher):                    # its derivatives follow by the chain rule
             return Teacher.at(lambda z: (source.answers(self.input_mean + self.input_std * z) - self.output_mean)
                               / self.output_std, self.inputs(source.inputs))
-        scaled = [(source.values - self.output_mean) / self.output_std]
         m, d = math.prod(source.out_shape), math.prod(source.in_shape)
         directions, stretched = None, None
         if source.directions is not None:
             directions, stretched = self._directions(source.directions)
-        for order, tensor in enumerate(source.derivatives[1:], start=1):
+
+        def in_z_scores(tensor: Tensor, order: int) -> Tensor:
             along = source.directions is not None and order == source.order
             axes = [stretched.shape[1], *[d] * (order - 1)] if along else [d] * order
             table = tensor.reshape(len(source), m, *axes) / self.output_std.reshape(m, *[1] * order)
@@ -80,8 +80,13 @@ class ZScores:
                 table = table * stretched.reshape(len(source), 1, -1, *[1] * (order - 1))
             for axis in range(order - along):
                 table = table * self.input_std.reshape(d, *[1] * axis)
-            scaled.append(table.reshape(tensor.shape))
-        return SobolevData.owning(self.inputs(source.inputs), *scaled, weights=source.weights, directions=directions)
+            return table.reshape(tensor.shape)
+
+        values = (source.values - self.output_mean) / self.output_std
+        derivatives = [in_z_scores(tensor, k) for k, tensor in enumerate(source.derivatives[1:], start=1)]
+        noise = None if source.noise is None else [in_z_scores(tensor, k) for k, tensor in enumerate(source.noise)]
+        return SobolevData.owning(self.inputs(source.inputs), values, *derivatives, weights=source.weights,
+                                  directions=directions, noise=noise)
 
     def _directions(self, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Directions (N, k, *in) in z-scores, and what the labels along them (N, k) are multiplied by for that.

@@ -74,6 +74,10 @@ class Teacher:
                 self._out_shape = check_output(self.answers(self.inputs[:1]), self.inputs[:1]).shape[1:]
         return self._out_shape
 
+    def knows(self, out_shape: torch.Size) -> None:
+        """Take the shape of one point's values as known, so that f need not be asked for it."""
+        self._out_shape = out_shape
+
     def to(self, device: torch.device | str) -> "Teacher":
         """The same function at points on another device, where its answers come too."""
         moved = Teacher.at(self.f, self.inputs.to(device))
@@ -83,13 +87,13 @@ class Teacher:
     def up_to(self, order: int) -> SobolevData:
         """Values (N, *out) and derivatives (N, *out, *in), ... at all points, up to ``order``."""
         with torch.no_grad():
-            answers = value_and_derivatives(self._asked(), self._there(self.inputs), order)
+            answers = value_and_derivatives(self._asked(), self.there(self.inputs), order)
         return SobolevData.of_tensors(self.inputs, *self._checked(answers))
 
     def project(self, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Values (N, *out), and the derivatives projected on ``vectors``: see ``value_and_projections``."""
         with torch.no_grad():
-            answers = value_and_projections(self._asked(), self._there(self.inputs), [self._there(v) for v in vectors])
+            answers = value_and_projections(self._asked(), self.there(self.inputs), [self.there(v) for v in vectors])
         return self._checked(answers)
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
@@ -108,12 +112,13 @@ class Teacher:
 
     def answers(self, x: Tensor) -> Tensor:
         """What f says at x (N, *in), with the graph that leads there."""
-        found = self.f(self._there(x) if isinstance(self.f, nn.Module) else x.clone())
+        found = self.f(self.there(x) if isinstance(self.f, nn.Module) else x.clone())
         if not isinstance(found, Tensor):
             raise TypeError(f"f: expected it to return a tensor, got {type(found).__name__}")
         return found.to(x.device)
 
-    def _there(self, tensor: Tensor) -> Tensor:
+    def there(self, tensor: Tensor) -> Tensor:
+        """A tensor where the module's parameters are."""
         parameter = next(self.f.parameters(), None) if isinstance(self.f, nn.Module) else None
         return tensor if parameter is None else tensor.to(parameter.device)
 

@@ -274,7 +274,7 @@ def test_validation_along_directions_has_a_name_of_its_own():
     data, model = sets(), mlp()
     history = sl.fit(model, data, steps=4, validation=data, metric="jacobian_product_mse", patience=3, progress=False)
     assert set(history.validation) == {"loss", "value_mse", "jacobian_product_mse"}
-    with pytest.raises(ValueError, match="metric: expected one of loss, value_mse, jacobian_product_mse, got 'jacobian_mse'"):
+    with pytest.raises(ValueError, match="expected one of loss, value_mse, jacobian_product_mse, got 'jacobian_mse'"):
         sl.fit(mlp(), data, steps=4, validation=data, metric="jacobian_mse", progress=False)
     whole = label(F, data.inputs)                          # other data may have whole Jacobians
     assert "jacobian_mse" in sl.fit(mlp(), data, steps=2, validation=whole, progress=False).validation
@@ -358,7 +358,7 @@ def test_inputs_of_any_shape_and_size(method, shape):
 @pytest.mark.parametrize("step", [0.5, 1e-3])
 @pytest.mark.parametrize("method", ["finite-difference", "forward-difference"])
 def test_the_direction_is_the_one_that_could_be_made(method, step):
-    """In single precision points move by other amounts than they should; of a linear function slopes are exact all the same."""
+    """In single precision points move by other amounts than they should; a linear function's slopes are exact all the same."""
     x = points(50, 3).float() * 100
     slope = torch.tensor([1.0, -2.0, 0.5])
     data = label(lambda x: (x.double() @ slope.double()).numpy(), x, method=method, step=step,

@@ -14,7 +14,7 @@ import sobolev_lib
 import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
-MODULES = ["functions", "data", "directions", "products", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "errors", "labels", "models",
+MODULES = ["functions", "data", "directions", "products", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "internal", "losses.internal", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
            "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
            "fast", "regressor", "regressor.estimator", "regressor.tables", "regressor.scaled_inputs", "regressor.answers",
@@ -28,7 +28,7 @@ MODULES = ["functions", "data", "directions", "products", "labelling", "activati
 # public, though not all of them at the top of the package
 FURTHER = ["functions.Benchmark", "models.MLP", "scaling.Standardized", "scaling.ZScores", "fast.train_many", "fast.side_by_side",
            "closed_form.Layers", "closed_form.Sweeps", "derivatives.path_of", "records.load_record",
-           "losses.ProjectedTargets", "losses.EntryWeights", "regressor.SobolevRegressor", "regressor.deployed.Predictor",
+           "losses.ProjectedTargets", "losses.EntryWeights", "losses.InternalTargets", "regressor.SobolevRegressor", "regressor.deployed.Predictor",
            *[f"{package.__name__.split('.')[1]}.{name}" for package in (sobolev_lib.atari, sobolev_lib.synthetic_gradients,
                                                                                sobolev_lib.theory)
              for name in package.__all__ if callable(getattr(package, name))]]
@@ -86,8 +86,8 @@ def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
 
 def test_modules_import_downwards_only():
     """Each file imports from files above it in this list, never below: data knows no loss, losses know no training."""
-    order = ["_torch", "_arguments", "files", "functions", "models", "activations", "closed_form", "derivatives", "data", "labelling",
-             "teacher", "losses", "errors", "_neighbours", "_readings", "labels", "scaling",
+    order = ["_torch", "_arguments", "files", "functions", "models", "activations", "closed_form", "derivatives",
+             "_tables", "data", "directions", "products", "internal", "labelling", "teacher", "losses", "errors", "_neighbours", "_readings", "labels", "scaling",
              "identity", "_tensor_files", "checkpoint", "training", "fast", "regressor"]
     for name in order:
         path = Path(importlib.import_module(f"sobolev_lib.{name}").__file__)
@@ -99,7 +99,7 @@ def test_modules_import_downwards_only():
 
 
 @pytest.mark.parametrize("package, order", [
-    ("losses", ["pointwise", "protocol", "exact", "stochastic"]),
+    ("losses", ["pointwise", "protocol", "exact", "stochastic", "internal"]),
     ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
                   "fitting", "runs", "many", "estimating"]),
     ("regressor", ["scaled_inputs", "tables", "answers", "deployed", "gradient_score", "saved", "estimator"]),

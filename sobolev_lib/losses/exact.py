@@ -7,7 +7,7 @@ from torch import Tensor
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import Model, value_and_derivatives
 from sobolev_lib.losses.pointwise import PointLoss
-from sobolev_lib.losses.protocol import Loss, checked, fitted
+from sobolev_lib.losses.protocol import Loss, fitted
 from sobolev_lib.products import value_and_products
 from sobolev_lib.teacher import Teacher
 
@@ -31,8 +31,10 @@ class SobolevLoss(Loss):
     compared, so that units cancel and weights compare terms of equal size; with "mse" that divides the term by the mean
     square. A tuple gives the mean squares. The two "kl" stay as they are: logits have no unit. ``generator`` is what other losses draw from; this one draws nothing.
 
-    ``weights`` of the data multiply each point's error in every term. Where data have ``directions``, the term of the highest
-    order compares derivatives along these: with squares, the sum over a point's directions of (J u - label)^2.
+    ``weights`` of the data multiply each point's error in every term. Where data have ``directions``, the term of the
+    highest order compares derivatives along these: with squares, the sum over a point's directions of (J u - label)^2.
+    Where they have ``noise``, predictions and labels are divided by it; then ``normalize`` must be False, and "kl" is
+    refused.
     Missing (NaN) entries count as absent from the sum of equation 1; the mean still runs over all points.
     ``order=0`` is plain regression. Raises ``ValueError`` if the data lack labels of that order, shapes differ, or the
     model is piecewise linear and ``order`` at least 2. Source: equation 1.
@@ -45,7 +47,7 @@ class SobolevLoss(Loss):
 
     def ask(self, source: SobolevData | Teacher, generator: torch.Generator | None = None) -> SobolevData:
         """Values (N, *out), Jacobian (N, *out, *in) and so on, up to the loss's order, the last perhaps along directions."""
-        return checked(source).up_to(self.order)
+        return self._taken(source).up_to(self.order)
 
     def predict(self, model: Model, batch: SobolevData) -> tuple[Tensor, ...]:
         """The model's own values and derivatives at the batch's inputs, along its directions if it has some."""
@@ -55,4 +57,4 @@ class SobolevLoss(Loss):
 
     def compare(self, predictions: Sequence[Tensor], batch: SobolevData) -> tuple[Tensor, ...]:
         """The terms of predictions that are there already: values (N, *out), Jacobian (N, *out, *in), ..."""
-        return self._compare(fitted(predictions, batch.values), batch.derivatives, batch.weights)
+        return self._compare(fitted(predictions, batch.values), batch.derivatives, batch.weights, batch.noise)

@@ -29,6 +29,7 @@ class Loss:
     """
 
     draws = False                                          # whether ``ask`` draws at random
+    by_input = True                                        # whether its derivatives are by the model's input
 
     def __init__(self, order, weights, value_loss, derivative_loss, normalize):
         self.order = order = integer(order, "order", "an integer >= 0", least=0)
@@ -70,7 +71,7 @@ class Loss:
 
     def normalized_by(self, source) -> "Loss":
         """This loss with its divisors fixed to the mean squares of all labels of ``source``, whatever batch it sees."""
-        return self.with_numbers(self.weights, checked(source).mean_squares(self.order))
+        return self.with_numbers(self.weights, self._taken(source).mean_squares(self.order))
 
     def with_numbers(self, weights: Sequence, normalize) -> "Loss":
         """The same with other weights and divisors, unchecked: they may be tensors that are being traced."""
@@ -80,9 +81,24 @@ class Loss:
         other.losses, other.weights, other.normalize = self.losses, weights, normalize
         return other
 
-    def _compare(self, predictions: Sequence[Tensor], labels: Sequence[Tensor],
-                 weights: Tensor | None = None) -> tuple[Tensor, ...]:
+    def _taken(self, source) -> SobolevData | Teacher:
+        """What can be asked, as it is; noise levels must be the only unit, and losses must have one."""
+        source = checked(source)
+        if isinstance(source, SobolevData) and source.noise is not None:
+            if self.normalize is not False:
+                raise ValueError("normalize: expected False for data with noise, whose errors are in units of the noise "
+                                 f"already, got {self.normalize}")
+            if any(loss in WITHOUT_UNIT for loss in self.losses):
+                raise ValueError("noise: expected losses of differences, which have the labels' unit, got 'kl', which has "
+                                 "none")
+        return source
+
+    def _compare(self, predictions: Sequence[Tensor], labels: Sequence[Tensor], weights: Tensor | None = None,
+                 noise: Sequence[Tensor] | None = None) -> tuple[Tensor, ...]:
         _check_curvature(predictions, labels)
+        if noise is not None:                              # before the loss, so that huber's 1 is one standard deviation
+            predictions = [prediction / each for prediction, each in zip(predictions, noise)]
+            labels = [label / each for label, each in zip(labels, noise)]
         return tuple(self._term(loss, prediction, label, k, weights)
                      for k, (loss, prediction, label) in enumerate(zip(self.losses, predictions, labels)))
 

@@ -89,6 +89,9 @@ class StochasticSobolevLoss(Loss):
             if source.directions is not None:
                 raise ValueError("data: expected whole derivatives to project for a StochasticSobolevLoss, got some along "
                                  "directions; SobolevLoss compares along these")
+            if source.noise is not None:
+                raise ValueError("data: expected labels without noise levels for a StochasticSobolevLoss, whose projections "
+                                 "mix them, got some with; SobolevLoss takes them")
             if source.weights is not None:
                 raise ValueError("data: expected points without weights for a StochasticSobolevLoss, got weights; "
                                  "SobolevLoss takes them")

@@ -79,3 +79,4 @@ def check_validation(validation: SobolevData | None, source: SobolevData | Teach
                              f"{tuple(got)}")
     if validation.inputs.dtype != source.inputs.dtype:
         raise TypeError(f"validation: expected {source.inputs.dtype} as the data have, got {validation.inputs.dtype}")
+    loss.ask(validation[:1], torch.Generator())            # what it can't measure it refuses now, not in the middle

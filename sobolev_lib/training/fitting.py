@@ -106,7 +106,8 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     if loss.normalize is True:
         with random_state(seed, place):                    # a teacher may draw
             loss = loss.normalized_by(seen)
-    path, vectors = path_of(network, seen.inputs, loss.order), torch.Generator().manual_seed(seed + 1)
+    path = path_of(network, seen.inputs, loss.order) if loss.by_input else "autograd: derivatives by a hidden layer"
+    vectors = torch.Generator().manual_seed(seed + 1)
     if path != "closed form" and loss.order > 0:
         with random_state(seed, place):                    # a network may draw
             check_rows_apart(network, seen.inputs)

@@ -107,10 +107,10 @@ def _each(value, name: str, count: int) -> list:
 
 
 def _check_losses(losses: Sequence[Loss]) -> None:
-    drawing = [each for each in losses if each.draws]
-    if drawing:
-        raise TypeError(f"loss: expected a SobolevLoss, got {type(drawing[0]).__name__}, which draws vectors at each step; "
-                        "fit takes it")
+    other = next((each for each in losses if each.draws or not each.by_input), None)
+    if other is not None:
+        why = "draws vectors at each step" if other.draws else "asks for derivatives by a hidden layer"
+        raise TypeError(f"loss: expected a SobolevLoss, got {type(other).__name__}, which {why}; fit takes it")
     kinds = [describe(each.with_numbers((), False), "loss", named=False) for each in losses]
     other = next((k for k, kind in enumerate(kinds) if kind != kinds[0]), 0)
     if other:

@@ -23,8 +23,8 @@ def side_by_side(model: nn.Module, loss: Loss, *, extras: Sequence[str] = (), co
     ([(3, 8, 2), (3, 8), (3, 1, 8), (3, 1)], [(3,), (3,)])
 
     The function takes parameters by name (K, ...), loss weights (K, order + 1), the tables of K data sets, each
-    (K, N, ...), behind the tensors those of their ``extras``, and if they are the networks' own, divisors (K, order + 1). It returns the gradients
-    in the parameters' order, and the K networks' unweighted terms, by order.
+    (K, N, ...), with those of their ``extras`` last, and if they are the networks' own, divisors (K, order + 1). It returns
+    the gradients in the parameters' order, and the K networks' unweighted terms, by order.
     ``compile=True`` fuses it; it then raises ``RuntimeError`` where PyTorch can't compile.
     """
     try:
@@ -69,7 +69,7 @@ def plain_backward_of(model: nn.Module) -> Callable:
 
 
 def _closed_form_backward(model: nn.Module, loss: Loss):
-    if loss.draws or loss.order != 1:
+    if loss.draws or loss.order != 1 or not loss.by_input:
         raise ValueError(f"loss: expected one of whole derivatives of order 1 for the closed form, got {loss!r}")
     layers = Layers.of(model)
 
@@ -89,8 +89,9 @@ def _closed_form_backward(model: nn.Module, loss: Loss):
 
 
 def _compiled_backward(model: nn.Module, loss: Loss):
-    if loss.draws:
-        raise ValueError(f"compile: expected a SobolevLoss, got {type(loss).__name__}, which draws vectors at each step")
+    if loss.draws or not loss.by_input:
+        why = "draws vectors at each step" if loss.draws else "asks for derivatives by a hidden layer"
+        raise ValueError(f"compile: expected a SobolevLoss, got {type(loss).__name__}, which {why}")
     held = [name for name, _ in model.named_buffers()]
     held += [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if held:
