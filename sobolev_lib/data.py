@@ -53,7 +53,7 @@ class SobolevData(Dataset):
     ``noise`` gives the standard deviations of the labels' errors where these are known, for each order a number or one an
     entry, in the labels' units. ``SobolevLoss`` then compares in units of the noise: with squares, each entry counts by its
     inverse variance, which is maximum likelihood for normal errors that are independent. A term near the number of
-    labels a point says that the model is as close as they allow.
+    labels a point says that the model is as close as they allow. ``sobolev_lib.errors`` ignores noise levels, too.
 
     >>> noisy = SobolevData(x, x.prod(dim=1), x.flip(1), noise=(0.01, torch.tensor([0.1, 0.5]).expand(20, 2)))
     >>> value, slope = sobolev_lib.SobolevLoss(1).terms(lambda x: x.prod(dim=1) + 0.01, noisy)

@@ -59,7 +59,10 @@ class ZScores:
         return z * scale / self.input_std
 
     def standardize(self, source: SobolevData | Teacher) -> SobolevData | Teacher:
-        """The same points with inputs, values and all derivatives in z-scores; raises ``ValueError`` for other shapes."""
+        """The same points with inputs, values and all derivatives in z-scores; raises ``ValueError`` for other shapes.
+
+        Noise levels are scaled as their labels are. Directions turn with the inputs and keep their lengths.
+        """
         if source.in_shape != self.input_mean.shape or source.out_shape != self.output_mean.shape:
             raise ValueError(f"data: expected inputs {tuple(self.input_mean.shape)} and values "
                              f"{tuple(self.output_mean.shape)} a point, got {tuple(source.in_shape)} and "

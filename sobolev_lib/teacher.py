@@ -46,18 +46,16 @@ class Teacher:
             check_rows(few.answers, few.inputs, values)
 
     @classmethod
-    def at(cls, f: Model, inputs: Tensor) -> "Teacher":
+    def at(cls, f: Model, inputs: Tensor, out_shape: torch.Size | None = None) -> "Teacher":
         """Without any check: for tensors whose numbers can't be looked at, and for parts of a teacher."""
         teacher = cls.__new__(cls)
-        teacher.f, teacher.inputs, teacher._out_shape = f, inputs, None
+        teacher.f, teacher.inputs, teacher._out_shape = f, inputs, out_shape
         return teacher
 
     def __getitem__(self, rows: slice | Tensor) -> "Teacher":
         if not isinstance(rows, slice) and not getattr(rows, "ndim", 0):
             raise TypeError(f"teacher: expected a slice or an array of indices, got {rows!r}")
-        part = Teacher.at(self.f, self.inputs[rows])
-        part._out_shape = self._out_shape
-        return part
+        return Teacher.at(self.f, self.inputs[rows], self._out_shape)
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -74,15 +72,9 @@ class Teacher:
                 self._out_shape = check_output(self.answers(self.inputs[:1]), self.inputs[:1]).shape[1:]
         return self._out_shape
 
-    def knows(self, out_shape: torch.Size) -> None:
-        """Take the shape of one point's values as known, so that f need not be asked for it."""
-        self._out_shape = out_shape
-
     def to(self, device: torch.device | str) -> "Teacher":
         """The same function at points on another device, where its answers come too."""
-        moved = Teacher.at(self.f, self.inputs.to(device))
-        moved._out_shape = self._out_shape
-        return moved
+        return Teacher.at(self.f, self.inputs.to(device), self._out_shape)
 
     def up_to(self, order: int) -> SobolevData:
         """Values (N, *out) and derivatives (N, *out, *in), ... at all points, up to ``order``."""

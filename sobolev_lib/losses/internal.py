@@ -109,10 +109,8 @@ class InternalLoss(Loss):
         with torch.no_grad():
             hidden = activations(teacher, source.there(x[:2]), layer)
         x = x[:2] if few else x
-        inside = Teacher.at(lambda shift: shifted(teacher, source.there(x), layer, source.there(shift)),
-                            torch.zeros(len(x), *hidden.shape[1:], dtype=x.dtype, device=x.device))
-        inside.knows(source.out_shape)
-        return inside
+        return Teacher.at(lambda shift: shifted(teacher, source.there(x), layer, source.there(shift)),
+                          torch.zeros(len(x), *hidden.shape[1:], dtype=x.dtype, device=x.device), source.out_shape)
 
     def __repr__(self) -> str:
         return f"InternalLoss({self.loss!r}, layer={self.layer!r}, teacher_layer={self.teacher_layer!r})"
