@@ -8,6 +8,7 @@ from torch import nn
 import sobolev_lib as sl
 from sobolev_lib import InternalLoss, SobolevLoss, StochasticSobolevLoss, Teacher, internal_derivatives
 from sobolev_lib.losses import InternalTargets
+from sobolev_lib.training.steps import backward_of
 
 DOUBLE = torch.float64
 
@@ -243,6 +244,7 @@ DATA = sl.label(mlp(3, 5, 2), points(6, 3))
     (lambda: fitted(compile=True), ValueError, "compile: expected a SobolevLoss, got InternalLoss, which asks"),
     (lambda: sl.fit_many([mlp(3, 5, 2)], Teacher(mlp(3, 5, 2), points(6, 3)), loss=InternalLoss(SobolevLoss(1), "1")),
      TypeError, "by a hidden layer; fit takes it"),
+    (lambda: backward_of(mlp(3, 5, 2), InternalLoss(SobolevLoss(1), "1")), ValueError, "expected one of whole derivatives"),
     (lambda: sl.fast.train_many([mlp(3, 5, 2)], [DATA], loss=InternalLoss(SobolevLoss(1), "1"), steps=1, lr=[1], seeds=[0],
                                 weights=[(1, 1)]), TypeError, "expected a SobolevLoss"),
 ])
