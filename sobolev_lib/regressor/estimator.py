@@ -1,7 +1,10 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,11 +16,12 @@ from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
-from sobolev_lib.regressor.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
+from sobolev_lib.regressor.named_tables import check_columns, column_names, columns_as, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.tables import labelled, laid_out, weights_of
 from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
-from sobolev_lib.training.fitting import fit as train
-from sobolev_lib.training.history import History, joined
+from sobolev_lib.training.history import joined
+from sobolev_lib.training.streaming import Stream
 
 
 class SobolevRegressor(RegressorMixin, BaseEstimator):
@@ -83,25 +87,20 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
-        before = dict(vars(self))
         settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
-        data = labelled(self, X, y, dy, sample_weight, first=True)
-        loss = loss_of(self.derivative_weight, data)
-        random = check_random_state(self.random_state)
-        seeds = [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
+        before = None if again else dict(vars(self))
+        data, unit = labelled(self, X, y, dy, sample_weight, first=True)
+        loss, seeds = loss_of(self.derivative_weight, data), self._seeds()
         data, held = held_out(data, self.validation_fraction, seeds[0])
-        try:
-            self._begin(data, seeds, again)
+        with self._at_work(before):
+            if again:
+                self._check_networks("warm_start", data)
+            else:
+                self._begin(data, seeds)
             scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-            self._train()
             self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
-        except Exception:
-            if not again:                                  # what was fitted before is there still
-                vars(self).clear()
-                vars(self).update(before)
-            raise
-        finally:
-            self._rest()
+        self._stream = Stream(self.networks_, unit)
+        self._stream.see(scaled)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -110,37 +109,27 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     def partial_fit(self, X, y, dy=None, sample_weight=None):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
-        Scales are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call. Scales, and what counts as a sample weight of
+        1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        Raises ``ValueError`` if data or parameters have changed to those of other networks.
         """
         settings, first = self._settings(), not hasattr(self, "networks_")
         if self.optimizer != "adam" or self.weight_decay:
             raise ValueError("partial_fit: expected optimizer=\"adam\" without weight_decay, got "
                              f"{self.optimizer!r} and {self.weight_decay!r}")
-        data = labelled(self, X, y, dy, sample_weight, first=first)
+        before = dict(vars(self)) if first else None
+        data, unit = labelled(self, X, y, dy, sample_weight, first=first, unit=None if first else self._stream.unit)
         if not first and data.out_shape != self.scaling_.output_mean.shape:
             raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
                              f"{tuple(data.out_shape)}")
-        if first:
-            random = check_random_state(self.random_state)
-            self._begin(data, [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))], False)
-            self.histories_ = []
-        scaled, loss = self._scaled(data), loss_of(self.derivative_weight, data)
-        self._train()
-        if self._adams is None:
-            self._adams = [torch.optim.Adam(network.parameters(), lr=float(self.lr)) for network in self.networks_]
-            self._passes, self._divisors = 0, ()
-        # terms are measured by the first points' labels, whichever points come next
-        self._divisors += scaled.mean_squares(data.order)[len(self._divisors):]
-        loss = loss.with_numbers(loss.weights, self._divisors[:data.order + 1])
-        try:
-            more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
-                          optimizer=adam, seed=self._passes, device=device_of(self.device), progress=self.progress)
-                    for network, adam in zip(self.networks_, self._adams)]
-        finally:
-            self._rest()
-        earlier = self.histories_ or [History()] * len(more)
-        self.histories_ = [joined(before, after) for before, after in zip(earlier, more)]
-        self._passes += 1
+        loss = loss_of(self.derivative_weight, data)
+        with self._at_work(before):
+            if first:
+                self._begin(data, self._seeds())
+                self._stream, self.histories_ = Stream(self.networks_, unit), []
+            self._check_networks("partial_fit", data)
+            more = self._stream.learn(self.networks_, self._scaled(data), loss, settings)
+        self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self
 
     def predict(self, X, return_std=False, return_gradient=False):
@@ -153,8 +142,8 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         if return_std and len(self.networks_) < 2:
             raise ValueError("return_std: expected an ensemble=2 or more to compare, got one network")
-        X = plain(X)
-        check_numbers(X)
+        X = plain(X, "X")
+        check_columns(X)
         X = validate_data(self, X, dtype="numeric", reset=False)
         found = Answers(self.networks_, self.scaling_, X, gradient=return_gradient, std=return_std)
         if return_std:
@@ -167,18 +156,30 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         """Gradients at X: (N, d) -> (N, d), or (N, m, d) after fitting m outputs; in y's units over X's."""
         return self.predict(X, return_gradient=True)[1]
 
+    def score(self, X, y, sample_weight=None):
+        """R^2 of values, the mean over outputs: 1 is perfect, 0 as good as the mean. Arguments as in ``fit``."""
+        y, sample_weight = (numbers_of(table, name) for table, name in zip(
+            rows_alike(X, y=y, sample_weight=sample_weight), ("y", "sample_weight")))
+        predicted = self.predict(X)
+        if np.size(y) == predicted.size:                   # in z-scores, whose squares are in range whatever the units
+            y = np.asarray(y, dtype=np.float64).reshape(predicted.shape)
+            mean, std = self.scaling_.output_mean.numpy(), self.scaling_.output_std.numpy()
+            y, predicted = (y - mean) / std, (predicted - mean) / std
+        return r2_score(y, predicted, sample_weight=sample_weight)
+
     def score_gradient(self, X, dy, sample_weight=None):
         """The share of squared slopes that is predicted, 1 - |error|^2 / |dy|^2: 1 is perfect, 0 as good as none.
 
         X (N, d), dy as in ``fit``, each partial in units of the training points' spread. ``sobolev_lib.gradient_scorer`` is
         this for scikit-learn's searches.
         """
+        dy, sample_weight = rows_alike(X, dy=dy, sample_weight=sample_weight)
         predicted = self.predict_gradient(X)
-        dy = laid_out(plain(columns_as(X, rows_as(X, dy, "dy"))), predicted.shape[:-1], predicted.shape[-1])
+        dy = laid_out(numbers_of(columns_as(column_names(X, self), dy), "dy"), predicted.shape[:-1], predicted.shape[-1])
         shape = (len(dy), self.n_outputs_, self.n_features_in_)
-        units = (self.scaling_.input_std / self.scaling_.output_std.reshape(-1, 1)).numpy()
-        weights = None if sample_weight is None else weights_of(rows_as(X, sample_weight, "sample_weight"), len(dy))
-        return gradient_share(predicted.reshape(shape), dy.reshape(shape), units, weights)
+        per_input, per_output = self.scaling_.input_std.numpy(), self.scaling_.output_std.numpy().reshape(-1, 1)
+        weights = None if sample_weight is None else weights_of(sample_weight, len(dy))
+        return gradient_share(*(table.reshape(shape) * per_input / per_output for table in (predicted, dy)), weights)
 
     def to_torch(self) -> Predictor:
         """A copy as a PyTorch module in original units, (N, d) -> what ``predict`` gives; can be scripted and exported."""
@@ -222,45 +223,55 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
                         self.patience, device_of(self.device), self.progress)
 
     def _scaled(self, data: SobolevData) -> SobolevData:
+        """Data for the networks, and these, in the dtype of training."""
         # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
         scaled = self.scaling_.standardize(data).to(getattr(torch, self.dtype))
         mark_as_checked(scaled)
+        for network in self.networks_:
+            network.to(scaled.inputs.dtype)
         return scaled
 
-    def _begin(self, data: SobolevData, seeds: list[int], again: bool) -> None:
-        outputs = 1 if data.out_shape == () else data.out_shape[0]
-        if again:
-            made = MLP(self.n_features_in_, *self._hidden(), outputs, activation=self.activation)
-            there, now = [(count, *network.sizes, network.activation) for count, network in (
-                (len(self.networks_), self.network_), (len(seeds), made))]
-            if there != now or self._scalar != (data.out_shape == ()):
-                raise ValueError("warm_start: expected data and parameters of the networks that are there (how many, sizes, "
-                                 f"activation), {there}, got {now}; clone the regressor to begin anew")
-            self._adams = None
-            return
-        self.n_outputs_, self._scalar = outputs, data.out_shape == ()
+    def _seeds(self) -> list[int]:
+        random = check_random_state(self.random_state)
+        return [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
+
+    def _begin(self, data: SobolevData, seeds: list[int]) -> None:
+        self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
         self._build(len(seeds), seeds, ZScores.of(data))   # in float64
 
     def _build(self, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:
         """Networks and scales of that shape; without seeds and scaling, to be filled from a file."""
         self.networks_ = [MLP(self.n_features_in_, *self._hidden(), self.n_outputs_, activation=self.activation,
                               generator=torch.Generator() if seeds is None else torch.Generator().manual_seed(seeds[k]),
-                              dtype=torch.float32) for k in range(members)]
+                              dtype=torch.float64 if seeds is None else torch.float32) for k in range(members)]
         out = () if self._scalar else (self.n_outputs_,)
         shapes = ((self.n_features_in_,), (self.n_features_in_,), out, out)
         self.scaling_ = scaling or ZScores(*[torch.ones(shape, dtype=torch.float64) for shape in shapes])
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
-        self._adams = None
-        self._rest()
+
+    def _check_networks(self, name: str, data: SobolevData) -> None:
+        """Raises ``ValueError`` unless data and parameters are those of the networks that are there."""
+        outputs = 1 if data.out_shape == () else data.out_shape[0]
+        there = (len(self.networks_), *self.network_.sizes, self.network_.activation)
+        now = (integer(self.ensemble, "ensemble"), data.in_shape[0], *self._hidden(), outputs, self.activation)
+        if there != now or self._scalar != (data.out_shape == ()):
+            raise ValueError(f"{name}: expected data and parameters of the networks that are there (how many, sizes, "
+                             f"activation), {there}, got {now}; clone the regressor to begin anew")
 
     def _hidden(self) -> list[int]:
         sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
         return [integer(size, "hidden", "positive sizes") for size in sizes]
 
-    def _train(self) -> None:
-        for network in self.networks_:
-            network.to(getattr(torch, self.dtype))
-
-    def _rest(self) -> None:
-        for network in getattr(self, "networks_", ()):     # a first fit may have failed before there were any
-            network.double()                               # predictions must not depend on how many points are asked for
+    @contextmanager
+    def _at_work(self, before: dict | None):
+        """Networks in the dtype of training; if that fails, the attributes that were there ``before`` come back."""
+        try:
+            yield
+        except Exception:
+            if before is not None:
+                vars(self).clear()
+                vars(self).update(before)
+            raise
+        finally:
+            for network in getattr(self, "networks_", ()):     # a first fit may have failed before there were any
+                network.double()                               # predictions must not depend on how many points are asked for

@@ -4,9 +4,10 @@ import json
 import numpy as np
 import torch
 
-from sobolev_lib._arguments import integer
+from sobolev_lib._arguments import integer, number
 from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.training import History
+from sobolev_lib.training.streaming import Stream
 
 
 def write(path, regressor) -> None:
@@ -16,9 +17,11 @@ def write(path, regressor) -> None:
     sizes, activation = list(regressor.network_.sizes), regressor.network_.activation
     if (regressor._hidden(), regressor.activation) != (sizes[1:-1], activation):
         parameters |= {"hidden": sizes[1:-1], "activation": activation}
+    stream = regressor._stream
     header = {"parameters": parameters, "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
-              "histories": [vars(history) for history in regressor.histories_]}
+              "histories": [vars(history) for history in regressor.histories_],
+              "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items())}}
     write_tensors(path, _tensors(regressor), {"SobolevRegressor": json.dumps(header)})
 
 
@@ -38,6 +41,10 @@ def read(path, cls):
         # files of earlier versions hold one network, and no history
         regressor._build(integer(header.get("members", 1), "members"))
         regressor.histories_ = [History(**each) for each in header.get("histories", [])]
+        stream = header.get("stream", {"unit": 1.0, "passes": 0, "divisors": []})
+        regressor._stream = Stream(regressor.networks_, number(stream["unit"], "unit"))
+        regressor._stream.passes = integer(stream["passes"], "passes", least=0)
+        regressor._stream.divisors = {integer(k, "divisors", least=0): number(v, "divisors") for k, v in stream["divisors"]}
         own = _tensors(regressor)
         _check(tensors, own)
     except (KeyError, TypeError, ValueError) as error:
@@ -52,7 +59,8 @@ def _tensors(regressor) -> dict[str, torch.Tensor]:
     found = {f"network{k or ''}.{name}": tensor for k, network in enumerate(regressor.networks_)
              for name, tensor in network.state_dict().items()}
     found |= {f"scaling.{name}": tensor for name, tensor in vars(regressor.scaling_).items()}
-    return found | ({"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {})
+    found |= {"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {}
+    return found | regressor._stream.tensors()
 
 
 def _plain(value):
