@@ -192,8 +192,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
 
         Write it with ``onnx.save(regressor.to_onnx(), path)``. In float64 it agrees with these to rounding ("gelu" to seven
         digits); ``dtype="float32"`` is for runtimes that know no other, and less exact where X has large offsets. Needs the
-        package onnx, the extra "onnx"; to run what it makes needs onnxruntime or another runtime, and neither PyTorch nor
-        this library.
+        package onnx. What it makes is run by onnxruntime and the like, without PyTorch and this library.
         """
         check_is_fitted(self)
         return onnx_model(self.networks_, self.scaling_, getattr(self, "feature_names_in_", ()), dtype)

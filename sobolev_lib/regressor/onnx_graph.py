@@ -146,5 +146,5 @@ def _onnx():
         import onnx.helper
         import onnx.numpy_helper
     except ImportError:
-        raise ImportError("onnx is needed here and is not installed: pip install 'sobolev_lib[onnx]'") from None
+        raise ImportError("onnx is needed here and is not installed: pip install onnx") from None
     return onnx
