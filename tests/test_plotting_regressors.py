@@ -22,7 +22,8 @@ def quick(**settings):
 
 def saddle(n=60):
     X = np.random.default_rng(0).uniform(-1, 1, (n, 3))
-    return X, np.sin(2 * X[:, 0]) * X[:, 1], np.stack([2 * np.cos(2 * X[:, 0]) * X[:, 1], np.sin(2 * X[:, 0]), 0 * X[:, 2]], 1)
+    a, b, c = X.T
+    return X, np.sin(2 * a) * b, np.stack([2 * np.cos(2 * a) * b, np.sin(2 * a), 0 * c], 1)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,8 @@ def test_of_many_inputs_those_that_matter_are_drawn():
     X = np.random.default_rng(0).normal(size=(50, 30))
     slopes = np.r_[np.zeros(15), np.ones(11), np.zeros(4)]
     fitted = quick(steps=5).fit(X, X @ slopes, np.tile(slopes, (50, 1)))
-    fit, profiles = plotting.goodness_of_fit(fitted, X, X @ slopes, np.tile(slopes, (50, 1))), plotting.sensitivity_profiles(fitted, X)
+    fit = plotting.goodness_of_fit(fitted, X, X @ slopes, np.tile(slopes, (50, 1)))
+    profiles = plotting.sensitivity_profiles(fitted, X)
     assert [axes.get_title().split(":")[0][-2:] for axes in fit.axes[1:]] == [f"{k}".translate(
         str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")) for k in range(16, 27)]
     assert len(profiles.axes) == 12
@@ -121,11 +123,13 @@ X, Y, DY = saddle(20)
 
 
 @pytest.mark.parametrize("call, error, message", [
-    (lambda: plotting.goodness_of_fit(quick(), X, Y), TypeError, "regressor: expected a fitted SobolevRegressor, got one that is not"),
+    (lambda: plotting.goodness_of_fit(quick(), X, Y), TypeError,
+     "regressor: expected a fitted SobolevRegressor, got one that is not"),
     (lambda: plotting.sensitivity_profiles("r", X), TypeError, "expected a fitted SobolevRegressor, got str"),
     (lambda: plotting.goodness_of_fit(quick().fit(X, Y), X, Y[:5]), ValueError, r"y: expected shape \(20,\).*got \(5,\)"),
     (lambda: plotting.goodness_of_fit(quick().fit(X, Y), X, Y, DY[:, :2]), ValueError, r"dy: expected shape \(20, 1, 3\)"),
-    (lambda: plotting.sensitivity_profiles(quick().fit(X, Y), X[:, :2]), ValueError, r"X: expected points of shape \(N, 3\)"),
+    (lambda: plotting.sensitivity_profiles(quick().fit(X, Y), X[:, :2]), ValueError,
+     r"X: expected points of shape \(N, 3\)"),
     (lambda: plotting.learning_curves(quick()), ValueError, "expected a dict of label to history"),
 ])
 def test_wrong_calls(call, error, message):

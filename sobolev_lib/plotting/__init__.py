@@ -1,4 +1,4 @@
-"""Figures: a function's surface above its gradient field, comparisons of models, learning curves, error bars, a fit's quality.
+"""Figures: a function's surface above its gradient field, comparisons of models, learning curves, error bars, a fit.
 
 >>> figure = sl.plotting.compare({"True": f, "Sobolev": model}, f.domain, points=x)
 >>> shown = sl.plotting.show(figure, caption="The two surfaces are not alike.", alt="Two surfaces")

@@ -18,8 +18,8 @@ def learning_curves(histories: "Mapping[str, object] | SobolevRegressor", metric
     >>> figure = learning_curves({"Sobolev": history})
 
     ``histories`` maps labels to ``History`` objects, or dicts with the same keys: ``steps`` (a list), ``train`` and
-    ``validation`` (dicts of name to list); or it is a fitted ``SobolevRegressor``. ``metric`` is one of those names, the first common one by default.
-    Training is a thin line, validation a thick one; NaN leaves a gap. Returns the figure, or ``ax`` if one was given.
+    ``validation`` (dicts of name to list); or it is a fitted ``SobolevRegressor``. ``metric`` is one of
+    those names, the first common one by default. Training is a thin line, validation a thick one; NaN leaves a gap. Returns the figure, or ``ax`` if one was given.
     Raises ``ValueError`` for an unknown metric or lists of unequal length.
     """
     if hasattr(histories, "histories_"):

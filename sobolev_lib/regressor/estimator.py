@@ -1,31 +1,24 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sobolev_lib._arguments import device_of, integer, several
-from sobolev_lib.data import SobolevData
-from sobolev_lib.labels import mark_as_checked
-from sobolev_lib.models import MLP
 from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, column_names, columns_as, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.networks import WithNetworks
 from sobolev_lib.regressor.onnx_graph import onnx_model
 from sobolev_lib.regressor.tables import labelled, laid_out, weights_of
-from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
+from sobolev_lib.training.estimating import estimate, held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.streaming import Stream
 
 
-class SobolevRegressor(RegressorMixin, BaseEstimator):
+class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     """A neural network that learns from values and, where you have them, gradients; a scikit-learn estimator.
 
     >>> X = np.random.default_rng(0).uniform(-1, 1, (50, 2)); y, dy = X[:, 0] * X[:, 1], X[:, ::-1].copy()
@@ -51,11 +44,15 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
     lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
     ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
-    ``dtype`` is that of training; predictions are in float64.
+    ``dtype`` is that of training; predictions are in float64. ``reduce_inputs="gradients"``: train along the directions that
+    hold all squared slopes but 1e-4 of their sum, for correlated inputs and signals in few directions (differential PCA,
+    active subspaces); predictions and gradients are those of all inputs. It takes whole gradients, no missing partials.
 
     Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
-    the first. Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
-    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1.
+    the first; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
+    wrong sign, unit or order: see ``sobolev_lib.check_labels``.
+    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for ``reduce_inputs`` Constantine, Active
+    Subspaces (2015), and Huge and Savine, Axes that matter (2021).
     """
 
     # what scikit-learn's metadata routing sends here without being told, once it is switched on
@@ -66,7 +63,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     def __init__(self, hidden=(256, 256), activation="silu", derivative_weight=1.0, steps=2000, batch_size=256,
                  lr=3e-3, random_state=0, device=None, progress=False, *, epochs=None, optimizer="adam",
                  schedule="one-cycle", weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False,
-                 dtype="float32"):
+                 dtype="float32", reduce_inputs=None):
         self.hidden = hidden
         self.activation = activation
         self.derivative_weight = derivative_weight
@@ -85,23 +82,24 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         self.ensemble = ensemble
         self.warm_start = warm_start
         self.dtype = dtype
+        self.reduce_inputs = reduce_inputs
 
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
         settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
         before = None if again else dict(vars(self))
         data, unit = labelled(self, X, y, dy, sample_weight, first=True)
-        loss, seeds = loss_of(self.derivative_weight, data), self._seeds()
+        seeds = self._seeds()
         data, held = held_out(data, self.validation_fraction, seeds[0])
+        if again:
+            self._check_networks("warm_start", data)
         with self._at_work(before):
-            if again:
-                self._check_networks("warm_start", data)
-            else:
+            if not again:
                 self._begin(data, seeds)
             scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-            self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
-        self._stream = Stream(self.networks_, unit)
-        self._stream.see(scaled)
+            self.histories_ = estimate(self.networks_, scaled, watched, self._loss(scaled), settings, seeds)
+            self._stream = Stream(self.networks_, unit)
+            self._stream.see(scaled)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -123,13 +121,14 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         if not first and data.out_shape != self.scaling_.output_mean.shape:
             raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
                              f"{tuple(data.out_shape)}")
-        loss = loss_of(self.derivative_weight, data)
+        if not first:
+            self._check_networks("partial_fit", data)
         with self._at_work(before):
             if first:
                 self._begin(data, self._seeds())
                 self._stream, self.histories_ = Stream(self.networks_, unit), []
-            self._check_networks("partial_fit", data)
-            more = self._stream.learn(self.networks_, self._scaled(data), loss, settings)
+            scaled = self._scaled(data)
+            more = self._stream.learn(self.networks_, scaled, self._loss(scaled), settings)
         self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self
 
@@ -188,7 +187,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         return Predictor(self.networks_, self.scaling_)
 
     def to_onnx(self, dtype="float64"):
-        """A copy as an ``onnx.ModelProto``: x (N, d) to "value" and "gradient", as ``predict`` and ``predict_gradient`` give.
+        """A copy as an ``onnx.ModelProto``: x (N, d) to "value" and "gradient", those of ``predict`` and ``predict_gradient``.
 
         Write it with ``onnx.save(regressor.to_onnx(), path)``. In float64 it agrees with these to rounding ("gelu" to seven
         digits); ``dtype="float32"`` is for runtimes that know no other, and less exact where X has large offsets. Needs the
@@ -226,63 +225,3 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-    def _settings(self) -> Settings:
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype: expected \"float32\" or \"float64\", got {self.dtype!r}")
-        return Settings(self.steps, self.epochs, self.batch_size, self.lr, self.optimizer, self.schedule, self.weight_decay,
-                        self.patience, device_of(self.device), self.progress)
-
-    def _scaled(self, data: SobolevData) -> SobolevData:
-        """Data for the networks, and these, in the dtype of training."""
-        # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
-        scaled = self.scaling_.standardize(data).to(getattr(torch, self.dtype))
-        mark_as_checked(scaled)
-        for network in self.networks_:
-            network.to(scaled.inputs.dtype)
-        return scaled
-
-    def _seeds(self) -> list[int]:
-        random = check_random_state(self.random_state)
-        return [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
-
-    def _begin(self, data: SobolevData, seeds: list[int]) -> None:
-        self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
-        self._build(len(seeds), seeds, ZScores.of(data))   # in float64
-
-    def _build(self, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:
-        """Networks and scales of that shape; without seeds and scaling, to be filled from a file."""
-        self.networks_ = [MLP(self.n_features_in_, *self._hidden(), self.n_outputs_, activation=self.activation,
-                              generator=torch.Generator() if seeds is None else torch.Generator().manual_seed(seeds[k]),
-                              dtype=torch.float64 if seeds is None else torch.float32) for k in range(members)]
-        out = () if self._scalar else (self.n_outputs_,)
-        shapes = ((self.n_features_in_,), (self.n_features_in_,), out, out)
-        self.scaling_ = scaling or ZScores(*[torch.ones(shape, dtype=torch.float64) for shape in shapes])
-        self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
-
-    def _check_networks(self, name: str, data: SobolevData) -> None:
-        """Raises ``ValueError`` unless data and parameters are those of the networks that are there."""
-        outputs = 1 if data.out_shape == () else data.out_shape[0]
-        there = (len(self.networks_), *self.network_.sizes, self.network_.activation)
-        now = (integer(self.ensemble, "ensemble"), data.in_shape[0], *self._hidden(), outputs, self.activation)
-        if there != now or self._scalar != (data.out_shape == ()):
-            raise ValueError(f"{name}: expected data and parameters of the networks that are there (how many, sizes, "
-                             f"activation), {there}, got {now}; clone the regressor to begin anew")
-
-    def _hidden(self) -> list[int]:
-        sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
-        return [integer(size, "hidden", "positive sizes") for size in sizes]
-
-    @contextmanager
-    def _at_work(self, before: dict | None):
-        """Networks in the dtype of training; if that fails, the attributes that were there ``before`` come back."""
-        try:
-            yield
-        except Exception:
-            if before is not None:
-                vars(self).clear()
-                vars(self).update(before)
-            raise
-        finally:
-            for network in getattr(self, "networks_", ()):     # a first fit may have failed before there were any
-                network.double()                               # predictions must not depend on how many points are asked for

@@ -39,8 +39,8 @@ class GradientScorer:
     (3,)
 
     ``dy`` (N, d) or (N, m, d) comes by scikit-learn's metadata routing, which must be switched on. ``GradientScorer(0.5)``
-    gives values and gradients an equal say. The regressor may stand at the end of pipelines, one in another too, or be what a
-    search has found: what comes before it transforms X first. Raises ``ValueError`` without dy, ``TypeError`` for other
+    gives values and gradients an equal say. The regressor may stand at the end of pipelines, one in another too, or be what
+    a search has found: what comes before it transforms X first. Raises ``ValueError`` without dy, ``TypeError`` for other
     estimators.
     """
 
@@ -80,8 +80,8 @@ def _regressor_in(estimator, X):
         elif isinstance(estimator, Pipeline):
             X, estimator = (estimator[:-1].transform(X) if len(estimator.steps) > 1 else X), estimator[-1]
         else:
-            raise TypeError("estimator: expected a SobolevRegressor, also at the end of a pipeline or found by a search, got "
-                            f"{type(estimator).__name__}; slopes of a TransformedTargetRegressor are those of the "
+            raise TypeError("estimator: expected a SobolevRegressor, also at the end of a pipeline or found by a search, "
+                            f"got {type(estimator).__name__}; slopes of a TransformedTargetRegressor are those of the "
                             "transformed y, and its regressor_ can be scored by these")
     return estimator, X
 

@@ -18,7 +18,7 @@ def plain(value, name: str):
         value = value.detach().cpu()
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()         # NumPy has no such numbers
     if isinstance(value, np.ma.MaskedArray):               # scikit-learn and NumPy would take what lies beneath
-        return value.astype(np.float64).filled(np.nan) if np.ma.is_masked(value) else value.data
+        return np.ma.filled(value.astype(np.float64), np.nan) if np.ma.is_masked(value) else value.data
     return value
 
 
@@ -60,8 +60,8 @@ def rows_alike(X, **tables) -> list:
     named = {name: table for name, table in tables.items() if _index(table) is not None}
     for first, name in zip(list(named)[:1] * len(named), list(named)[1:]):
         if rows_as(named[first], named[name], name, of=first) is not named[name]:
-            raise ValueError(f"{name}: expected rows in the order of {first}'s, {list(_index(named[first])[:3])} ..., got the "
-                             f"same in another, {list(_index(named[name])[:3])} ...; X has no names of rows that could "
+            raise ValueError(f"{name}: expected rows in the order of {first}'s, {list(_index(named[first])[:3])} ..., got "
+                             f"the same in another, {list(_index(named[name])[:3])} ...; X has no names of rows that could "
                              f"decide: pass {name}.loc[{first}.index] if its rows are in {first}'s order, "
                              f"{first}.loc[{name}.index] if in {name}'s")
     return list(tables.values())

@@ -2,6 +2,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from torch import nn
 
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import ZScores
@@ -48,7 +49,8 @@ class _Graph:
     """Operators one after another; calling it adds one and returns the name of its result."""
 
     def __init__(self, onnx, dtype: str):
-        self.onnx, self.dtype, self.kind = onnx, dtype, getattr(onnx.TensorProto, {"float32": "FLOAT", "float64": "DOUBLE"}[dtype])
+        self.onnx, self.dtype = onnx, dtype
+        self.kind = onnx.TensorProto.DOUBLE if dtype == "float64" else onnx.TensorProto.FLOAT
         self.nodes: list = []
         self.constants: list = []
         self.axis = self.constant([1], np.int64)
@@ -60,14 +62,15 @@ class _Graph:
 
     def constant(self, numbers, dtype=None) -> str:
         name = f"constant_{len(self.constants)}"
-        self.constants.append(self.onnx.numpy_helper.from_array(np.array(numbers, dtype=dtype or self.dtype, order="C"), name))
+        array = np.array(numbers, dtype=dtype or self.dtype, order="C")
+        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
 
 def _swept(graph: _Graph, network: MLP, z: str) -> tuple[str, str]:
     """Values (N, m) and gradients (N, m, d) of a network at z (N, d), both in z-scores."""
     layers = [(layer.weight.detach().cpu().double().numpy(), layer.bias.detach().cpu().double().numpy())
-              for layer in network if hasattr(layer, "weight")]
+              for layer in network if isinstance(layer, nn.Linear)]
     bend, slopes, a = _ACTIVATIONS[network.activation], [], z
     for weight, bias in layers[:-1]:
         a, slope = bend(graph, graph("Add", graph("MatMul", a, graph.constant(weight.T)), graph.constant(bias)))
@@ -131,12 +134,13 @@ def _gelu(graph: _Graph, z: str) -> tuple[str, str]:
     error = graph("Erf", graph("Cast", graph("Div", z, graph.constant(np.sqrt(2))), to=graph.onnx.TensorProto.FLOAT))
     share = graph("Mul", graph.constant(0.5), graph("Add", graph.constant(1.0), graph("Cast", error, to=graph.kind)))
     bell = graph("Exp", graph("Mul", graph("Mul", z, z), graph.constant(-0.5)))
-    return graph("Mul", z, share), graph("Add", share, graph("Mul", graph("Mul", z, bell), graph.constant((2 * np.pi) ** -0.5)))
+    density = graph("Mul", bell, graph.constant((2 * np.pi) ** -0.5))
+    return graph("Mul", z, share), graph("Add", share, graph("Mul", z, density))
 
 
 _ACTIVATIONS: dict[str, Callable[[_Graph, str], tuple[str, str]]] = {
-    "relu": _leaky(0.0), "leaky_relu": _leaky(0.01), "tanh": _tanh, "sigmoid": _sigmoid, "silu": _silu, "softplus": _softplus,
-    "elu": _elu, "gelu": _gelu}
+    "relu": _leaky(0.0), "leaky_relu": _leaky(0.01), "tanh": _tanh, "sigmoid": _sigmoid, "silu": _silu,
+    "softplus": _softplus, "elu": _elu, "gelu": _gelu}
 
 
 def _onnx():

@@ -70,7 +70,7 @@ class Stream:
 
     @staticmethod
     def _adam(network: nn.Module, moments: dict[str, Tensor], settings: Settings) -> Adam:
-        """Adam at the rate of now, where it was; on a copy of the moments, in the network's dtype and on the device of now."""
+        """Adam where it was, at the rate of now; on a copy of the moments, in the network's dtype, on the device of now."""
         network.to(settings.device)
         adam = Adam(network.parameters(), lr=float(settings.lr))
         for name, parameter in network.named_parameters():

@@ -73,8 +73,8 @@ def _checked(name, pair) -> dict:
     colour, network = pair
     if colour not in PALETTE:
         raise ValueError(f"networks: expected a colour of the palette for {name!r}, one of {', '.join(PALETTE)}, got {colour!r}")
-    rule = (f"networks: expected for {name!r} a dict of layers, each of a weight and a bias, from 3 states to 3 with SiLU between "
-            f"them, and {', '.join(SCALES)} of 3 numbers each")
+    rule = (f"networks: expected for {name!r} a dict of layers, each of a weight and a bias, from 3 states to 3 with SiLU "
+            f"between them, and {', '.join(SCALES)} of 3 numbers each")
     if not isinstance(network, Mapping) or set(network) != {"layers", *SCALES}:
         got = sorted(map(str, network)) if isinstance(network, Mapping) else type(network).__name__
         raise ValueError(f"{rule}, and nothing else; got {got}")

@@ -12,7 +12,9 @@ def saddle(outputs=None):
     X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
     y, dy = np.sin(X[:, 0]) * X[:, 1], np.stack([np.cos(X[:, 0]) * X[:, 1], np.sin(X[:, 0])], 1)
     X, y, dy = 1e4 + 50 * X, 7 + 3 * y, 3 / 50 * dy
-    return (X, y, dy) if outputs is None else (X, np.stack([y, 3 - y, 2 * y][:outputs], 1), np.stack([dy, -dy, 2 * dy][:outputs], 1))
+    if outputs is None:
+        return X, y, dy
+    return X, np.stack([y, 3 - y, 2 * y][:outputs], 1), np.stack([dy, -dy, 2 * dy][:outputs], 1)
 
 
 def quick(**settings):
@@ -26,7 +28,8 @@ def answer(request):
     if request.param == "reference":
         reference = pytest.importorskip("onnx.reference")
         # where the reference's exponential leaves its range its sigmoid is 0 or 1 all the same
-        return np.errstate(over="ignore", invalid="ignore")(lambda model, X: reference.ReferenceEvaluator(model).run(["value", "gradient"], {"x": X}))
+        return np.errstate(over="ignore", invalid="ignore")(
+            lambda model, X: reference.ReferenceEvaluator(model).run(["value", "gradient"], {"x": X}))
     runtime = pytest.importorskip("onnxruntime", reason="not installed")
     assert onnx
     return lambda model, X: runtime.InferenceSession(model.SerializeToString()).run(["value", "gradient"], {"x": X})

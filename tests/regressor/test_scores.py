@@ -100,7 +100,8 @@ def test_the_scorer_finds_the_regressor_in_pipelines_and_searches():
         assert both == pytest.approx((right + plain.score(2 * X, y)) / 2)
         # an array on the way has lost the names of its rows, but X had them
         arrays = make_pipeline(FunctionTransformer(lambda table: table.to_numpy()), quick()).fit(X, y, dy=dy)
-        assert sl.gradient_scorer(arrays, X, y, dy=shuffled[["a", "b"]]) == pytest.approx(sl.gradient_scorer(arrays, X, dy=dy))
+        right = sl.gradient_scorer(arrays, X, dy=dy)
+        assert sl.gradient_scorer(arrays, X, y, dy=shuffled[["a", "b"]]) == pytest.approx(right)
         transformed = TransformedTargetRegressor(quick()).fit(X, y, dy=dy)
         for wrong in (LinearRegression().fit(X, y), transformed, Pipeline([("none", "passthrough")])):
             with pytest.raises(TypeError, match="estimator: expected a SobolevRegressor, also at the end of a pipeline"):

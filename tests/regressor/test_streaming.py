@@ -140,7 +140,8 @@ def test_a_file_without_a_stream_can_go_on(tmp_path):
     X, y, dy = saddle()
     quick().fit(X, y, dy).save(tmp_path / "r.safetensors")
     with safe_open(tmp_path / "r.safetensors", framework="pt") as file:
-        tensors, header = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["SobolevRegressor"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        header = json.loads(file.metadata()["SobolevRegressor"])
     assert not any(name.startswith("adam") for name in tensors)                                # where there was no pass
     del header["stream"]
     save_file(tensors, tmp_path / "earlier.safetensors", metadata={"SobolevRegressor": json.dumps(header)})

@@ -199,7 +199,8 @@ def test_numbers_of_other_sizes_are_taken_as_they_are(named, kind):
         found = quick(steps=100).fit(X_, y_, dy_)
         np.testing.assert_array_equal(found.predict(X_), expected.predict(X))
         assert found.predict(X_).dtype == found.predict_gradient(X_).dtype == np.float64
-        assert found.score(X_, y_) == expected.score(X, y) and found.score_gradient(X_, dy_) == expected.score_gradient(X, dy)
+        assert found.score(X_, y_) == expected.score(X, y)
+        assert found.score_gradient(X_, dy_) == expected.score_gradient(X, dy)
 
 
 def test_large_values_in_half_precision_have_a_score():
@@ -216,15 +217,17 @@ def test_sparse_input_is_refused_with_the_mend(named):
     for call, message in (
             (lambda: quick().fit(csr_matrix(X), y, dy), "Sparse data was passed for X.*toarray"),
             (lambda: fitted.predict(csr_matrix(X)), "Sparse data was passed for X.*toarray"),
-            (lambda: quick().fit(X, y, csr_array(dy)), r"dy: expected a dense array, got a sparse one \(csr_array\); pass dy.toarr"),
+            (lambda: quick().fit(X, y, csr_array(dy)),
+             r"dy: expected a dense array, got a sparse one \(csr_array\); pass dy.toarray"),
             (lambda: quick().fit(X, csr_matrix(y[:, None]), dy), r"y: expected a dense array.*pass y.toarray\(\)"),
             (lambda: fitted.score_gradient(X, csr_matrix(dy)), "dy: expected a dense array"),
-            (lambda: quick().fit(torch.tensor(X.copy()).to_sparse(), y, dy), r"X: expected a dense tensor.*pass X.to_dense\(\)"),
+            (lambda: quick().fit(torch.tensor(X.copy()).to_sparse(), y, dy),
+             r"X: expected a dense tensor.*pass X.to_dense\(\)"),
             (lambda: quick().fit(X, y, torch.tensor(dy.copy()).to_sparse()), r"pass dy.to_dense\(\)")):
         with pytest.raises(TypeError, match=message):
             call()
     table = named[0].astype(pandas.SparseDtype(float, 0.0))
-    with pytest.raises(ValueError, match=r"X: expected dense columns, got sparse ones in \['a', 'b'\]; pass X.astype\(float\)"):
+    with pytest.raises(ValueError, match=r"X: expected dense columns, got sparse ones in \['a', 'b'\]; pass X.astype\(fl"):
         quick().fit(table, y, dy)
     np.testing.assert_array_equal(quick().fit(table.astype(float), y, dy).predict(table.astype(float)), fitted.predict(X))
     slopes = named[2].astype(pandas.SparseDtype(float, 0.0))                   # labels are few numbers: they are unpacked
@@ -234,8 +237,8 @@ def test_sparse_input_is_refused_with_the_mend(named):
 def test_labels_are_compared_with_each_other_where_X_has_no_names(named):
     X, y, dy = named
     array, shuffled = X.to_numpy(), dy.sample(frac=1, random_state=1)
-    with pytest.raises(ValueError, match=r"dy: expected rows in the order of y's.*pass dy.loc\[y.index\] if its rows are in y's "
-                                         r"order, y.loc\[dy.index\] if in dy's"):
+    with pytest.raises(ValueError, match=r"dy: expected rows in the order of y's.*pass dy.loc\[y.index\] if its rows are in "
+                                         r"y's order, y.loc\[dy.index\] if in dy's"):
         quick().fit(array, y, shuffled)
     weights = pandas.Series(1.0, index=y.index)
     with pytest.raises(ValueError, match="sample_weight: expected rows in the order of dy's"):

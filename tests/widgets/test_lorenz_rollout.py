@@ -121,14 +121,16 @@ LAYER = IDENTITY["layers"][0]
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (({},), "networks: expected a dict of names to colours and networks, one at least, got none"), (([IDENTITY],), "got list"),
+    (({},), "networks: expected a dict of names to colours and networks, one at least, got none"),
+    (([IDENTITY],), "got list"),
     (({"a": IDENTITY},), "expected for 'a' a colour and a network, got dict"),
     (({"a": ("pink", IDENTITY)},), "a colour of the palette for 'a'"),
     (({"a": ("regular", {})},), r"expected for 'a' a dict of layers.*and nothing else; got \[\]"),
     (({"a": ("regular", network())},), "and nothing else; got Standardized"),
     (({"a": ("regular", IDENTITY | {"activation": "tanh"})},), r"with SiLU between them.*got \['activation', 'input_mean'"),
     (({"a": ("regular", IDENTITY | {"input_std": [1.0]})},), r"got \[1.0\] for input_std"),
-    (({"a": ("regular", IDENTITY | {"input_std": [1.0, 0.0, 1.0]})},), r"std above zero; got \[1.0, 0.0, 1.0\] for input_std"),
+    (({"a": ("regular", IDENTITY | {"input_std": [1.0, 0.0, 1.0]})},),
+     r"std above zero; got \[1.0, 0.0, 1.0\] for input_std"),
     (({"a": ("regular", IDENTITY | {"input_mean": ["a"] * 3})},), "got input_mean of another form"),
     (({"a": ("regular", IDENTITY | {"layers": []})},), "got 0 layers to 3 numbers"),
     (({"a": ("regular", IDENTITY | {"layers": [[1.0]]})},), r"got \[1.0\] for layer 0"),
