@@ -119,7 +119,7 @@ def test_what_it_can_not_do_is_refused():
     predicted = before.predict(X)
     for call, message in (
             (lambda: quick().fit(X, y), "reduce_inputs: expected gradients dy to find directions from, got none"),
-            (lambda: before.fit(X, y, some), 
+            (lambda: before.fit(X, y, some),
              "reduce_inputs: expected whole gradients, or points without any, got 2 of 40 with some partials missing"),
             (lambda: before.partial_fit(X, y, some), "expected whole gradients"),
             (lambda: quick().fit(X, y, np.zeros_like(dy)), "gradients that are known and not zero everywhere, got none"),
