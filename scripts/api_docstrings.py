@@ -41,13 +41,27 @@ def target(literal, owner, known):
 
     >>> target("fit", "sobolev_lib.History", {"sobolev_lib.fit": None})
     'sobolev_lib.fit'
+
+    A class's own methods come before functions of the same name.
+
+    >>> known = {"sobolev_lib.SobolevRegressor": None, "sobolev_lib.fit": None}
+    >>> target("fit", "sobolev_lib.SobolevRegressor.partial_fit", known)
+    'sobolev_lib.SobolevRegressor.fit'
     """
     if literal in AMBIGUOUS or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", literal):
         return None
     parts = owner.split(".")
     tried = [".".join([*parts[:count], literal]) for count in range(len(parts), 0, -1)]
     tried.append(re.sub(r"^sl\.", "sobolev_lib.", literal))
-    return next((name for name in tried if name in known and name != owner), None)
+    return next((name for name in tried if name != owner and (name in known or _is_method(name, known))), None)
+
+
+def _is_method(name, known):
+    """Whether a documented class shows a method of this full name on its page."""
+    owner, _, last = name.rpartition(".")
+    found = api_names.resolved(owner) if owner in known else None
+    own = vars(found).get(last) if inspect.isclass(found) else None
+    return not last.startswith("_") and inspect.isroutine(own) and bool(inspect.getdoc(own))
 
 
 def prose(text, owner, known, arguments=()):

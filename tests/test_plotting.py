@@ -527,10 +527,10 @@ def test_a_missing_backend_is_named_with_its_extra(monkeypatch, backend, module)
 
 
 @pytest.mark.parametrize("name", ["plotting", "plotting.field", "plotting.graph", "plotting.palette", "plotting.shown", "plotting.captioned",
-                                  "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves"])
+                                  "plotting.style", "plotting.surfaces", "plotting.svg", "plotting.curves", "plotting.regressors"])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"sobolev_lib.{name}")
-    extra = {"sl": sl, "torch": torch, "f": sl.functions.booth, "model": sl.models.MLP(2, 4, 1),
+    extra = {"sl": sl, "sobolev_lib": sl, "np": np, "torch": torch, "f": sl.functions.booth, "model": sl.models.MLP(2, 4, 1),
              "x": sl.functions.booth.sample(3), "matplotlib": matplotlib, **vars(plotting)}
     result = doctest.testmod(module, extraglobs=extra, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0 and result.attempted

@@ -16,6 +16,7 @@ from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_poi
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.models import MLP
 from sobolev_lib.records import MissingResults, result
 
 NAME = "learned-simulator"
@@ -113,7 +114,12 @@ def valid_time(network: nn.Module, config: Config, device: str) -> float:
 
 
 def weights(network: nn.Module) -> dict:
-    """A network as numbers: what is z-scored, and weights and biases layer by layer, six digits each."""
+    """A network as numbers: what is z-scored, and weights and biases layer by layer, six digits each; SiLU between them."""
+    inner = network.model
+    if not isinstance(inner, MLP) or len(inner.sizes) > 2 and inner.activation != "silu":
+        kind = f"one with {inner.activation}" if isinstance(inner, MLP) else f"a {type(inner).__name__}"
+        raise ValueError(f"network: expected an MLP with SiLU between its layers, got {kind}")
+
     def numbers(tensor: Tensor):
         return np.vectorize(lambda value: float(f"{value:.6g}"))(tensor.detach().cpu().double().numpy()).tolist()
 

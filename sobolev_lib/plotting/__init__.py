@@ -1,4 +1,4 @@
-"""Figures: a function's surface above its gradient field, comparisons of models, learning curves, error bars.
+"""Figures: a function's surface above its gradient field, comparisons of models, learning curves, error bars, a fit.
 
 >>> figure = sl.plotting.compare({"True": f, "Sobolev": model}, f.domain, points=x)
 >>> shown = sl.plotting.show(figure, caption="The two surfaces are not alike.", alt="Two surfaces")
@@ -14,9 +14,11 @@ from sobolev_lib.plotting.curves import error_bars, learning_curves
 from sobolev_lib.plotting.field import SurfaceField, surface_field
 from sobolev_lib.plotting.graph import loss_graph
 from sobolev_lib.plotting.palette import PALETTE
+from sobolev_lib.plotting.regressors import goodness_of_fit, sensitivity_profiles
 from sobolev_lib.plotting.shown import show
 from sobolev_lib.plotting.style import LOOKS, Style, number, style_of
 from sobolev_lib.plotting.surfaces import compare, surface_with_field
 
-__all__ = ["LOOKS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "learning_curves", "loss_graph",
-           "number", "show", "style", "style_of", "surface_field", "surface_with_field"]
+__all__ = ["LOOKS", "PALETTE", "Style", "SurfaceField", "captioned", "compare", "error_bars", "goodness_of_fit",
+           "learning_curves", "loss_graph", "number", "sensitivity_profiles", "show", "style", "style_of", "surface_field",
+           "surface_with_field"]

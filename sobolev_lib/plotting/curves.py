@@ -1,23 +1,29 @@
 """Curves and bars: errors while training, and errors after it for many functions, sizes and seeds."""
-from typing import Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 import numpy as np
 
+from sobolev_lib.plotting.regressors import histories_of
 from sobolev_lib.plotting.style import INK, PAPER, context, finish, need, number, styles_of
 from sobolev_lib.plotting.surfaces_matplotlib import new_figure, shown_once
 
+if TYPE_CHECKING:
+    from sobolev_lib.regressor import SobolevRegressor
 
-def learning_curves(histories: Mapping[str, object], metric: str | None = None, *, ax=None):
-    """Draw how an error falls while training, on a logarithmic scale, for several runs.
+
+def learning_curves(histories: "Mapping[str, object] | SobolevRegressor", metric: str | None = None, *, ax=None):
+    """Draw how an error falls while training, on a logarithmic scale, for several runs, or for a fitted regressor.
 
     >>> history = {"steps": [0, 10, 20], "train": {"loss": [1, 0.1, 0.02]}, "validation": {}}
     >>> figure = learning_curves({"Sobolev": history})
 
     ``histories`` maps labels to ``History`` objects, or dicts with the same keys: ``steps`` (a list), ``train`` and
-    ``validation`` (dicts of name to list). ``metric`` is one of those names, the first common one by default.
-    Training is a thin line, validation a thick one; NaN leaves a gap. Returns the figure, or ``ax`` if one was given.
+    ``validation`` (dicts of name to list); or it is a fitted ``SobolevRegressor``. ``metric`` is one of
+    those names, the first common one by default. Training is a thin line, validation a thick one; NaN leaves a gap. Returns the figure, or ``ax`` if one was given.
     Raises ``ValueError`` for an unknown metric or lists of unequal length.
     """
+    if hasattr(histories, "histories_"):
+        histories = histories_of(histories)
     if not isinstance(histories, Mapping) or not histories:
         raise ValueError(f"histories: expected a dict of label to history, one at least, got {histories!r}")
     runs = {label: _run(label, history) for label, history in histories.items()}

@@ -2,25 +2,23 @@
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sobolev_lib._arguments import device_of, integer, several
-from sobolev_lib.data import SobolevData
-from sobolev_lib.labels import mark_as_checked
-from sobolev_lib.models import MLP
 from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
-from sobolev_lib.regressor.tables import check_numbers, columns_as, labelled, laid_out, plain, rows_as, weights_of
-from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import Settings, estimate, held_out, loss_of
-from sobolev_lib.training.fitting import fit as train
-from sobolev_lib.training.history import History, joined
+from sobolev_lib.regressor.named_tables import check_columns, column_names, columns_as, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.networks import WithNetworks
+from sobolev_lib.regressor.onnx_graph import onnx_model
+from sobolev_lib.regressor.tables import labelled, laid_out, weights_of
+from sobolev_lib.training.estimating import estimate, held_out
+from sobolev_lib.training.history import joined
+from sobolev_lib.training.streaming import Stream
 
 
-class SobolevRegressor(RegressorMixin, BaseEstimator):
+class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     """A neural network that learns from values and, where you have them, gradients; a scikit-learn estimator.
 
     >>> X = np.random.default_rng(0).uniform(-1, 1, (50, 2)); y, dy = X[:, 0] * X[:, 1], X[:, ::-1].copy()
@@ -46,11 +44,15 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
     lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
     ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
-    ``dtype`` is that of training; predictions are in float64.
+    ``dtype`` is that of training; predictions are in float64. ``reduce_inputs="gradients"``: train along the directions that
+    hold all squared slopes but 1e-4 of their sum, for correlated inputs and signals in few directions (differential PCA,
+    active subspaces); predictions and gradients are those of all inputs. It takes whole gradients, no missing partials.
 
     Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
-    the first. Warns of derivatives that surely have a wrong sign, unit or order: see ``sobolev_lib.check_labels``.
-    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1.
+    the first; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
+    wrong sign, unit or order: see ``sobolev_lib.check_labels``.
+    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for ``reduce_inputs`` Constantine, Active
+    Subspaces (2015), and Huge and Savine, Axes that matter (2021).
     """
 
     # what scikit-learn's metadata routing sends here without being told, once it is switched on
@@ -61,7 +63,7 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     def __init__(self, hidden=(256, 256), activation="silu", derivative_weight=1.0, steps=2000, batch_size=256,
                  lr=3e-3, random_state=0, device=None, progress=False, *, epochs=None, optimizer="adam",
                  schedule="one-cycle", weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False,
-                 dtype="float32"):
+                 dtype="float32", reduce_inputs=None):
         self.hidden = hidden
         self.activation = activation
         self.derivative_weight = derivative_weight
@@ -80,28 +82,24 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         self.ensemble = ensemble
         self.warm_start = warm_start
         self.dtype = dtype
+        self.reduce_inputs = reduce_inputs
 
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
-        before = dict(vars(self))
         settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
-        data = labelled(self, X, y, dy, sample_weight, first=True)
-        loss = loss_of(self.derivative_weight, data)
-        random = check_random_state(self.random_state)
-        seeds = [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
+        before = None if again else dict(vars(self))
+        data, unit = labelled(self, X, y, dy, sample_weight, first=True)
+        seeds = self._seeds()
         data, held = held_out(data, self.validation_fraction, seeds[0])
-        try:
-            self._begin(data, seeds, again)
+        if again:
+            self._check_networks("warm_start", data)
+        with self._at_work(before):
+            if not again:
+                self._begin(data, seeds)
             scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-            self._train()
-            self.histories_ = estimate(self.networks_, scaled, watched, loss, settings, seeds)
-        except Exception:
-            if not again:                                  # what was fitted before is there still
-                vars(self).clear()
-                vars(self).update(before)
-            raise
-        finally:
-            self._rest()
+            self.histories_ = estimate(self.networks_, scaled, watched, self._loss(scaled), settings, seeds)
+            self._stream = Stream(self.networks_, unit)
+            self._stream.see(scaled)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -110,37 +108,28 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
     def partial_fit(self, X, y, dy=None, sample_weight=None):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
-        Scales are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call. Scales, and what counts as a sample weight of
+        1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        Raises ``ValueError`` if data or parameters have changed to those of other networks.
         """
         settings, first = self._settings(), not hasattr(self, "networks_")
         if self.optimizer != "adam" or self.weight_decay:
             raise ValueError("partial_fit: expected optimizer=\"adam\" without weight_decay, got "
                              f"{self.optimizer!r} and {self.weight_decay!r}")
-        data = labelled(self, X, y, dy, sample_weight, first=first)
+        before = dict(vars(self)) if first else None
+        data, unit = labelled(self, X, y, dy, sample_weight, first=first, unit=None if first else self._stream.unit)
         if not first and data.out_shape != self.scaling_.output_mean.shape:
             raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
                              f"{tuple(data.out_shape)}")
-        if first:
-            random = check_random_state(self.random_state)
-            self._begin(data, [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))], False)
-            self.histories_ = []
-        scaled, loss = self._scaled(data), loss_of(self.derivative_weight, data)
-        self._train()
-        if self._adams is None:
-            self._adams = [torch.optim.Adam(network.parameters(), lr=float(self.lr)) for network in self.networks_]
-            self._passes, self._divisors = 0, ()
-        # terms are measured by the first points' labels, whichever points come next
-        self._divisors += scaled.mean_squares(data.order)[len(self._divisors):]
-        loss = loss.with_numbers(loss.weights, self._divisors[:data.order + 1])
-        try:
-            more = [train(network, scaled, loss=loss, steps=settings.steps_in_epoch(len(data)), batch_size=self.batch_size,
-                          optimizer=adam, seed=self._passes, device=device_of(self.device), progress=self.progress)
-                    for network, adam in zip(self.networks_, self._adams)]
-        finally:
-            self._rest()
-        earlier = self.histories_ or [History()] * len(more)
-        self.histories_ = [joined(before, after) for before, after in zip(earlier, more)]
-        self._passes += 1
+        if not first:
+            self._check_networks("partial_fit", data)
+        with self._at_work(before):
+            if first:
+                self._begin(data, self._seeds())
+                self._stream, self.histories_ = Stream(self.networks_, unit), []
+            scaled = self._scaled(data)
+            more = self._stream.learn(self.networks_, scaled, self._loss(scaled), settings)
+        self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self
 
     def predict(self, X, return_std=False, return_gradient=False):
@@ -153,8 +142,8 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         if return_std and len(self.networks_) < 2:
             raise ValueError("return_std: expected an ensemble=2 or more to compare, got one network")
-        X = plain(X)
-        check_numbers(X)
+        X = plain(X, "X")
+        check_columns(X)
         X = validate_data(self, X, dtype="numeric", reset=False)
         found = Answers(self.networks_, self.scaling_, X, gradient=return_gradient, std=return_std)
         if return_std:
@@ -167,23 +156,45 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         """Gradients at X: (N, d) -> (N, d), or (N, m, d) after fitting m outputs; in y's units over X's."""
         return self.predict(X, return_gradient=True)[1]
 
+    def score(self, X, y, sample_weight=None):
+        """R^2 of values, the mean over outputs: 1 is perfect, 0 as good as the mean. Arguments as in ``fit``."""
+        y, sample_weight = (numbers_of(table, name) for table, name in zip(
+            rows_alike(X, y=y, sample_weight=sample_weight), ("y", "sample_weight")))
+        predicted = self.predict(X)
+        if np.size(y) == predicted.size:                   # in z-scores, whose squares are in range whatever the units
+            y = np.asarray(y, dtype=np.float64).reshape(predicted.shape)
+            mean, std = self.scaling_.output_mean.numpy(), self.scaling_.output_std.numpy()
+            y, predicted = (y - mean) / std, (predicted - mean) / std
+        return r2_score(y, predicted, sample_weight=sample_weight)
+
     def score_gradient(self, X, dy, sample_weight=None):
         """The share of squared slopes that is predicted, 1 - |error|^2 / |dy|^2: 1 is perfect, 0 as good as none.
 
         X (N, d), dy as in ``fit``, each partial in units of the training points' spread. ``sobolev_lib.gradient_scorer`` is
         this for scikit-learn's searches.
         """
+        dy, sample_weight = rows_alike(X, dy=dy, sample_weight=sample_weight)
         predicted = self.predict_gradient(X)
-        dy = laid_out(plain(columns_as(X, rows_as(X, dy, "dy"))), predicted.shape[:-1], predicted.shape[-1])
+        dy = laid_out(numbers_of(columns_as(column_names(X, self), dy), "dy"), predicted.shape[:-1], predicted.shape[-1])
         shape = (len(dy), self.n_outputs_, self.n_features_in_)
-        units = (self.scaling_.input_std / self.scaling_.output_std.reshape(-1, 1)).numpy()
-        weights = None if sample_weight is None else weights_of(rows_as(X, sample_weight, "sample_weight"), len(dy))
-        return gradient_share(predicted.reshape(shape), dy.reshape(shape), units, weights)
+        per_input, per_output = self.scaling_.input_std.numpy(), self.scaling_.output_std.numpy().reshape(-1, 1)
+        weights = None if sample_weight is None else weights_of(sample_weight, len(dy))
+        return gradient_share(*(table.reshape(shape) * per_input / per_output for table in (predicted, dy)), weights)
 
     def to_torch(self) -> Predictor:
         """A copy as a PyTorch module in original units, (N, d) -> what ``predict`` gives; can be scripted and exported."""
         check_is_fitted(self)
         return Predictor(self.networks_, self.scaling_)
+
+    def to_onnx(self, dtype="float64"):
+        """A copy as an ``onnx.ModelProto``: x (N, d) to "value" and "gradient", those of ``predict`` and ``predict_gradient``.
+
+        Write it with ``onnx.save(regressor.to_onnx(), path)``. In float64 it agrees with these to rounding ("gelu" to seven
+        digits); ``dtype="float32"`` is for runtimes that know no other, and less exact where X has large offsets. Needs the
+        package onnx. What it makes is run by onnxruntime and the like, without PyTorch and this library.
+        """
+        check_is_fitted(self)
+        return onnx_model(self.networks_, self.scaling_, getattr(self, "feature_names_in_", ()), dtype)
 
     def save(self, path):
         """Write the fitted regressor to one safetensors file (whole or not at all); ``load`` reads it back.
@@ -214,53 +225,3 @@ class SobolevRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-    def _settings(self) -> Settings:
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype: expected \"float32\" or \"float64\", got {self.dtype!r}")
-        return Settings(self.steps, self.epochs, self.batch_size, self.lr, self.optimizer, self.schedule, self.weight_decay,
-                        self.patience, device_of(self.device), self.progress)
-
-    def _scaled(self, data: SobolevData) -> SobolevData:
-        # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
-        scaled = self.scaling_.standardize(data).to(getattr(torch, self.dtype))
-        mark_as_checked(scaled)
-        return scaled
-
-    def _begin(self, data: SobolevData, seeds: list[int], again: bool) -> None:
-        outputs = 1 if data.out_shape == () else data.out_shape[0]
-        if again:
-            made = MLP(self.n_features_in_, *self._hidden(), outputs, activation=self.activation)
-            there, now = [(count, *network.sizes, network.activation) for count, network in (
-                (len(self.networks_), self.network_), (len(seeds), made))]
-            if there != now or self._scalar != (data.out_shape == ()):
-                raise ValueError("warm_start: expected data and parameters of the networks that are there (how many, sizes, "
-                                 f"activation), {there}, got {now}; clone the regressor to begin anew")
-            self._adams = None
-            return
-        self.n_outputs_, self._scalar = outputs, data.out_shape == ()
-        self._build(len(seeds), seeds, ZScores.of(data))   # in float64
-
-    def _build(self, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:
-        """Networks and scales of that shape; without seeds and scaling, to be filled from a file."""
-        self.networks_ = [MLP(self.n_features_in_, *self._hidden(), self.n_outputs_, activation=self.activation,
-                              generator=torch.Generator() if seeds is None else torch.Generator().manual_seed(seeds[k]),
-                              dtype=torch.float32) for k in range(members)]
-        out = () if self._scalar else (self.n_outputs_,)
-        shapes = ((self.n_features_in_,), (self.n_features_in_,), out, out)
-        self.scaling_ = scaling or ZScores(*[torch.ones(shape, dtype=torch.float64) for shape in shapes])
-        self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
-        self._adams = None
-        self._rest()
-
-    def _hidden(self) -> list[int]:
-        sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
-        return [integer(size, "hidden", "positive sizes") for size in sizes]
-
-    def _train(self) -> None:
-        for network in self.networks_:
-            network.to(getattr(torch, self.dtype))
-
-    def _rest(self) -> None:
-        for network in getattr(self, "networks_", ()):     # a first fit may have failed before there were any
-            network.double()                               # predictions must not depend on how many points are asked for

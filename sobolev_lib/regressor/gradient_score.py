@@ -3,21 +3,28 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from sobolev_lib.regressor.named_tables import rows_alike
 
-def gradient_share(predicted: np.ndarray, dy: np.ndarray, units: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """1 - (squared error of gradients) / (squared gradients), both (N, m, d), summed in ``units`` (m, d): 1 is perfect.
 
-    >>> gradient_share(np.zeros((5, 1, 2)), np.ones((5, 1, 2)), np.ones((1, 2)))              # as good as no slope at all
+def gradient_share(predicted: np.ndarray, dy: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """1 - (squared error of gradients) / (squared gradients), both (N, m, d), in units in which they can be added up.
+
+    >>> gradient_share(np.zeros((5, 1, 2)), np.ones((5, 1, 2)))                               # as good as no slope at all
     0.0
 
     NaN entries of dy take no part. Raises ``ValueError`` if nothing else is left, or all slopes are zero.
     """
     known = np.isfinite(dy)
-    each = known * units**2 * (1.0 if weights is None else weights[:, None, None])
-    total = float((each * np.where(known, dy, 0.0) ** 2).sum())
-    if not total > 0:
+    largest = np.abs(np.where(known, dy, 0.0)).max()
+    if not largest > 0:
         raise ValueError("dy: expected slopes to compare with, got none that are known and not zero")
-    return 1.0 - float((each * np.where(known, predicted - dy, 0.0) ** 2).sum()) / total
+    # squares of very large or small numbers would leave the range
+    dy, predicted = np.where(known, dy, 0.0) / largest, np.where(known, predicted, 0.0) / largest
+    each = np.ones(len(dy)) if weights is None else weights / weights.max()
+    total = float((each * (dy**2).sum(axis=(1, 2))).sum())
+    if not total > 0:
+        raise ValueError("dy: expected slopes to compare with, got none but zeros where sample_weight is above 0")
+    return 1.0 - float((each * ((predicted - dy) ** 2).sum(axis=(1, 2))).sum()) / total
 
 
 class GradientScorer:
@@ -32,7 +39,9 @@ class GradientScorer:
     (3,)
 
     ``dy`` (N, d) or (N, m, d) comes by scikit-learn's metadata routing, which must be switched on. ``GradientScorer(0.5)``
-    gives values and gradients an equal say. A pipeline's earlier steps transform X first. Raises ``ValueError`` without dy.
+    gives values and gradients an equal say. The regressor may stand at the end of pipelines, one in another too, or be what
+    a search has found: what comes before it transforms X first. Raises ``ValueError`` without dy, ``TypeError`` for other
+    estimators.
     """
 
     def __init__(self, weight: float = 1.0):
@@ -44,8 +53,9 @@ class GradientScorer:
         if dy is None:
             raise ValueError("dy: expected gradients to score with, got none; switch on sklearn.set_config("
                              "enable_metadata_routing=True), and pass dy to the search's fit")
-        if isinstance(estimator, Pipeline):
-            X, estimator = (estimator[:-1].transform(X) if len(estimator.steps) > 1 else X), estimator[-1]
+        # by the rows' names that X has here: a transformer may leave a plain array
+        y, dy, sample_weight = rows_alike(X, y=y, dy=dy, sample_weight=sample_weight)
+        estimator, X = _regressor_in(estimator, X)
         score = estimator.score_gradient(X, dy, sample_weight=sample_weight)
         if self.weight < 1:
             score = self.weight * score + (1 - self.weight) * estimator.score(X, y, sample_weight=sample_weight)
@@ -60,6 +70,20 @@ class GradientScorer:
 
     def __repr__(self) -> str:
         return f"GradientScorer({self.weight})"
+
+
+def _regressor_in(estimator, X):
+    """What predicts gradients in pipelines and searches, and X as it comes there."""
+    while not hasattr(estimator, "score_gradient"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            X, estimator = (estimator[:-1].transform(X) if len(estimator.steps) > 1 else X), estimator[-1]
+        else:
+            raise TypeError("estimator: expected a SobolevRegressor, also at the end of a pipeline or found by a search, "
+                            f"got {type(estimator).__name__}; slopes of a TransformedTargetRegressor are those of the "
+                            "transformed y, and its regressor_ can be scored by these")
+    return estimator, X
 
 
 gradient_scorer = GradientScorer()

@@ -4,9 +4,11 @@ import json
 import numpy as np
 import torch
 
-from sobolev_lib._arguments import integer
+from sobolev_lib._arguments import integer, number
 from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.training import History
+from sobolev_lib.training.directions import unfolded
+from sobolev_lib.training.streaming import Stream
 
 
 def write(path, regressor) -> None:
@@ -16,9 +18,12 @@ def write(path, regressor) -> None:
     sizes, activation = list(regressor.network_.sizes), regressor.network_.activation
     if (regressor._hidden(), regressor.activation) != (sizes[1:-1], activation):
         parameters |= {"hidden": sizes[1:-1], "activation": activation}
+    parameters |= {"reduce_inputs": None if regressor.reduction_ is None else "gradients"}
+    stream = regressor._stream
     header = {"parameters": parameters, "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
-              "histories": [vars(history) for history in regressor.histories_]}
+              "histories": [vars(history) for history in regressor.histories_],
+              "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items())}}
     write_tensors(path, _tensors(regressor), {"SobolevRegressor": json.dumps(header)})
 
 
@@ -36,8 +41,19 @@ def read(path, cls):
             raise ValueError(f"scaling.output_mean of shape {tuple(mean.shape)}")
         regressor.n_outputs_ = mean.numel()
         # files of earlier versions hold one network, and no history
-        regressor._build(integer(header.get("members", 1), "members"))
+        regressor._build(regressor.n_features_in_, integer(header.get("members", 1), "members"))
         regressor.histories_ = [History(**each) for each in header.get("histories", [])]
+        stream = header.get("stream", {"unit": 1.0, "passes": 0, "divisors": []})
+        regressor.reduction_, trained = None, regressor.networks_
+        if "reduction" in tensors:
+            k, d = tensors["reduction"].shape
+            if d != regressor.n_features_in_ or not 1 <= k <= d:
+                raise ValueError(f"reduction of shape {(k, d)}")
+            regressor.reduction_ = torch.zeros(k, d, dtype=torch.float64)
+            trained = [unfolded(network, regressor.reduction_) for network in trained]
+        regressor._stream = Stream(trained, number(stream["unit"], "unit"))
+        regressor._stream.passes = integer(stream["passes"], "passes", least=0)
+        regressor._stream.divisors = {integer(k, "divisors", least=0): number(v, "divisors") for k, v in stream["divisors"]}
         own = _tensors(regressor)
         _check(tensors, own)
     except (KeyError, TypeError, ValueError) as error:
@@ -52,7 +68,9 @@ def _tensors(regressor) -> dict[str, torch.Tensor]:
     found = {f"network{k or ''}.{name}": tensor for k, network in enumerate(regressor.networks_)
              for name, tensor in network.state_dict().items()}
     found |= {f"scaling.{name}": tensor for name, tensor in vars(regressor.scaling_).items()}
-    return found | ({"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {})
+    found |= {"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {}
+    found |= {} if regressor.reduction_ is None else {"reduction": regressor.reduction_}
+    return found | regressor._stream.tensors()
 
 
 def _plain(value):

@@ -3,6 +3,8 @@ import functools
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from sobolev_lib import book_output
 from sobolev_lib.plotting.palette import PALETTE
 from sobolev_lib.widgets.placeholders import lorenz_rollout_placeholder
@@ -29,14 +31,15 @@ def LorenzRollout(networks: Mapping[str, tuple[str, Mapping]], *, gap: float = 0
     Raises ``ValueError`` for networks of another form, a colour that is not in the palette, a start outside or a gap that is
     no multiple of 0.05; ``ImportError`` if anywidget is missing. Source: section 5, a generative temporal model.
     """
-    if not networks:
-        raise ValueError("networks: expected at least one, got none")
+    if not isinstance(networks, Mapping) or not networks:
+        raise ValueError("networks: expected a dict of names to colours and networks, one at least, got "
+                         f"{'none' if isinstance(networks, Mapping) else type(networks).__name__}")
     for name, number in (("gap", gap), ("limit", limit)):
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < math.inf:
             raise ValueError(f"{name}: expected a positive number, got {number!r}")
     if abs(100 * gap - round(100 * gap)) > 1e-9 or round(100 * gap) % 5:
         raise ValueError(f"gap: expected a multiple of 0.05, got {gap!r}")
-    state: dict = {"networks": [_checked(name, *pair) for name, pair in networks.items()], "gap": float(gap),
+    state: dict = {"networks": [_checked(name, pair) for name, pair in networks.items()], "gap": float(gap),
                    "limit": float(limit), "start": _checked_start(start),
                    "alt": alt or "The butterfly of the Lorenz system, and the ways that networks take through it."}
     return page_or_live("lorenz_rollout", state, state["alt"], lambda: lorenz_rollout_placeholder(list(networks)), _live)
@@ -64,21 +67,45 @@ def _live():
     return LiveLorenzRollout
 
 
-def _checked(name, colour, network) -> dict:
+def _checked(name, pair) -> dict:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError(f"networks: expected for {name!r} a colour and a network, got {type(pair).__name__}")
+    colour, network = pair
     if colour not in PALETTE:
         raise ValueError(f"networks: expected a colour of the palette for {name!r}, one of {', '.join(PALETTE)}, got {colour!r}")
-    size = 3
+    rule = (f"networks: expected for {name!r} a dict of layers, each of a weight and a bias, from 3 states to 3 with SiLU "
+            f"between them, and {', '.join(SCALES)} of 3 numbers each")
+    if not isinstance(network, Mapping) or set(network) != {"layers", *SCALES}:
+        got = sorted(map(str, network)) if isinstance(network, Mapping) else type(network).__name__
+        raise ValueError(f"{rule}, and nothing else; got {got}")
+    numbers = {scale: _numbers(network[scale], f"{rule}; got {scale}") for scale in SCALES}
+    for scale, found in numbers.items():
+        if found.shape != (3,) or scale.endswith("std") and not (found > 0).all():
+            raise ValueError(f"{rule}, std above zero; got {found.tolist()} for {scale}")
+    layers, size = [], 3
+    for k, layer in enumerate(network["layers"]):
+        if not isinstance(layer, Mapping) or set(layer) != {"weight", "bias"}:
+            raise ValueError(f"{rule}; got {layer!r} for layer {k}")
+        weight, bias = (_numbers(layer[part], f"{rule}; got the {part} of layer {k}") for part in ("weight", "bias"))
+        if weight.ndim != 2 or weight.shape[1] != size or bias.shape != weight.shape[:1] or not len(bias):
+            raise ValueError(f"{rule}; got for layer {k} a weight of shape {weight.shape} and a bias of {bias.shape}, after "
+                             f"{size} numbers")
+        layers.append({"weight": weight.tolist(), "bias": bias.tolist()})
+        size = len(bias)
+    if not layers or size != 3:
+        raise ValueError(f"{rule}; got {len(layers)} layers to {size} numbers")
+    return {"name": str(name), "colour": colour,
+            "network": {"layers": layers, **{scale: found.tolist() for scale, found in numbers.items()}}}
+
+
+def _numbers(value, message: str) -> np.ndarray:
     try:
-        for layer in network["layers"]:
-            if any(len(row) != size for row in layer["weight"]) or len(layer["weight"]) != len(layer["bias"]):
-                raise ValueError
-            size = len(layer["bias"])
-        if size != 3 or any(len(network[scale]) != 3 for scale in SCALES):
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"networks: expected for {name!r} layers of weights and biases from 3 states to 3, and "
-                         f"{', '.join(SCALES)} of 3 numbers each") from None
-    return {"name": str(name), "colour": colour, "network": {key: network[key] for key in ("layers", *SCALES)}}
+        found = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{message} of another form, no table of numbers") from None
+    if not np.isfinite(found).all():
+        raise ValueError(f"{message} with numbers that are not finite")
+    return found
 
 
 def _checked_start(start) -> int:

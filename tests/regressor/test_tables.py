@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import sobolev_lib as sl
-from sobolev_lib.regressor.tables import columns_as, laid_out, rows_as, without_copies
+from sobolev_lib.regressor.named_tables import column_names, columns_as, rows_alike, rows_as
+from sobolev_lib.regressor.tables import laid_out, without_copies
 
 pandas = pytest.importorskip("pandas", reason="not installed")
 
@@ -121,8 +122,9 @@ def test_tensors_with_a_graph_are_as_good_as_arrays():
 
 def test_helpers_leave_alone_what_has_no_names():
     X, y = np.zeros((3, 2)), np.zeros(3)
-    assert rows_as(X, y, "y") is y and columns_as(X, X) is X
+    assert rows_as(X, y, "y") is y and columns_as(column_names(X), X) is X
     assert rows_as([1, 2], [3], "y") == [3]                                                # a list has an index of its own
+    assert rows_alike(X, y=y, dy=None)[0] is y
 
 
 @pytest.mark.parametrize("collide", [False, True])
@@ -132,10 +134,10 @@ def test_copies_of_a_point_become_its_weight(collide, monkeypatch):
     X, y = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [1.0, 2.0]]), np.array([5.0, np.nan, 5.0, 6.0])
     (x, z), weights = without_copies([X, y], None)
     counts = {(*a, b): w for a, b, w in zip(x.tolist(), np.nan_to_num(z).tolist(), weights.tolist())}
-    assert counts == {(1, 2, 5): 1.5, (3, 4, 0): 0.75, (1, 2, 6): 0.75}
+    assert counts == {(1, 2, 5): 2, (3, 4, 0): 1, (1, 2, 6): 1}
     (x, z), weights = without_copies([X, y], np.array([1.0, 0.0, 1.0, 2.0]))
-    assert sorted(z.tolist()) == [5, 6] and weights is None          # two copies, and one that counts twice
-    (x, z), weights = without_copies([X[1:3], y[1:3]], np.array([2.0, 2.0]))
+    assert sorted(z.tolist()) == [5, 6] and weights.tolist() == [2, 2]          # two copies, and one that counts twice
+    (x, z), weights = without_copies([X[1:3], y[1:3]], None)
     assert x.tolist() == X[1:3].tolist() and weights is None
 
 
@@ -156,3 +158,94 @@ def test_one_pipeline_for_categories_and_slopes(named):
         values, gradient = fitted.predict(X, return_gradient=True)
     assert np.abs(values - y).max() < 0.1
     np.testing.assert_allclose(gradient[:, 2:], dy[["b", "a"]], atol=0.2)
+
+
+# --- what holds the numbers -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["Float64", "Float32", "double[pyarrow]", object])
+def test_missing_entries_of_any_table_are_nan(named, kind):
+    if "pyarrow" in str(kind):
+        pytest.importorskip("pyarrow", reason="not installed")
+    X, y, dy = named
+    y, dy = y.copy(), dy.copy()
+    if kind == "Float32":                                  # its numbers are others, and y's are taken from it
+        y, dy = y.astype(np.float32), dy.astype(np.float32)
+    y.iloc[5], dy.iloc[3, 1], dy.iloc[7] = np.nan, np.nan, np.nan
+    expected = quick().fit(X, y.to_numpy(), dy.to_numpy())
+    typed = [table.astype(kind).where(table.notna(), pandas.NA) for table in (y, dy)]
+    assert typed[0].isna().sum() == 1 and typed[1].isna().sum().tolist() == [1, 2]
+    for y_, dy_ in (typed, (typed[0].to_frame("y")["y"], typed[1][["b", "a"]])):
+        np.testing.assert_allclose(quick().fit(X, y_, dy_).predict(X), expected.predict(X), atol=1e-6)
+    assert expected.score_gradient(X, typed[1]) == pytest.approx(expected.score_gradient(X, dy))
+    assert expected.score(X[8:], typed[0][8:]) == pytest.approx(expected.score(X[8:], y[8:].to_numpy()))
+    numbers = X.astype("Float64")
+    np.testing.assert_allclose(quick().fit(numbers, y, dy).predict(numbers), expected.predict(X), atol=1e-6)
+    for wrong in (lambda: quick().fit(X, typed[0]), lambda: quick().fit(X.assign(a=typed[1]["b"]), y, dy)):
+        with pytest.raises(ValueError, match="contains NaN"):
+            wrong()
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "longdouble"])
+def test_numbers_of_other_sizes_are_taken_as_they_are(named, kind):
+    if kind == "longdouble":
+        forms = [[table.to_numpy().astype(np.longdouble) for table in named]]
+        X, y, dy = [table.to_numpy() for table in named]
+    else:
+        tables = [torch.tensor(table.to_numpy().copy()).to(getattr(torch, kind)) for table in named]
+        X, y, dy = [table.double().numpy() for table in tables]
+        forms = [tables] + ([[table.numpy() for table in tables]] if kind == "float16" else [])
+    expected = quick(steps=100).fit(X, y, dy)
+    for X_, y_, dy_ in forms:
+        found = quick(steps=100).fit(X_, y_, dy_)
+        np.testing.assert_array_equal(found.predict(X_), expected.predict(X))
+        assert found.predict(X_).dtype == found.predict_gradient(X_).dtype == np.float64
+        assert found.score(X_, y_) == expected.score(X, y)
+        assert found.score_gradient(X_, dy_) == expected.score_gradient(X, dy)
+
+
+def test_large_values_in_half_precision_have_a_score():
+    X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    y = (5e4 * X[:, 0]).astype(np.float16)                 # their squares are no such numbers, nor is their sum
+    assert quick(hidden=(32,), steps=300).fit(X, y, np.full((40, 1), 5e4)).score(X, y) > 0.99
+
+
+def test_sparse_input_is_refused_with_the_mend(named):
+    from scipy.sparse import csr_array, csr_matrix
+
+    X, y, dy = [table.to_numpy() for table in named]
+    fitted = quick().fit(X, y, dy)
+    for call, message in (
+            (lambda: quick().fit(csr_matrix(X), y, dy), "Sparse data was passed for X.*toarray"),
+            (lambda: fitted.predict(csr_matrix(X)), "Sparse data was passed for X.*toarray"),
+            (lambda: quick().fit(X, y, csr_array(dy)),
+             r"dy: expected a dense array, got a sparse one \(csr_array\); pass dy.toarray"),
+            (lambda: quick().fit(X, csr_matrix(y[:, None]), dy), r"y: expected a dense array.*pass y.toarray\(\)"),
+            (lambda: fitted.score_gradient(X, csr_matrix(dy)), "dy: expected a dense array"),
+            (lambda: quick().fit(torch.tensor(X.copy()).to_sparse(), y, dy),
+             r"X: expected a dense tensor.*pass X.to_dense\(\)"),
+            (lambda: quick().fit(X, y, torch.tensor(dy.copy()).to_sparse()), r"pass dy.to_dense\(\)")):
+        with pytest.raises(TypeError, match=message):
+            call()
+    table = named[0].astype(pandas.SparseDtype(float, 0.0))
+    with pytest.raises(ValueError, match=r"X: expected dense columns, got sparse ones in \['a', 'b'\]; pass X.astype\(fl"):
+        quick().fit(table, y, dy)
+    np.testing.assert_array_equal(quick().fit(table.astype(float), y, dy).predict(table.astype(float)), fitted.predict(X))
+    slopes = named[2].astype(pandas.SparseDtype(float, 0.0))                   # labels are few numbers: they are unpacked
+    np.testing.assert_array_equal(quick().fit(named[0], y, slopes).predict(named[0]), fitted.predict(X))
+
+
+def test_labels_are_compared_with_each_other_where_X_has_no_names(named):
+    X, y, dy = named
+    array, shuffled = X.to_numpy(), dy.sample(frac=1, random_state=1)
+    with pytest.raises(ValueError, match=r"dy: expected rows in the order of y's.*pass dy.loc\[y.index\] if its rows are in "
+                                         r"y's order, y.loc\[dy.index\] if in dy's"):
+        quick().fit(array, y, shuffled)
+    weights = pandas.Series(1.0, index=y.index)
+    with pytest.raises(ValueError, match="sample_weight: expected rows in the order of dy's"):
+        quick().fit(array, y.to_numpy(), shuffled, weights)
+    with pytest.raises(ValueError, match=r"dy: expected the rows of y, got 10 others of 20"):
+        quick().fit(array[:20], y[:20], dy[10:])
+    # one order, or names that say nothing
+    expected = quick().fit(array, y.to_numpy(), dy.to_numpy()).predict(array)
+    for y_, dy_ in ((y, dy), (y, dy.reset_index(drop=True)), (y.to_numpy(), shuffled.loc[y.index])):
+        np.testing.assert_array_equal(quick().fit(array, y_, dy_).predict(array), expected)

@@ -117,11 +117,34 @@ def test_python_and_the_page_share_the_start(read, monkeypatch):
         widget.start = 40
 
 
+LAYER = IDENTITY["layers"][0]
+
+
 @pytest.mark.parametrize("arguments, message", [
-    (({},), "networks: expected at least one"), (({"a": ("pink", IDENTITY)},), "a colour of the palette for 'a'"),
-    (({"a": ("regular", {})},), "expected for 'a' layers"),
-    (({"a": ("regular", IDENTITY | {"input_std": [1.0]})},), "expected for 'a' layers"),
-    (({"a": ("regular", IDENTITY | {"layers": [{"weight": [[1.0, 2.0]], "bias": [0.0]}]})},), "expected for 'a' layers"),
+    (({},), "networks: expected a dict of names to colours and networks, one at least, got none"),
+    (([IDENTITY],), "got list"),
+    (({"a": IDENTITY},), "expected for 'a' a colour and a network, got dict"),
+    (({"a": ("pink", IDENTITY)},), "a colour of the palette for 'a'"),
+    (({"a": ("regular", {})},), r"expected for 'a' a dict of layers.*and nothing else; got \[\]"),
+    (({"a": ("regular", network())},), "and nothing else; got Standardized"),
+    (({"a": ("regular", IDENTITY | {"activation": "tanh"})},), r"with SiLU between them.*got \['activation', 'input_mean'"),
+    (({"a": ("regular", IDENTITY | {"input_std": [1.0]})},), r"got \[1.0\] for input_std"),
+    (({"a": ("regular", IDENTITY | {"input_std": [1.0, 0.0, 1.0]})},),
+     r"std above zero; got \[1.0, 0.0, 1.0\] for input_std"),
+    (({"a": ("regular", IDENTITY | {"input_mean": ["a"] * 3})},), "got input_mean of another form"),
+    (({"a": ("regular", IDENTITY | {"layers": []})},), "got 0 layers to 3 numbers"),
+    (({"a": ("regular", IDENTITY | {"layers": [[1.0]]})},), r"got \[1.0\] for layer 0"),
+    (({"a": ("regular", IDENTITY | {"layers": [LAYER | {"activation": "relu"}]})},), "'activation': 'relu'} for layer 0"),
+    (({"a": ("regular", IDENTITY | {"layers": [{"weight": [[1.0, 2.0]], "bias": [0.0]}]})},),
+     r"layer 0 a weight of shape \(1, 2\) and a bias of \(1,\), after 3"),
+    (({"a": ("regular", IDENTITY | {"layers": [{"weight": np.ones((2, 3)), "bias": [0.0, 0.0]}, LAYER]})},),
+     r"layer 1 a weight of shape \(3, 3\).*after 2 numbers"),
+    (({"a": ("regular", IDENTITY | {"layers": [LAYER, {"weight": np.ones((2, 3)), "bias": [0.0, 0.0]}]})},),
+     "got 2 layers to 2 numbers"),
+    (({"a": ("regular", IDENTITY | {"layers": [LAYER, {"weight": [[1.0], [1.0, 2.0]], "bias": [0.0, 0.0]}]})},),
+     "got the weight of layer 1 of another form"),
+    (({"a": ("regular", IDENTITY | {"layers": [LAYER | {"bias": [0.0, float("nan"), 0.0]}]})},),
+     "got the bias of layer 0 with numbers that are not finite"),
     (({"a": ("regular", IDENTITY)}, "gap", 0.12), "gap: expected a multiple of 0.05, got 0.12"),
     (({"a": ("regular", IDENTITY)}, "limit", -1), "limit: expected a positive number, got -1"),
     (({"a": ("regular", IDENTITY)}, "start", 40), "start: expected a number from 0 to 39"),
@@ -130,3 +153,11 @@ def test_wrong_calls_say_what_was_expected(arguments, message):
     networks, *option = arguments
     with pytest.raises(ValueError, match=message):
         LorenzRollout(networks, **(dict([option]) if option else {}))
+
+
+def test_a_network_with_other_activations_is_not_recorded():
+    scores = network().scores
+    with pytest.raises(ValueError, match="network: expected an MLP with SiLU between its layers, got one with tanh"):
+        weights(Standardized(MLP(3, 8, 3, activation="tanh"), scores))
+    with pytest.raises(ValueError, match="network: expected an MLP with SiLU between its layers, got a Sequential"):
+        weights(Standardized(torch.nn.Sequential(torch.nn.Linear(3, 3)), scores))
