@@ -4,6 +4,7 @@ Of the standard's rules those that a change of the book can break. The program e
 """
 
 import posixpath
+import re
 import sys
 import zipfile
 from urllib.parse import unquote
@@ -67,6 +68,9 @@ def in_document(documents, names, name, document):
         found += [f"{name}: a handler in {attribute}" for attribute in each.attrib if attribute.startswith("on")]
         if bare(each.tag) == "img" and not (each.get("alt") or "").strip():
             found.append(f"{name}: {each.get('src')} has no description")
+        for used in re.findall(r"url\((.*?)\)", " ".join(each.attrib.values())):
+            if used.removeprefix("#") not in ids:
+                found.append(f"{name}: url({used}) is not in the file")
         for attribute in ("href", "src"):
             target = next((value for key, value in each.attrib.items() if bare(key) == attribute), None)
             if target is None:

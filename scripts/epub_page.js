@@ -45,7 +45,7 @@ window.epub = (() => {
       const own = getComputedStyle(element), above = element === svg ? null : getComputedStyle(element.parentElement);
       for (const name of ["style", "class"]) twin.removeAttribute(name);
       for (const [name, first] of Object.entries(INHERITED)) {
-        const value = own.getPropertyValue(name);
+        const value = own.getPropertyValue(name).replace(/url\("(#[^"]*)"\)/, "url($1)");
         if (value !== (above ? above.getPropertyValue(name) : first)) twin.setAttribute(name, value);
       }
       for (const [name, first] of Object.entries(OWN)) {

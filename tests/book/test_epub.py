@@ -42,6 +42,7 @@ def test_a_good_book_has_no_faults(tmp_path):
     ("<a href='edition.xhtml#none'>A</a>", "edition.xhtml#none leads nowhere"),
     ("<a href='#none'>A</a>", "#none leads nowhere"),
     ("<p id='a'/><p id='a'/>", "the id a stands twice"),
+    ("<p id='a' style='fill:url(&quot;#a&quot;)'>A</p>", 'url("#a") is not in the file'),
 ])
 def test_what_is_wrong_in_a_chapter_is_told(tmp_path, text, told):
     found = epub_check.faults(written(tmp_path / "a.epub", text))
