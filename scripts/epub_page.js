@@ -4,7 +4,7 @@ window.epub = (() => {
   "use strict";
   const article = document.querySelector("article.bd-article");
   const LIVE = ".sobolev-widget:not([data-widget=question])";
-  const GONE = ".headerlink, .sl-byline, .sl-hint, .sl-swipe, .copybtn, script, style, link, noscript";
+  const GONE = ".headerlink, .sl-byline, .sl-hint, .sl-swipe, .copybtn, script, noscript";
   // What a style sheet may say of a drawing; a file of its own has none.
   const INHERITED = { "fill": "rgb(0, 0, 0)", "stroke": "none", "stroke-width": "1px", "stroke-dasharray": "none",
     "stroke-linecap": "butt", "stroke-linejoin": "miter", "fill-opacity": "1", "stroke-opacity": "1", "font-family": "", "font-size": "",
@@ -112,6 +112,7 @@ window.epub = (() => {
       drawings[file] = drawing(svg);
       svg.replaceWith(made("img", { src: `../images/${file}`, alt: svg.getAttribute("aria-label") ?? "" }));
     }
+    article.querySelectorAll("style, link").forEach((element) => element.remove());  // drawings had their colours from them
     article.querySelectorAll("div.cell").forEach((cell) => { if (!cell.textContent.trim() && !cell.querySelector("img")) cell.remove(); });
     article.querySelectorAll("a[href]").forEach((link) => mendLink(link, { pages, site }));
     for (const element of article.querySelectorAll("*")) {
