@@ -1,8 +1,8 @@
 """The book for e-readers: `python scripts/build_epub.py dist` writes dist/sobolev-training-VERSION.epub from the built site.
 
-No chapter is executed: each page is opened in Chromium, which sets its formulas and starts its figures, and is taken from there
-(epub_page.js). Formulas are MathML. A figure that lives on the site is a picture, with a link to where it lives. Nothing is
-fetched, and nothing runs. `python scripts/build_epub.py dist welcome cost` makes a book of these pages alone.
+No chapter is executed: each page is opened in Chromium, which sets its formulas and starts its figures, and is taken from
+there (epub_page.js). Formulas are MathML. A figure that lives on the site is a picture, with a link to where it lives.
+Nothing is fetched, and nothing runs. `python scripts/build_epub.py dist welcome cost` makes a book of these pages alone.
 """
 
 import html
@@ -22,8 +22,9 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 720  # CSS pixels: figures are as wide as a page of an e-reader, and their letters as large
 PLAY = 8_000  # milliseconds that a playground trains before its picture is taken
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # any machine draws in space
 SETTLE = 2_500  # and that other figures have
-COVER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 1200" width="800" height="1200" font-family="Georgia, serif">
+COVER = """<svg xmlns="http://www.w3.org/2000/svg" width="800" height="1200" font-family="Georgia, serif">
 <rect width="800" height="1200" fill="#0b4f7d"/>
 <path d="M90 560 C270 1180 560 1180 720 500" fill="none" stroke="#fff" stroke-width="16" stroke-linecap="round"/>
 <path d="M180 1024 L640 1024" stroke="#f0e442" stroke-width="16" stroke-linecap="round"/>
@@ -70,8 +71,7 @@ def take(pages, site):
     """Return the files of these pages by name, their titles, and their headings."""
     files, titles, headings = {}, {}, {}
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.find() or sys.exit(browser.MISSING),
-                                              args=["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=browser.find() or sys.exit(browser.MISSING), args=ARGUMENTS)
         for page in pages:
             tab = opened(chromium, page)
             for shot in tab.evaluate("epub.mark()"):
@@ -80,7 +80,8 @@ def take(pages, site):
             for name, drawing in chapter["drawings"].items():
                 files[f"images/{name}"] = drawing
             titles[f"book/{page}"], headings[page] = chapter["title"], chapter["headings"]
-            files[f"text/{page}.xhtml"] = epub_package.PAGE.format(title=html.escape(chapter["title"]), up="../", body=chapter["text"])
+            files[f"text/{page}.xhtml"] = epub_package.PAGE.format(
+                title=html.escape(chapter["title"]), up="../", body=chapter["text"])
             tab.context.close()
         tab = chromium.new_page(viewport={"width": 800, "height": 1200}, device_scale_factor=2)
         tab.set_content(f'<body style="margin:0">{COVER}')

@@ -48,14 +48,16 @@ def faults(path):
 def in_package(documents, named, names):
     """Every file is listed, and every chapter is in the order of reading."""
     package = documents[named]
-    listed = {item.get("id"): posixpath.join(posixpath.dirname(named), item.get("href")) for item in package.iter(f"{PACKAGE}item")}
+    items = list(package.iter(f"{PACKAGE}item"))
+    listed = {item.get("id"): posixpath.join(posixpath.dirname(named), item.get("href")) for item in items}
     found = [f"{name}: not listed in {named}" for name in names - {*listed.values()}]
     found += [f"{named}: lists {name}, which is not there" for name in {*listed.values()} - names]
     read = {listed.get(each.get("idref")) for each in package.iter(f"{PACKAGE}itemref")}
-    navigation = {listed[item.get("id")] for item in package.iter(f"{PACKAGE}item") if item.get("properties") == "nav"}
+    navigation = {listed[item.get("id")] for item in items if item.get("properties") == "nav"}
     if len(navigation) != 1:
         found.append(f"{named}: expected one navigation document, got {len(navigation)}")
-    found += [f"{name}: not in the order of reading" for name in names if name.endswith(".xhtml") and name not in read | navigation]
+    chapters = {name for name in names if name.endswith(".xhtml")}
+    found += [f"{name}: not in the order of reading" for name in chapters - read - navigation]
     return found
 
 

@@ -58,10 +58,10 @@ PACKAGE = """<?xml version="1.0" encoding="utf-8"?>
 COVER = '<section epub:type="cover"><img class="cover" src="../images/cover.png" alt="{title}"/></section>'
 EDITION = """<section><h1>{title}</h1>
 <p>{author}. Version {version}, {date:%B %Y}.</p>
-<p>This is the book for e-readers. On the site its figures are alive: surfaces turn, points can be dragged, and networks train in
+<p>This is the book for e-readers. On the site its figures are alive: surfaces turn, points can be dragged, networks train in
 the page. Here each is a picture, and the line below it says so.{site}</p>
-<p>Code that the site folds away is left out; each chapter can be had there as a notebook. The answer to a question is behind a
-fold, where the e-reader knows folds, and else below the question.</p>
+<p>Code that the site folds away is left out; each chapter can be had there as a notebook. The answer to a question is behind
+a fold, where the e-reader knows folds, and else below the question.</p>
 <p>Text and figures: CC BY 4.0. Code: MIT.</p></section>"""
 
 
@@ -104,8 +104,9 @@ def manifest(files):
 
 
 def write(path, files, titles, headings, site):
-    """Write the book: chapters and pictures in ``files`` by name, ``titles`` by page, ``headings`` by the page's short name."""
-    parts = frame.book_parts(yaml.safe_load((ROOT / "_toc.yml").read_text()), yaml.safe_load(frame.SENTENCES.read_text()), titles)
+    """Write the book: chapters and pictures in ``files`` by name, ``titles`` by page, ``headings`` by its short name."""
+    toc, sentences = (yaml.safe_load(path.read_text()) for path in (ROOT / "_toc.yml", frame.SENTENCES))
+    parts = frame.book_parts(toc, sentences, titles)
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     told = {"title": html.escape(config["title"]), "author": html.escape(config["author"])}
     today = datetime.datetime.now(datetime.timezone.utc)
@@ -120,8 +121,9 @@ def write(path, files, titles, headings, site):
     }
     order = ["cover", "edition", *(page.page.removeprefix("book/") for part in parts for page in part.chapters)]
     package = PACKAGE.format(
-        **told, identifier=uuid.uuid5(uuid.NAMESPACE_URL, repository.known() or "sobolev-training"), now=f"{today:%Y-%m-%dT%H:%M:%SZ}",
-        manifest=manifest(files), spine="\n".join(f'<itemref idref="text-{name}.xhtml"/>' for name in order))
+        **told, identifier=uuid.uuid5(uuid.NAMESPACE_URL, repository.known() or "sobolev-training"),
+        now=f"{today:%Y-%m-%dT%H:%M:%SZ}", manifest=manifest(files),
+        spine="\n".join(f'<itemref idref="text-{name}.xhtml"/>' for name in order))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w") as packed:

@@ -1,14 +1,16 @@
-// Turns a page of the site, opened in a browser, into a chapter of the EPUB. scripts/build_epub.py runs this within the page:
-// formulas become MathML, drawings files, figures that live pictures of themselves, questions text with a folded answer.
+// Turns a page of the site, opened in a browser, into a chapter of the EPUB. scripts/build_epub.py runs this within the
+// page: formulas become MathML, drawings files, figures that live pictures of themselves, questions text with an answer.
 window.epub = (() => {
   "use strict";
   const article = document.querySelector("article.bd-article");
   const LIVE = ".sobolev-widget:not([data-widget=question])";
   const GONE = ".headerlink, .sl-byline, .sl-hint, .sl-swipe, .copybtn, script, noscript";
+  const KEPT = ["id", "class", "href", "src", "alt", "colspan", "rowspan", "scope", "start", "open"];
   // What a style sheet may say of a drawing; a file of its own has none.
   const INHERITED = { "fill": "rgb(0, 0, 0)", "stroke": "none", "stroke-width": "1px", "stroke-dasharray": "none",
-    "stroke-linecap": "butt", "stroke-linejoin": "miter", "fill-opacity": "1", "stroke-opacity": "1", "font-family": "", "font-size": "",
-    "font-weight": "400", "font-style": "normal", "text-anchor": "start", "dominant-baseline": "auto", "visibility": "visible" };
+    "stroke-linecap": "butt", "stroke-linejoin": "miter", "fill-opacity": "1", "stroke-opacity": "1", "font-family": "",
+    "font-size": "", "font-weight": "400", "font-style": "normal", "text-anchor": "start", "dominant-baseline": "auto",
+    "visibility": "visible" };
   const OWN = { "opacity": "1", "display": "inline", "stop-color": "rgb(0, 0, 0)", "paint-order": "normal" };
 
   const made = (name, attributes, ...children) => {
@@ -40,8 +42,9 @@ window.epub = (() => {
 
   function drawing(svg) {
     const copy = svg.cloneNode(true), box = svg.getBoundingClientRect();
-    const pairs = [svg, ...svg.querySelectorAll("*")].map((element, index) => [element, [copy, ...copy.querySelectorAll("*")][index]]);
-    for (const [element, twin] of pairs) {
+    const twins = [copy, ...copy.querySelectorAll("*")];
+    for (const [index, element] of [svg, ...svg.querySelectorAll("*")].entries()) {
+      const twin = twins[index];
       const own = getComputedStyle(element), above = element === svg ? null : getComputedStyle(element.parentElement);
       for (const name of ["style", "class"]) twin.removeAttribute(name);
       for (const [name, first] of Object.entries(INHERITED)) {
@@ -53,6 +56,7 @@ window.epub = (() => {
         if (value !== first && !["block", "inline-block"].includes(value)) twin.setAttribute(name, value);
       }
     }
+    copy.querySelectorAll("style").forEach((style) => style.remove());
     for (const name of ["role", "aria-label", "tabindex"]) copy.removeAttribute(name);
     for (const [name, value] of [["width", box.width], ["height", box.height]]) copy.setAttribute(name, Math.round(value));
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
@@ -94,7 +98,7 @@ window.epub = (() => {
     });
     const title = article.querySelector("h1").firstChild.textContent.trim();
     formulas();
-    for (const widget of article.querySelectorAll(".sobolev-widget[data-widget=question]")) widget.replaceWith(question(widget));
+    article.querySelectorAll("[data-widget=question]").forEach((widget) => widget.replaceWith(question(widget)));
     for (const element of article.querySelectorAll("[data-shot]")) {
       const alt = element.getAttribute("alt") ?? element.getAttribute("aria-label");
       const image = made("img", { src: `../images/${name}-${element.dataset.shot}.png`, alt });
@@ -113,12 +117,14 @@ window.epub = (() => {
       svg.replaceWith(made("img", { src: `../images/${file}`, alt: svg.getAttribute("aria-label") ?? "" }));
     }
     article.querySelectorAll("style, link").forEach((element) => element.remove());  // drawings had their colours from them
-    article.querySelectorAll("div.cell").forEach((cell) => { if (!cell.textContent.trim() && !cell.querySelector("img")) cell.remove(); });
+    for (const cell of article.querySelectorAll("div.cell")) {
+      if (!cell.textContent.trim() && !cell.querySelector("img")) cell.remove();
+    }
     article.querySelectorAll("a[href]").forEach((link) => mendLink(link, { pages, site }));
     for (const element of article.querySelectorAll("*")) {
       if (element.closest("svg, math")) continue;
       for (const { name } of [...element.attributes]) {
-        if (!["id", "class", "href", "src", "alt", "colspan", "rowspan", "scope", "start", "open"].includes(name)) element.removeAttribute(name);
+        if (!KEPT.includes(name)) element.removeAttribute(name);
       }
     }
     const text = [...article.children].map((part) => new XMLSerializer().serializeToString(part)).join("\n");

@@ -1,9 +1,9 @@
-"""The published site: the newest book in /latest, that of each release in a folder such as /v0.2, and a root that leads to the newest.
+"""The published site: the newest book in /latest, each release's in a folder such as /v0.2, a root that leads to the newest.
 
     python scripts/versions.py _build/html ZIPS OUT    ZIPS: the folder of the releases' offline books (scripts/offline.py)
 
-Of the patches of a version only the last is kept. Pages of a release say which version they are and lead to the newest; search
-engines are told that the newest is the one to show. The offline books themselves stay as they are.
+Of the patches of a version only the last is kept. Pages of a release say which version they are and lead to the newest;
+search engines are told that the newest is the one to show. The offline books themselves stay as they are.
 """
 
 import html
@@ -17,8 +17,8 @@ import repository
 
 NAME = re.compile(r"sobolev-training-(\d+)\.(\d+)\.(\d+)\.zip")
 LATEST = "latest"
-NOTE = ('<p role="note" style="border:1px solid;border-radius:4px;padding:.4em .8em">You read version {version} of this book. '
-        '<a href="{latest}">{what}</a></p>')
+NOTE = ('<p role="note" style="border:1px solid;border-radius:4px;padding:.4em .8em">You read version {version} of this '
+        'book. <a href="{latest}">{what}</a></p>')
 ROOT_PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Sobolev Training</title><link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url=latest/index.html"></head>
@@ -29,7 +29,7 @@ ROOT_PAGE = """<!DOCTYPE html>
 
 
 def releases(folder):
-    """Return the last offline book of each version: its folder on the site, such as v0.2, and the path of the zip; newest first.
+    """Return the last offline book of each version, newest first: its folder on the site, such as v0.2, and its path.
 
     Raises ``ValueError`` for a zip that is none.
     """
@@ -71,7 +71,8 @@ def with_note(page, version, latest, same):
     >>> with_note("<body><article class='a'><h1>A</h1></article></body>", "0.2", "../../latest/a.html", True)[:47]
     '<body><article class=\\'a\\'><p role="note" style='
     """
-    note = NOTE.format(version=version, latest=html.escape(latest), what="The newest has this page too." if same else "To the newest.")
+    what = "The newest has this page too." if same else "To the newest."
+    note = NOTE.format(version=version, latest=html.escape(latest), what=what)
     place = re.search(r"<article\b[^>]*>", page) or re.search(r"<body\b[^>]*>", page)
     return f"{page[:place.end()]}{note}{page[place.end():]}" if place else page
 
@@ -90,7 +91,7 @@ def mark(folder, root, address):
 
 
 def assemble(site, zips, out, address):
-    """Write the whole site into ``out``, which must not be there; ``address``: where it will be served, None if nobody knows."""
+    """Write the whole site into ``out``, which must not be there; ``address``: where it will be served, if that is known."""
     if not (site / "index.html").exists():
         raise FileNotFoundError(f"expected a built site in {site}: run make book")
     old = releases(zips)

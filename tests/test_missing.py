@@ -16,8 +16,8 @@ ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
 WITHOUT = '''
 import json, sys
 from importlib.machinery import PathFinder
-MISSING = {"IPython", "PIL", "ale_py", "anywidget", "datasets", "gymnasium", "ipywidgets", "matplotlib", "mpl_toolkits", "pandas",
-           "plotly", "traitlets"}
+MISSING = {"IPython", "PIL", "ale_py", "anywidget", "datasets", "gymnasium", "ipywidgets", "matplotlib", "mpl_toolkits",
+           "pandas", "plotly", "traitlets"}
 
 class Finder(PathFinder):
     @classmethod
@@ -53,8 +53,8 @@ data = sl.label(sl.functions.booth, x)
 model = sl.models.MLP(2, 8, 1)
 history = sl.fit(model, data, loss=sl.SobolevLoss(1), steps=5, progress=False)
 sl.SobolevRegressor(hidden=(8,), steps=5).fit(data.inputs, data.values, data.jacobian)
-sl.errors(model, data), sl.check_labels(data.inputs, data.values, data.jacobian), theory.tradeoff, synthetic_gradients.METHODS
-sl.atari.load_teacher("pong"), repr(notebook.table(["a"], [[1]]))
+sl.errors(model, data), sl.check_labels(data.inputs, data.values, data.jacobian)
+theory.tradeoff, synthetic_gradients.METHODS, sl.atari.load_teacher("pong"), repr(notebook.table(["a"], [[1]]))
 
 told = {}
 for name, call in calls.items():
@@ -86,8 +86,8 @@ def told():
 def test_every_widget_names_what_it_lacks(told):
     faces = [name for name in widgets.__all__ if name[0].isupper() and not name.endswith("Panel")]
     assert {*faces} <= {*told}
-    for name in faces:
-        assert told[name] == ["ImportError", "anywidget is needed here and is not installed: pip install 'sobolev_lib[widgets]'"]
+    text = "anywidget is needed here and is not installed: pip install 'sobolev_lib[widgets]'"
+    assert {name: told[name] for name in faces} == dict.fromkeys(faces, ["ImportError", text])
 
 
 @pytest.mark.parametrize("call, package", [("matplotlib", "m\\w+"), ("plotly", "plotly"), ("style", "matplotlib"),
@@ -108,8 +108,8 @@ def test_an_old_torch_is_named_at_the_import(version):
     done = run(OLD.format(version=version))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"ImportError: sobolev_lib needs PyTorch 2.6 or newer, got {version}: pip install --upgrade torch, and restart Python or the "
-        "notebook's kernel")
+        f"ImportError: sobolev_lib needs PyTorch 2.6 or newer, got {version}: pip install --upgrade torch, and restart "
+        "Python or the notebook's kernel")
 
 
 @pytest.mark.parametrize("version", ["2.6.0", "2.6.0a0+gitabc", "2.11.0.dev20260101+cu130", "3.0"])

@@ -102,8 +102,8 @@ def run_again(name: str, preset: str, folder: Path, device: str = "auto", minute
     True
 
     Times, and what a graphics card computes, are never quite the same again: the verdict decides. Raises
-    ``FileNotFoundError`` for a record that is missing, ``ValueError`` if the preset has changed since or the folder holds this
-    record already, ``TimeIsUp`` after ``minutes``: the same call goes on from there.
+    ``FileNotFoundError`` for a record that is missing, ``ValueError`` if the preset has changed since or the folder holds
+    this record already, ``TimeIsUp`` after ``minutes``: the same call goes on from there.
     """
     old = load_record(name, preset)
     if runner.state(name, preset) == "stale":

@@ -13,7 +13,8 @@ import versions
 import yaml
 from pages import ROOT, served
 
-PAGE = '<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><article class="bd-article"><h1>{}</h1></article></body></html>'
+PAGE = ('<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><article class="bd-article"><h1>{}</h1></article>'
+        '</body></html>')
 ADDRESS = "https://someone.github.io/their-book/"
 
 
@@ -29,8 +30,10 @@ def made_site(folder, text, pages):
 @pytest.fixture
 def zips(tmp_path):
     """The offline books of four releases; one page was given up after 0.2."""
-    for version, pages in (("0.2.0", ["welcome", "gone"]), ("0.2.1", ["welcome", "gone"]), ("0.10.0", ["welcome"]), ("0.9.3", ["welcome"])):
-        offline.pack(made_site(tmp_path / f"site-{version}", version, pages), tmp_path / "zips" / f"sobolev-training-{version}.zip")
+    for version in ("0.2.0", "0.2.1", "0.10.0", "0.9.3"):
+        pages = ["welcome", "gone"] if version.startswith("0.2.") else ["welcome"]
+        site = made_site(tmp_path / f"site-{version}", version, pages)
+        offline.pack(site, tmp_path / "zips" / f"sobolev-training-{version}.zip")
     return tmp_path / "zips"
 
 
@@ -59,7 +62,8 @@ def test_only_pages_of_releases_say_what_they_are(published):
     assert "You read version" not in (published / "latest/book/welcome.html").read_text()
     for page, link in (("welcome", "../../latest/book/welcome.html"), ("gone", "../../latest/index.html")):
         text = (published / f"v0.2/book/{page}.html").read_text()
-        assert "<article class=\"bd-article\"><p role=\"note\"" in text and "version 0.2 of" in text and f'href="{link}"' in text
+        assert '<article class="bd-article"><p role="note"' in text
+        assert "version 0.2 of" in text and f'href="{link}"' in text
         assert (published / "v0.2/book" / link).resolve().exists()
     assert (published / "v0.2/index.html").read_text().startswith("<meta http-equiv"), "what only leads on says nothing"
 
@@ -131,9 +135,10 @@ def test_the_workflow_publishes_what_is_tagged(tmp_path, zips):
         subprocess.run(["git", *command], cwd=clone, check=True)
     steps = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text())["jobs"]["build"]["steps"]
     paths = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": paths, "RELEASED": str(zips)}
     for step in steps:
         if "run" in step and step["run"] != "make book":
-            subprocess.run(["bash", "-e", "-c", step["run"]], cwd=clone, check=True, env={**os.environ, "PATH": paths, "RELEASED": str(zips)})
+            subprocess.run(["bash", "-e", "-c", step["run"]], cwd=clone, check=True, env=environment)
     published = clone / steps[-1]["with"]["path"]
     assert {path.name for path in published.iterdir()} == {"index.html", "latest", "v0.2", "v0.10"}
     assert f'href="{ADDRESS}latest/book/welcome.html"' in (published / "v0.2/book/welcome.html").read_text()
