@@ -7,6 +7,7 @@
 # make install    the virtual environment alone
 # make freeze     requirements.txt and requirements-hashed.txt from requirements.in
 # make dist       the library's archives for a package index, and the book as a zip, in dist/
+# make epub       the book for e-readers, in dist/
 # make clean      remove everything that was built (the virtual environment stays)
 # make help       these lines
 
@@ -22,7 +23,7 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
-.PHONY: book serve test test-fast lint reproduce install freeze dist clean help
+.PHONY: book serve test test-fast lint reproduce install freeze dist epub clean help
 
 book: $(INSTALLED)
 	@$(BIN)/python scripts/build_book.py
@@ -73,6 +74,10 @@ dist: book
 	@rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	@$(BIN)/python scripts/offline.py dist
+
+epub: book
+	@$(BIN)/python scripts/browser.py --install
+	@$(BIN)/python scripts/build_epub.py dist
 
 clean:
 	rm -rf _build book/assets-generated build dist *.egg-info .pytest_cache

@@ -50,5 +50,24 @@ def known(root=ROOT):
     return origin(root) or (None if named.startswith(NOBODY) else named)
 
 
+def pages(url):
+    """Return where GitHub Pages serves a repository's site; None for one that is not on GitHub.
+
+    >>> pages("https://github.com/Someone/book"), pages("https://github.com/someone/someone.github.io")
+    ('https://someone.github.io/book/', 'https://someone.github.io/')
+    """
+    found = REMOTE.fullmatch(url or "")
+    if not found:
+        return None
+    host = f"{found[1].lower()}.github.io"
+    return f"https://{host}/" if found[2].lower() == host else f"https://{host}/{found[2]}/"
+
+
+def site(root=ROOT):
+    """Return where the newest site of this repository is served; None where no address is known."""
+    served = pages(known(root))
+    return f"{served}latest/" if served else None
+
+
 if __name__ == "__main__":
     print(known() or "", end="")

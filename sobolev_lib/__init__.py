@@ -2,6 +2,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sobolev_lib import _needs  # noqa: F401 - before all that uses PyTorch
+
+# isort: split
 from sobolev_lib import functions, models
 from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import value_and_derivatives, value_and_projections

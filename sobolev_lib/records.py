@@ -36,9 +36,14 @@ def records_in(folder: Path) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as folder, records_in(Path(folder) / "again") as place:
     ...     place.is_dir(), list(place.iterdir())
     (True, [])
+
+    Raises ``ValueError`` for what can't be made a folder.
     """
     global _elsewhere
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"folder: expected one that is there or can be made, got {folder}: {error}") from error
     before, _elsewhere = _elsewhere, folder
     try:
         yield folder

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     for command in (every, repeat):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default auto)")
         command.add_argument("--folder", type=Path, default=again.FOLDER,
-                             help=f"where the new records go; those that are there stay (default {again.FOLDER})")
+                             help=f"where the new records go; none may be there already (default {again.FOLDER})")
     options = parser.parse_args(arguments)
     # denormal numbers, which idle Adam moments decay into, slow a CPU down tenfold
     torch.set_flush_denormal(True)

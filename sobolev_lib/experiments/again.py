@@ -1,4 +1,5 @@
 """Repeat what is recorded: all quick experiments and the claims that they support, or one record beside its like."""
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,8 +38,12 @@ def run_quick(folder: Path, seeds: int, device: str = "auto", progress: bool = T
     >>> [run.name for run in run_quick(Path("again/quick"), seeds=3) if run.failed]             # doctest: +SKIP
     []
 
-    One that lacks a package or data is told, and the others go on.
+    One that lacks a package or data is told, and the others go on. Raises ``ValueError`` for a folder that holds something:
+    of what lies there, nothing is overwritten or taken for what was run now.
     """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"folder: expected a new or an empty one for the quick runs, got {folder}; "
+                         "move it away, or name another with --folder")
     with records_in(folder):
         for name in runner.EXPERIMENTS:
             if "quick" in runner.find(name).PRESETS:
@@ -97,14 +102,20 @@ def run_again(name: str, preset: str, folder: Path, device: str = "auto", minute
     True
 
     Times, and what a graphics card computes, are never quite the same again: the verdict decides. Raises
-    ``FileNotFoundError`` for a record that is missing, ``ValueError`` if the preset has changed since, ``TimeIsUp`` after
-    ``minutes``: the same call goes on from there.
+    ``FileNotFoundError`` for a record that is missing, ``ValueError`` if the preset has changed since or the folder holds
+    this record already, ``TimeIsUp`` after ``minutes``: the same call goes on from there.
     """
     old = load_record(name, preset)
     if runner.state(name, preset) == "stale":
         raise ValueError(f"preset: expected the settings that {name}, {preset} was recorded with, got others; "
                          "the record has to be made anew")
     with records_in(folder):
+        path = folder / f"{name}-{preset}.json"
+        # of several processes, the fastest may have ended before the last one begins
+        several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+        if path.exists() and not (several and runner.made_just_now(name, preset, len(old["seeds"]))):
+            raise ValueError(f"folder: expected none with a record of {name}, {preset}, got {path}; "
+                             "move it away, or name another with --folder")
         if runner.run(name, preset, len(old["seeds"]), device, minutes, progress) is None:
             return None
         new = load_record(name, preset)

@@ -84,7 +84,7 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
     described = experiment.describe(config)
     begun = Unfinished(records_folder(), name, preset, _settings(described), numbers, experiment.units(config))
     left = [unit for unit in begun.units[rank::world] if not begun.is_done(unit)]
-    if left and world > 1 and _made_just_now(name, preset, described, numbers):
+    if left and world > 1 and made_just_now(name, preset, seeds):
         begun.remove()                                     # a faster process has joined what an earlier run had left
         return None
     if left:                                               # else another process may be joining the parts at this moment
@@ -110,6 +110,18 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
     return path
 
 
+def made_just_now(name: str, preset: str, seeds: int) -> bool:
+    """This run's record is there, and less than a minute old.
+
+    >>> made_just_now("step-cost", "quick", seeds=1)                                           # doctest: +SKIP
+    False
+    """
+    path = records_folder() / f"{name}-{preset}.json"
+    if not path.exists() or time.time() - path.stat().st_mtime > 60:
+        return False
+    return state(name, preset) == "recorded" and load_record(name, preset)["seeds"] == list(range(seeds))
+
+
 def device_name(device: str) -> str:
     """What a record calls a device."""
     if device.startswith("cuda"):
@@ -131,12 +143,3 @@ def _device(device: str) -> str:
 def _settings(described: dict) -> dict:
     """What makes a run this run, as JSON gives it back: without what follows from the rest, and without the machine's."""
     return {key: value for key, value in json.loads(json.dumps(described)).items() if key not in ("scales", "threads")}
-
-
-def _made_just_now(name: str, preset: str, described: dict, seeds: list[int]) -> bool:
-    """This run's record is less than a minute old."""
-    path = records_folder() / f"{name}-{preset}.json"
-    if not path.exists() or time.time() - path.stat().st_mtime > 60:
-        return False
-    record = load_record(name, preset)
-    return _settings(record["config"]) == _settings(described) and record["seeds"] == seeds

@@ -6,17 +6,20 @@ import api_docstrings
 import api_links
 import api_names
 import build_book
+import epub_package
 import frame
 import page_body
 import policy
 import pytest
 import repository
 import sync_repository
+import versions
 import yaml
 from pages import PAGES, ROOT
 
 
-@pytest.mark.parametrize("module", [api_docstrings, api_links, api_names, build_book, frame, page_body, policy, repository, sync_repository])
+@pytest.mark.parametrize("module", [api_docstrings, api_links, api_names, build_book, epub_package, frame, page_body, policy,
+                                    repository, sync_repository, versions])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0

@@ -233,6 +233,12 @@ def test_workflows_parse():
         assert len(named) == file.read_text().count("uses: "), "each hash with its version beside it"
 
 
+def test_the_oldest_torch_is_tested():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    oldest = ".".join(map(str, sobolev_lib._needs.OLDEST_TORCH))
+    assert f"torch=={oldest}.*" in workflow["jobs"]["library"]["strategy"]["matrix"]["torch"]
+
+
 def test_workflows_name_files_that_are_there():
     for file in (ROOT / ".github" / "workflows").glob("*.yml"):
         for name in re.findall(r"(?:tests|scripts)/[\w/]+(?:\.py)?", file.read_text()):

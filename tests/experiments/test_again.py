@@ -1,5 +1,7 @@
 """All quick experiments at once, and a record beside the same run made anew."""
 import json
+import os
+import time
 
 import pytest
 import torch
@@ -98,3 +100,53 @@ def test_claims_are_looked_at_in_both_places(recorded, tmp_path):
     found = {each.key: each for each in again.outcomes(tmp_path / "again")}
     assert found["figure-2-right"].recorded == "not run" != found["figure-2-right"].quick
     assert found["theorem-2"].recorded == found["theorem-2"].quick == "confirmed"
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_record_that_is_there_is_neither_overwritten_nor_compared(recorded, tmp_path, capsys):
+    folder = tmp_path / "again"
+    again.run_again("seven-functions", "cpu", folder, "cpu", progress=False)
+    (folder / "another-cpu.json").write_text("{}")
+    for place in (folder, recorded):                       # the second: where the record itself lies
+        before = files(place)
+        assert command_line.main(["again", "seven-functions", "--device", "cpu", "--folder", str(place)]) == 2
+        assert f"expected none with a record of seven-functions, cpu, got {place}" in capsys.readouterr().err
+        assert files(place) == before
+    (folder / "seven-functions-cpu.json").unlink()         # other records may stay
+    assert again.run_again("seven-functions", "cpu", folder, "cpu", progress=False).holds
+
+
+def test_of_several_processes_the_last_may_find_the_record(recorded, tmp_path, monkeypatch):
+    folder = tmp_path / "again"
+    again.run_again("seven-functions", "cpu", folder, "cpu", progress=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = files(folder)
+    assert again.run_again("seven-functions", "cpu", folder, "cpu", progress=False) is None
+    assert files(folder) == before
+    hour_ago = time.time() - 3_600
+    os.utime(folder / "seven-functions-cpu.json", (hour_ago, hour_ago))
+    with pytest.raises(ValueError, match="expected none with a record of seven-functions"):
+        again.run_again("seven-functions", "cpu", folder, "cpu", progress=False)
+
+
+def test_quick_runs_want_a_folder_of_their_own(recorded, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "EXPERIMENTS", {"seven-functions": "seven_functions"})
+    monkeypatch.setattr(seven_functions, "run_unit", lambda *arguments: pytest.fail("something was run"))
+    with records.records_in(tmp_path / "again" / "quick") as place:
+        for name in ("seven-functions-quick.json", "seven-functions-cpu.json"):
+            (place / name).write_bytes((recorded / "seven-functions-cpu.json").read_bytes())
+        before = files(place)
+    assert command_line.main(["all", "--device", "cpu", "--folder", str(tmp_path / "again")]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and f"expected a new or an empty one for the quick runs, got {place}" in told.err
+    assert files(place) == before
+
+
+@pytest.mark.parametrize("command", [["all"], ["again", "seven-functions"]])
+def test_a_file_is_no_folder(recorded, tmp_path, capsys, command):
+    (tmp_path / "again").write_text("kept")
+    assert command_line.main([*command, "--device", "cpu", "--folder", str(tmp_path / "again")]) == 2
+    assert "folder: expected" in capsys.readouterr().err and (tmp_path / "again").read_text() == "kept"

@@ -178,7 +178,7 @@ def test_it_takes_the_colours_of_the_theme(read):
         assert line.evaluate(colour) == rgb(PALETTE[name]["dark"])
 
 
-@pytest.mark.parametrize("width", [900, 620, 360])
+@pytest.mark.parametrize("width", [900, 700, 660, 620, 360])
 def test_fits_its_place_which_is_kept_before_it_is_there(read, width):
     reader = read(f'<div style="height: 6000px"></div>{FieldBall()._repr_html_()}', viewport={"width": width, "height": 740})
     kept = reader.height()
@@ -191,6 +191,9 @@ def test_fits_its_place_which_is_kept_before_it_is_there(read, width):
         assert min(box["width"], box["height"]) >= 24
     for part in (".sfb-says", ".sfb-hint", ".sfb-readings > div"):
         assert reader.page.locator(part).first.evaluate("el => el.scrollHeight <= el.clientHeight + 1 && el.scrollWidth <= el.clientWidth + 1")
+    right = "(part) => part.getBoundingClientRect().right"
+    ends = reader.page.locator(".sfb-side").evaluate(f"(el) => [...el.querySelectorAll('*')].map({right})")
+    assert max(ends) <= reader.page.locator(".sfb").evaluate(right)
     for angle in (0, 85, 90):
         turn(reader, angle)
         assert reader.height() == pytest.approx(kept, abs=1)

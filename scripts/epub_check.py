@@ -1,0 +1,92 @@
+"""What would be wrong with an EPUB for any reader of it: `python scripts/epub_check.py FILE` lists it.
+
+Of the standard's rules those that a change of the book can break. The program epubcheck knows all of them.
+"""
+
+import posixpath
+import re
+import sys
+import zipfile
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+PACKAGE = "{http://www.idpf.org/2007/opf}"
+CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
+ACTIVE = {"script", "iframe", "object", "embed", "form", "input", "button", "video", "audio", "canvas"}
+
+
+def bare(tag):
+    return tag.split("}")[-1]
+
+
+def faults(path):
+    """Return a line for each fault; none for a good book."""
+    with zipfile.ZipFile(path) as packed:
+        names = packed.namelist()
+        first = packed.infolist()[0]
+        found = [f"{name}: twice in the archive" for name in {*names} if names.count(name) > 1]
+        if first.filename != "mimetype" or first.compress_type or packed.read(first) != b"application/epub+zip":
+            found.append("mimetype: expected first, and not compressed")
+        documents = {}
+        for name in names:
+            if name.endswith((".xhtml", ".opf", ".xml", ".svg")):
+                try:
+                    documents[name] = ElementTree.fromstring(packed.read(name))
+                except ElementTree.ParseError as error:
+                    found.append(f"{name}: {error}")
+    container = documents.get("META-INF/container.xml")
+    named = None if container is None else container.find(f".//{CONTAINER}rootfile").get("full-path")
+    if named not in documents:
+        return [*found, "META-INF/container.xml: expected the name of a package file that is there"]
+    found += in_package(documents, named, {*names} - {"mimetype", "META-INF/container.xml", named})
+    for name, document in documents.items():
+        if name.endswith((".xhtml", ".svg")):
+            found += in_document(documents, names, name, document)
+    return sorted(found)
+
+
+def in_package(documents, named, names):
+    """Every file is listed, and every chapter is in the order of reading."""
+    package = documents[named]
+    items = list(package.iter(f"{PACKAGE}item"))
+    listed = {item.get("id"): posixpath.join(posixpath.dirname(named), item.get("href")) for item in items}
+    found = [f"{name}: not listed in {named}" for name in names - {*listed.values()}]
+    found += [f"{named}: lists {name}, which is not there" for name in {*listed.values()} - names]
+    read = {listed.get(each.get("idref")) for each in package.iter(f"{PACKAGE}itemref")}
+    navigation = {listed[item.get("id")] for item in items if item.get("properties") == "nav"}
+    if len(navigation) != 1:
+        found.append(f"{named}: expected one navigation document, got {len(navigation)}")
+    chapters = {name for name in names if name.endswith(".xhtml")}
+    found += [f"{name}: not in the order of reading" for name in chapters - read - navigation]
+    return found
+
+
+def in_document(documents, names, name, document):
+    """Nothing is active or fetched, every picture has a description, every link leads somewhere."""
+    found = [f"{name}: <{bare(each.tag)}>" for each in document.iter() if bare(each.tag) in ACTIVE]
+    ids = [each.get("id") for each in document.iter() if each.get("id")]
+    found += [f"{name}: the id {each} stands twice" for each in {*ids} if ids.count(each) > 1]
+    for each in document.iter():
+        found += [f"{name}: a handler in {attribute}" for attribute in each.attrib if attribute.startswith("on")]
+        if bare(each.tag) == "img" and not (each.get("alt") or "").strip():
+            found.append(f"{name}: {each.get('src')} has no description")
+        for used in re.findall(r"url\((.*?)\)", " ".join(each.attrib.values())):
+            if used.removeprefix("#") not in ids:
+                found.append(f"{name}: url({used}) is not in the file")
+        for attribute in ("href", "src"):
+            target = next((value for key, value in each.attrib.items() if bare(key) == attribute), None)
+            if target is None:
+                continue
+            if target.startswith(("https:", "http:", "mailto:")) and bare(each.tag) == "a":
+                continue
+            file, _, fragment = unquote(target).partition("#")
+            file = posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name
+            if file not in names:
+                found.append(f"{name}: {target} is not in the book")
+            elif fragment and file in documents and fragment not in {part.get("id") for part in documents[file].iter()}:
+                found.append(f"{name}: {target} leads nowhere")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(faults(sys.argv[1])) or None)

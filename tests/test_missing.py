@@ -1,0 +1,121 @@
+"""What a reader sees where something is missing: packages that are not installed, a PyTorch that is too old."""
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sobolev_lib
+from sobolev_lib import _needs, widgets
+
+ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
+
+# All that no core need brings is not found, as if it were not installed, and each call says what it raises.
+WITHOUT = '''
+import json, sys
+from importlib.machinery import PathFinder
+MISSING = {"IPython", "PIL", "ale_py", "anywidget", "datasets", "gymnasium", "ipywidgets", "matplotlib", "mpl_toolkits",
+           "pandas", "plotly", "traitlets"}
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in MISSING else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+import torch
+import sobolev_lib as sl
+from sobolev_lib import notebook, plotting, synthetic_gradients, theory, widgets
+
+identity = {"layers": [{"weight": torch.eye(3).tolist(), "bias": [0, 0, 0]}],
+            **{name: [float("std" in name)] * 3 for name in ("input_mean", "input_std", "output_mean", "output_std")}}
+line = [widgets.line_panel([0, 1], {"true": [0, 1]})]
+calls = {
+    "Explorer": lambda: widgets.Explorer({"N": [1]}, compute=lambda N: line),
+    "FieldBall": widgets.FieldBall,
+    "Hypotheses": widgets.Hypotheses,
+    "LorenzRollout": lambda: widgets.LorenzRollout({"stays": ("regular", identity)}),
+    "Playground": widgets.Playground,
+    "Question": lambda: widgets.Question("How many?", number=3),
+    "Wave": widgets.Wave,
+    "matplotlib": lambda: plotting.surface_with_field(sl.functions.booth, [(-1, 1), (-1, 1)], backend="matplotlib"),
+    "plotly": lambda: plotting.surface_with_field(sl.functions.booth, [(-1, 1), (-1, 1)], backend="plotly"),
+    "style": plotting.style.use,
+    "curves": lambda: plotting.learning_curves({"a": history}, "loss"),
+    "atari": lambda: sl.atari.Games("pong", 1),
+}
+
+# the core does all its work
+x = sl.functions.booth.sample(20, generator=torch.Generator().manual_seed(0))
+data = sl.label(sl.functions.booth, x)
+model = sl.models.MLP(2, 8, 1)
+history = sl.fit(model, data, loss=sl.SobolevLoss(1), steps=5, progress=False)
+sl.SobolevRegressor(hidden=(8,), steps=5).fit(data.inputs, data.values, data.jacobian)
+sl.errors(model, data), sl.check_labels(data.inputs, data.values, data.jacobian)
+theory.tradeoff, synthetic_gradients.METHODS, sl.atari.load_teacher("pong"), repr(notebook.table(["a"], [[1]]))
+
+told = {}
+for name, call in calls.items():
+    try:
+        call()
+    except Exception as error:
+        told[name] = [type(error).__name__, str(error)]
+print(json.dumps(told))
+'''
+OLD = '''
+import torch
+torch.__version__ = torch.torch_version.TorchVersion({version!r})
+import sobolev_lib
+'''
+
+
+def run(script):
+    return subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", script], cwd=ROOT,
+                          capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def told():
+    done = run(WITHOUT)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_widget_names_what_it_lacks(told):
+    faces = [name for name in widgets.__all__ if name[0].isupper() and not name.endswith("Panel")]
+    assert {*faces} <= {*told}
+    text = "anywidget is needed here and is not installed: pip install 'sobolev_lib[widgets]'"
+    assert {name: told[name] for name in faces} == dict.fromkeys(faces, ["ImportError", text])
+
+
+@pytest.mark.parametrize("call, package", [("matplotlib", "m\\w+"), ("plotly", "plotly"), ("style", "matplotlib"),
+                                           ("curves", "matplotlib")])
+def test_every_figure_names_what_it_lacks(told, call, package):
+    kind, text = told[call]
+    assert kind == "ImportError"
+    assert re.fullmatch(package + r" is needed here and is not installed: pip install 'sobolev_lib\[plot\]'", text)
+
+
+def test_games_name_what_they_lack(told):
+    kind, text = told["atari"]
+    assert kind == "ImportError" and "pip install 'ale-py>=0.12' gymnasium" in text
+
+
+@pytest.mark.parametrize("version", ["2.5.1+cu121", "1.13.1"])
+def test_an_old_torch_is_named_at_the_import(version):
+    done = run(OLD.format(version=version))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: sobolev_lib needs PyTorch 2.6 or newer, got {version}: pip install --upgrade torch, and restart "
+        "Python or the notebook's kernel")
+
+
+@pytest.mark.parametrize("version", ["2.6.0", "2.6.0a0+gitabc", "2.11.0.dev20260101+cu130", "3.0"])
+def test_a_torch_that_is_new_enough_is_taken(version):
+    _needs.check_torch(version)
+
+
+def test_the_oldest_torch_is_the_one_that_is_declared():
+    assert f'"torch>={".".join(map(str, _needs.OLDEST_TORCH))}"' in (ROOT / "pyproject.toml").read_text()
