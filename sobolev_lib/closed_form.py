@@ -11,7 +11,7 @@ values y and S with respect to the Jacobian J. Three sweeps give everything:
 The last line is why values come for free once there are derivatives: both terms share delta. It holds where s is
 piecewise linear. A smooth s adds a term with s'', and one sweep more. With fewer inputs than outputs tangents go first.
 
-Shapes: points N, outputs m, inputs d. Every tensor may have leading axes for networks trained side by side.
+Shapes: points N, outputs q, inputs d. Every tensor may have leading axes for networks trained side by side.
 """
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -79,9 +79,9 @@ class Sweeps:
     >>> sweeps.values.shape, sweeps.derivatives.shape
     (torch.Size([5, 3]), torch.Size([5, 3, 2]))
 
-    ``x`` (*K, N, d). ``values`` (*K, N, m). ``derivatives`` (*K, N, m, d), the Jacobian; or, with ``vectors``
-    (*K, P, N, m), the projections J^T v, (*K, P, N, d); or, with ``directions`` (*K, N, k, d), the products J u,
-    (*K, N, m, k). The Jacobian is swept from the side that has fewer entries, products from directions if these are fewer.
+    ``x`` (*K, N, d). ``values`` (*K, N, q). ``derivatives`` (*K, N, q, d), the Jacobian; or, with ``vectors``
+    (*K, P, N, q), the projections J^T v, (*K, P, N, d); or, with ``directions`` (*K, N, k, d), the products J u,
+    (*K, N, q, k). The Jacobian is swept from the side that has fewer entries, products from directions if these are fewer.
     With ``derivatives=False`` there are values alone.
     """
 
@@ -105,7 +105,7 @@ class Sweeps:
 
     def _derivatives(self) -> Tensor:
         found = self._swept()
-        return found if self.multiplied is None else found @ self.multiplied.mT               # (*K, N, m, k)
+        return found if self.multiplied is None else found @ self.multiplied.mT               # (*K, N, q, k)
 
     def _swept(self) -> Tensor:
         weights, points = self.layers.weights, self.values.shape[-2]
@@ -113,10 +113,10 @@ class Sweeps:
             start = _each_row(weights[0].mT, points) if self.swept is None else \
                 _times(self.swept.movedim(-2, -3), weights[0].mT)
             self.tangents, columns = self._tangents(start)
-            return columns.movedim(-3, -1)                                   # (*K, d, N, m) -> (*K, N, m, d)
+            return columns.movedim(-3, -1)                                   # (*K, d, N, q) -> (*K, N, q, d)
         top = _each_row(weights[-1], points) if self.vectors is None else _times(self.vectors, weights[-1])
         self.adjoints, rows = self._adjoints(top)
-        return rows if self.vectors is not None else rows.movedim(-3, -2)    # (*K, m, N, d) -> (*K, N, m, d)
+        return rows if self.vectors is not None else rows.movedim(-3, -2)    # (*K, q, N, d) -> (*K, N, q, d)
 
     def gradients(self, r: Tensor | None, s: Tensor | None) -> tuple[list[Tensor | None], list[Tensor | None]]:
         """Of a loss with derivatives ``r`` by ``values`` and ``s`` by ``derivatives``: by all weights, by all biases.
@@ -159,7 +159,7 @@ class Sweeps:
 
     def _shared(self, r, out, into):
         """Both terms in one product: an adjoint of the values is one of the Jacobian's rows times r."""
-        r = r.mT.unsqueeze(-1)                                               # (*K, m, N, 1)
+        r = r.mT.unsqueeze(-1)                                               # (*K, q, N, 1)
         add = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
         into = [torch.addcmul(into[0], r, self.inputs[0].unsqueeze(-3)),                  # what came from outside stays
                 *[add(t, r, a.unsqueeze(-3)) for t, a in zip(into[1:], self.inputs[1:])]]

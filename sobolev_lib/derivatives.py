@@ -129,14 +129,14 @@ def _nested(model: Model, x: Tensor, order: int, first: int = 0):
     def derivative(x):
         y, pull, lower = torch.func.vjp(_depending_on_input(below, order), x, has_aux=True)
         out_shape, in_shape = y.shape[1:], x.shape[1:]
-        m = math.prod(out_shape)
+        q = math.prod(out_shape)
         # reverse mode even where outputs outnumber inputs: in PyTorch, gradients of forward-mode derivatives are
         # silently wrong for LayerNorm, InstanceNorm and linalg.solve, and fail for GLU
-        if m == 1:
+        if q == 1:
             rows = pull(torch.ones_like(y))[0].unsqueeze(0)
         else:
             rows = torch.vmap(lambda v: pull(v)[0], randomness="same")(_basis(y))
-        return rows.movedim(0, 1).reshape(*y.shape, *in_shape), (*lower, y)   # (m, N, *in) -> (N, *out, *in)
+        return rows.movedim(0, 1).reshape(*y.shape, *in_shape), (*lower, y)   # (q, N, *in) -> (N, *out, *in)
 
     return derivative
 

@@ -88,7 +88,7 @@ def evaluating(model: Model) -> Iterator[None]:
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout().eval())
     >>> with evaluating(model):
-    ...     y = model(torch.rand(3, 2))                     # (N, d) -> (N, m), without dropout or batch statistics
+    ...     y = model(torch.rand(3, 2))                     # (N, d) -> (N, q), without dropout or batch statistics
     >>> [module.training for module in model.modules()]
     [True, True, False]
     """

@@ -138,7 +138,7 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
     for i, j in pairs:
         points += [moved((i, a * second), (j, b * second)) for a in (1, -1) for b in (1, -1)]
     y = _asked_once(f, torch.cat(points), x)
-    out_shape, y = y.shape[1:], y.reshape(len(points), n, -1)            # (evaluations, N, m)
+    out_shape, y = y.shape[1:], y.reshape(len(points), n, -1)            # (evaluations, N, q)
     results = [y[0]]
     if order >= 1:
         plus, minus = [torch.cat(points[1:2 * d + 1]).reshape(d, 2, n, d)[:, s] for s in (0, 1)]
@@ -193,7 +193,7 @@ def _differences_along(f: Callable, x: Tensor, directions: Tensor | None, step: 
         raise ValueError(f"step: expected one that moves the points, got {step!r}, which {x.dtype} can't tell from none")
     points = [flat.reshape(n, d), *[end.reshape(-1, d) for end in ends[:1 + central]]]
     y = _asked_once(f, torch.cat(points), x)
-    values, moved = y[:n], y[n:].reshape(-1, n, u.shape[1], math.prod(y.shape[1:])).mT   # (1 or 2, N, m, k)
+    values, moved = y[:n], y[n:].reshape(-1, n, u.shape[1], math.prod(y.shape[1:])).mT   # (1 or 2, N, q, k)
     before = moved[1] if central else values.reshape(n, -1, 1)
     slopes = (moved[0] - before) / (by * (2 if central else 1)).mT       # by: (N, 1, k)
     if directions is None:

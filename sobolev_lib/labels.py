@@ -65,7 +65,7 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
     >>> print(check_labels(X, y, force))
     The derivative labels have the wrong sign: the values follow their negatives. Are they forces? Pass -dy ...
 
-    X (N, d), y (N,) or (N, m), dy (N, d) or (N, m, d) in y's units over X's: arrays, tensors, tables or lists, or instead
+    X (N, d), y (N,) or (N, q), dy (N, d) or (N, q, d) in y's units over X's: arrays, tensors, tables or lists, or instead
     of the three one ``SobolevData``. NaN entries of dy are missing ones, and points without a value are left out. At most 1,000 points are compared with their
     nearest neighbours among at most 20,000. A disagreement for which there is no better reading is no problem: so noise in
     the values, jumps and kinks pass, and where points are too sparse to tell, ``message`` says so. On an equally spaced
@@ -142,8 +142,8 @@ def _array(value, name: str) -> np.ndarray:
 def _checked(data: SobolevData, names: list[str]) -> LabelCheck:
     rounding = torch.finfo(data.inputs.dtype).eps
     x, y, dy = [tensor.detach().cpu().double().numpy() for tensor in data.tensors[:3]]
-    n, m, d = len(x), math.prod(data.out_shape), math.prod(data.in_shape)
-    x, y, dy = x.reshape(n, d), y.reshape(n, m), dy.reshape(n, m, d)
+    n, q, d = len(x), math.prod(data.out_shape), math.prod(data.in_shape)
+    x, y, dy = x.reshape(n, d), y.reshape(n, q), dy.reshape(n, q, d)
     known = np.isfinite(y).all(axis=1)                     # a value may be missing where a slope is known
     if known.sum() < LEAST_POINTS:
         return LabelCheck(None, 0.0, "Nothing to tell: too few points have values")
@@ -152,7 +152,7 @@ def _checked(data: SobolevData, names: list[str]) -> LabelCheck:
     unit, units = _power_of_two(x), _power_of_two(y)
     x, y, dy = x / unit, y / units, dy * (unit / units)
     pairs, layouts, grid = neighbours(x), _layouts(dy, data.out_shape == ()), _equally_spaced(x)
-    outputs = range(m) if m <= OUTPUTS else np.linspace(0, m - 1, OUTPUTS).astype(int).tolist()
+    outputs = range(q) if q <= OUTPUTS else np.linspace(0, q - 1, OUTPUTS).astype(int).tolist()
     found = {}
     for k in outputs:
         own = {name: table[:, k] for name, table in layouts.items()}
@@ -196,7 +196,7 @@ def _power_of_two(numbers: np.ndarray) -> float:
 
 
 def _layouts(dy: np.ndarray, scalar: bool) -> dict[str, np.ndarray]:
-    """Labels (N, m, d) as they should have been, had a table with its axes in another order been reshaped to theirs."""
+    """Labels (N, q, d) as they should have been, had a table with its axes in another order been reshaped to theirs."""
     found = {}
     for axes in permutations(range(3)):
         if axes == (0, 1, 2) or scalar and axes != (2, 1, 0):

@@ -32,7 +32,7 @@ def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int =
     order 1, and (N, *out, k, *in, ...) with order - 1 copies of ``*in`` for others: the derivative of J u. Its units are
     the direction's: along 2 u it is twice what it is along u. All are differentiable in the model's parameters.
 
-    With m outputs, J u takes m vector-Jacobian products, and H u another k m, where a Hessian takes d m. For J u, multilayer
+    With q outputs, J u takes q vector-Jacobian products, and H u another k q, where a Hessian takes d q. For J u, multilayer
     perceptrons take as many sweeps as there are directions, inputs or outputs, whichever is least.
 
     Raises as ``value_and_derivatives``, and ``ValueError`` or ``TypeError`` for directions of another shape or dtype.
@@ -56,7 +56,7 @@ def along(jacobian: Tensor, values: Tensor, directions: Tensor) -> Tensor:
     """J u (N, *out, k) of a Jacobian (N, *out, *in) of ``values`` (N, *out), for directions (N, k, *in)."""
     n, k = directions.shape[:2]
     u = directions.reshape(n, k, -1)
-    return (jacobian.reshape(n, -1, u.shape[2]) @ u.mT).reshape(*values.shape, k)          # (N, m, d) (N, d, k)
+    return (jacobian.reshape(n, -1, u.shape[2]) @ u.mT).reshape(*values.shape, k)          # (N, q, d) (N, d, k)
 
 
 def _products_func(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:

@@ -70,7 +70,7 @@ class ZScores:
         if isinstance(source, Teacher):                    # its derivatives follow by the chain rule
             return Teacher.at(lambda z: (source.answers(self.input_mean + self.input_std * z) - self.output_mean)
                               / self.output_std, self.inputs(source.inputs))
-        m, d = math.prod(source.out_shape), math.prod(source.in_shape)
+        q, d = math.prod(source.out_shape), math.prod(source.in_shape)
         directions, stretched = None, None
         if source.directions is not None:
             directions, stretched = self._directions(source.directions)
@@ -78,7 +78,7 @@ class ZScores:
         def in_z_scores(tensor: Tensor, order: int) -> Tensor:
             along = source.directions is not None and order == source.order
             axes = [stretched.shape[1], *[d] * (order - 1)] if along else [d] * order
-            table = tensor.reshape(len(source), m, *axes) / self.output_std.reshape(m, *[1] * order)
+            table = tensor.reshape(len(source), q, *axes) / self.output_std.reshape(q, *[1] * order)
             if along:
                 table = table * stretched.reshape(len(source), 1, -1, *[1] * (order - 1))
             for axis in range(order - along):

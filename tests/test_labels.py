@@ -172,7 +172,7 @@ def test_a_jacobian_transposed():
     random = np.random.default_rng(SEED)
     X, y, dy = sets.field(200)(random)
     result = sl.check_labels(X, y, dy.transpose(0, 2, 1))
-    assert result.problem == "layout" and "(N, d, m)" in result.message
+    assert result.problem == "layout" and "(N, d, q)" in result.message
 
 
 # --- what goes in and what comes out ------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def asked(call: Callable[[Tensor], Tensor], x: Tensor, way: str, step: float) ->
     tensor([[2.5000,    nan],
             [   nan, 2.5000]], dtype=torch.float64)
 
-    ``call`` maps (N, d) to (N,) or (N, m). An input that is not asked about is a missing (NaN) label.
+    ``call`` maps (N, d) to (N,) or (N, q). An input that is not asked about is a missing (NaN) label.
     """
     if way not in WAYS:
         raise ValueError(f"way: expected one of {', '.join(WAYS)}, got {way!r}")

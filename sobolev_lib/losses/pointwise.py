@@ -70,7 +70,7 @@ class EntryWeights:
     >>> delta_alone(torch.zeros(3, 2), torch.ones(3, 2))
     tensor([1., 1., 1.])
 
-    ``weights`` have the shape of a point's labels, (d,) or (m, d). All 1 are "mse". Where a loss is normalised, by the mean
+    ``weights`` have the shape of a point's labels, (d,) or (q, d). All 1 are "mse". Where a loss is normalised, by the mean
     square of all labels, those of weight 0 count, too: give missing labels, NaN, where they should not. Raises ``TypeError``
     for what is no table of numbers, ``ValueError`` for weights below 0 or not finite.
     """

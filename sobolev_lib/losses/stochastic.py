@@ -52,8 +52,8 @@ class StochasticSobolevLoss(Loss):
     ``loss.terms`` gives the unweighted terms, by order.
     ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
 
-    For v on the unit sphere of R^m, E ||J^T v||^2 = ||J||^2 / m. So v is stretched to length sqrt(m), which multiplies
-    the squared error by m: with the "mse" loss and complete labels the expectation over v is then exactly
+    For v on the unit sphere of R^q, E ||J^T v||^2 = ||J||^2 / q. So v is stretched to length sqrt(q), which multiplies
+    the squared error by q: with the "mse" loss and complete labels the expectation over v is then exactly
     ``SobolevLoss``, at any order.
     Other arguments as in ``SobolevLoss``. With ``normalize=True`` the mean square is that of the projected labels.
 
@@ -153,12 +153,12 @@ class StochasticSobolevLoss(Loss):
 
 def _project_labels(data: SobolevData, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The first vector without the outputs that have no label, and the labels' own projections by order."""
-    n, m, d = len(data), math.prod(data.out_shape), math.prod(data.in_shape)
-    missing = data.jacobian.reshape(n, m, d).isnan().all(dim=2)                           # (N, m)
-    first = torch.where(missing, 0.0, vectors[0].reshape(-1, n, m))                       # (P, N, m)
+    n, q, d = len(data), math.prod(data.out_shape), math.prod(data.in_shape)
+    missing = data.jacobian.reshape(n, q, d).isnan().all(dim=2)                           # (N, q)
+    first = torch.where(missing, 0.0, vectors[0].reshape(-1, n, q))                       # (P, N, q)
     targets = [data.values]
     for order in range(1, len(vectors) + 1):
-        table = data.derivatives[order].reshape(n, m, -1)
+        table = data.derivatives[order].reshape(n, q, -1)
         table = torch.where(missing.unsqueeze(2), 0.0, table)    # 0 * NaN would be NaN
         projected = torch.einsum("pnm,nmk->pnk", first, table)
         for v in vectors[1:order]:

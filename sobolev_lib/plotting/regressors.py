@@ -26,13 +26,13 @@ def goodness_of_fit(regressor, X, y, dy=None):
     inputs, outputs = _names(regressor)
     y, dy = rows_alike(X, y=y, dy=dy)
     values, gradients = regressor.predict(X, return_gradient=True)
-    n, m, d = len(values), len(outputs), len(inputs)
+    n, q, d = len(values), len(outputs), len(inputs)
     y = np.asarray(numbers_of(y, "y"), dtype=np.float64)
-    if y.size != n * m:
+    if y.size != n * q:
         raise ValueError(f"y: expected shape {values.shape}, one value a point and output, got {y.shape}")
-    y, values = y.reshape(n, m), values.reshape(n, m)
-    dy = None if dy is None else laid_out(numbers_of(columns_as(column_names(X, regressor), dy), "dy"), (n, m), d)
-    gradients = gradients.reshape(n, m, d)
+    y, values = y.reshape(n, q), values.reshape(n, q)
+    dy = None if dy is None else laid_out(numbers_of(columns_as(column_names(X, regressor), dy), "dy"), (n, q), d)
+    gradients = gradients.reshape(n, q, d)
     with context():
         rows = []
         for k, output in enumerate(outputs):
@@ -124,9 +124,9 @@ def _names(regressor) -> tuple[list[str], list[str]]:
     if not hasattr(regressor, "predict_gradient") or not hasattr(regressor, "networks_"):
         fitted = "one that is not fitted" if hasattr(regressor, "predict_gradient") else type(regressor).__name__
         raise TypeError(f"regressor: expected a fitted SobolevRegressor, got {fitted}")
-    d, m = regressor.n_features_in_, regressor.n_outputs_
+    d, q = regressor.n_features_in_, regressor.n_outputs_
     inputs = [str(name) for name in getattr(regressor, "feature_names_in_", [f"x{_below(j + 1)}" for j in range(d)])]
-    return inputs, ["y"] if m == 1 else [f"y{_below(k + 1)}" for k in range(m)]
+    return inputs, ["y"] if q == 1 else [f"y{_below(k + 1)}" for k in range(q)]
 
 
 def _below(number: int) -> str:

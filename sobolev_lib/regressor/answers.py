@@ -13,7 +13,7 @@ BYTES = 2**22                                              # that a block of poi
 
 
 class Answers:
-    """Values (N, m), their spread between networks (N, m), and gradients (N, m, d), in original units.
+    """Values (N, q), their spread between networks (N, q), and gradients (N, q, d), in original units.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2, dtype=torch.float64))
     >>> networks = [sobolev_lib.models.MLP(2, 8, 1, activation="tanh").double() for _ in range(2)]
@@ -27,13 +27,13 @@ class Answers:
     def __init__(self, networks: Sequence[nn.Module], scaling: ZScores, X: np.ndarray, *, gradient: bool, std: bool):
         n, d = X.shape
         layers = [Layers.of(network) for network in networks]
-        m, place = layers[0].outputs, layers[0].weights[0].device
-        self.values = np.empty((n, m))
-        self.std = np.empty((n, m)) if std else None
-        self.gradients = np.empty((n, m, d)) if gradient else None
+        q, place = layers[0].outputs, layers[0].weights[0].device
+        self.values = np.empty((n, q))
+        self.std = np.empty((n, q)) if std else None
+        self.gradients = np.empty((n, q, d)) if gradient else None
         wide = sum(weight.shape[0] for weight in layers[0].weights)
-        one = 8 * (5 * wide * (1 + min(m, d) * gradient) + (3 * m * d if gradient else 0))
-        rows = max(1, int(max(BYTES, 8 * n * m * (1 + d * gradient) / 8) // one))
+        one = 8 * (5 * wide * (1 + min(q, d) * gradient) + (3 * q * d if gradient else 0))
+        rows = max(1, int(max(BYTES, 8 * n * q * (1 + d * gradient) / 8) // one))
         with torch.no_grad():
             for start in range(0, n, rows):
                 block = slice(start, start + rows)
@@ -51,7 +51,7 @@ class Answers:
 
 
 def spread_scale(networks: Sequence[nn.Module], scaling: ZScores, held: SobolevData) -> torch.Tensor:
-    """Of each output (m,) the error on held-out points over the networks' spread there, root mean square.
+    """Of each output (q,) the error on held-out points over the networks' spread there, root mean square.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2, dtype=torch.float64))
     >>> networks = [sobolev_lib.models.MLP(2, 8, 1).double() for _ in range(2)]

@@ -9,7 +9,7 @@ from sobolev_lib.scaling import ZScores
 
 
 class Predictor(nn.Module):
-    """Networks and scales of a fitted regressor: (N, d) -> (N,), or (N, m) with several outputs, as ``predict``.
+    """Networks and scales of a fitted regressor: (N, d) -> (N,), or (N, q) with several outputs, as ``predict``.
 
     >>> X = np.random.default_rng(0).uniform(-1, 1, (50, 2)); y = X.prod(axis=1)
     >>> module = sobolev_lib.SobolevRegressor(hidden=(8,), steps=20).fit(X, y, X[:, ::-1].copy()).to_torch()

@@ -26,7 +26,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     >>> regressor.predict(X).shape, regressor.predict_gradient(X).shape
     ((50,), (50, 2))
 
-    ``fit(X, y, dy, sample_weight)``: X (N, d), y (N,) or (N, m), dy (N, d) or (N, m, d) in y's units over X's, weights (N,).
+    ``fit(X, y, dy, sample_weight)``: X (N, d), y (N,) or (N, q), dy (N, d) or (N, q, d) in y's units over X's, weights (N,).
     Of one output or one input dy may keep the axis or drop it. NaN or masked entries of dy are missing ones, and so are
     those of y at points with some entry of dy. Rows and columns of pandas tables are matched by name; a column that dy lacks
     is missing. Repeated points are merged, and their weights added. Without dy it is plain regression.
@@ -36,7 +36,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     before it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
     ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
-    ``derivative_weight``: one number, or (d,) one an input, or (m, 1) one an output, or (m, d). ``steps`` of Adam, or
+    ``derivative_weight``: one number, or (d,) one an input, or (q, 1) one an output, or (q, d). ``steps`` of Adam, or
     ``epochs``, with ``batch_size`` points a step and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine",
     "constant" or a callable from the optimiser. ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations,
     a line search in place of ``lr``; best with ``dtype="float64"`` on few points), a class, or a callable from parameters.
@@ -133,7 +133,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X, return_std=False, return_gradient=False):
-        """Values at X: (N, d) -> (N,), or (N, m) after fitting m outputs; with more, a tuple: values, std, gradients.
+        """Values at X: (N, d) -> (N,), or (N, q) after fitting q outputs; with more, a tuple: values, std, gradients.
 
         ``return_std``: the standard deviation between the ``ensemble``'s networks, shaped as the values; if points were held
         out, times the number that makes it right on these. ``return_gradient``: what ``predict_gradient`` gives, from the
@@ -153,7 +153,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         return tuple(asked) if len(asked) > 1 else asked[0]
 
     def predict_gradient(self, X):
-        """Gradients at X: (N, d) -> (N, d), or (N, m, d) after fitting m outputs; in y's units over X's."""
+        """Gradients at X: (N, d) -> (N, d), or (N, q, d) after fitting q outputs; in y's units over X's."""
         return self.predict(X, return_gradient=True)[1]
 
     def score(self, X, y, sample_weight=None):

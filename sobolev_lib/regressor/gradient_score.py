@@ -7,7 +7,7 @@ from sobolev_lib.regressor.named_tables import rows_alike
 
 
 def gradient_share(predicted: np.ndarray, dy: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """1 - (squared error of gradients) / (squared gradients), both (N, m, d), in units in which they can be added up.
+    """1 - (squared error of gradients) / (squared gradients), both (N, q, d), in units in which they can be added up.
 
     >>> gradient_share(np.zeros((5, 1, 2)), np.ones((5, 1, 2)))                               # as good as no slope at all
     0.0
@@ -38,7 +38,7 @@ class GradientScorer:
     >>> scores.shape
     (3,)
 
-    ``dy`` (N, d) or (N, m, d) comes by scikit-learn's metadata routing, which must be switched on. ``GradientScorer(0.5)``
+    ``dy`` (N, d) or (N, q, d) comes by scikit-learn's metadata routing, which must be switched on. ``GradientScorer(0.5)``
     gives values and gradients an equal say. The regressor may stand at the end of pipelines, one in another too, or be what
     a search has found: what comes before it transforms X first. Raises ``ValueError`` without dy, ``TypeError`` for other
     estimators.

@@ -11,7 +11,7 @@ OPSET, IR = 17, 8                                          # of 2022: what runti
 
 
 def onnx_model(networks: Sequence[MLP], scaling: ZScores, names: Sequence[str], dtype: str):
-    """The ``onnx.ModelProto`` of x (N, d) to "value", (N,) or (N, m), and "gradient", (N, d) or (N, m, d).
+    """The ``onnx.ModelProto`` of x (N, d) to "value", (N,) or (N, q), and "gradient", (N, d) or (N, q, d).
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2, dtype=torch.float64))
     >>> model = onnx_model([sobolev_lib.models.MLP(2, 8, 1)], ZScores.of(data), (), "float64")     # doctest: +SKIP
@@ -31,11 +31,11 @@ def onnx_model(networks: Sequence[MLP], scaling: ZScores, names: Sequence[str], 
     gradient = graph("Mul", gradient, graph.constant(scale[:, None] / std))
     for name, part in (("value", value), ("gradient", gradient)):
         graph("Squeeze" if scalar else "Identity", part, *[graph.axis] * scalar, output=name)
-    m, d, kind = len(scale), len(mean), graph.kind
+    q, d, kind = len(scale), len(mean), graph.kind
     info = onnx.helper.make_tensor_value_info
     made = onnx.helper.make_graph(
         graph.nodes, "SobolevRegressor", [info("x", kind, ["N", d])],
-        [info("value", kind, ["N"] if scalar else ["N", m]), info("gradient", kind, ["N", d] if scalar else ["N", m, d])],
+        [info("value", kind, ["N"] if scalar else ["N", q]), info("gradient", kind, ["N", d] if scalar else ["N", q, d])],
         graph.constants)
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR,
                                    producer_name="sobolev_lib")
@@ -68,7 +68,7 @@ class _Graph:
 
 
 def _swept(graph: _Graph, network: MLP, z: str) -> tuple[str, str]:
-    """Values (N, m) and gradients (N, m, d) of a network at z (N, d), both in z-scores."""
+    """Values (N, q) and gradients (N, q, d) of a network at z (N, d), both in z-scores."""
     layers = [(layer.weight.detach().cpu().double().numpy(), layer.bias.detach().cpu().double().numpy())
               for layer in network if isinstance(layer, nn.Linear)]
     bend, slopes, a = _ACTIVATIONS[network.activation], [], z
@@ -77,7 +77,7 @@ def _swept(graph: _Graph, network: MLP, z: str) -> tuple[str, str]:
         slopes.append(graph("Unsqueeze", slope, graph.axis))                               # (N, 1, h)
     weight, bias = layers[-1]
     value = graph("Add", graph("MatMul", a, graph.constant(weight.T)), graph.constant(bias))
-    gradient = graph.constant(weight[None])                                                # (1, m, h)
+    gradient = graph.constant(weight[None])                                                # (1, q, h)
     for (weight, _), slope in zip(layers[-2::-1], slopes[::-1]):
         gradient = graph("MatMul", graph("Mul", gradient, slope), graph.constant(weight))
     if not slopes:                                         # of a line, the same at each of N points

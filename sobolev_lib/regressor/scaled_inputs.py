@@ -10,7 +10,7 @@ LARGE, CONSTANT, SURE = 2.0, 1.5, 6.0                      # noisy labels: facto
 
 
 def scaler_at_work(x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> str | None:
-    """What to say if x (N, d) or y (N, m) come from a scaler and dy (N, m, d) is still in the units from before it.
+    """What to say if x (N, d) or y (N, q) come from a scaler and dy (N, q, d) is still in the units from before it.
 
     >>> X = np.random.default_rng(0).uniform(-2, 2, (50, 2)); y, dy = X.prod(axis=1, keepdims=True), X[:, None, ::-1]
     >>> scaler_at_work(X, y, dy) is None, scaler_at_work((X - X.mean(0)) / X.std(0), y, dy)[:30]

@@ -12,10 +12,10 @@ def interpolating_network(points: Tensor, values: Tensor, gradients: Tensor, *, 
     >>> y.tolist(), jacobian.tolist()
     ([[-2.0]], [[[-3.0, 0.0]]])
 
-    ``points`` (N, d), ``values`` (N,) or (N, m), ``gradients`` (N, d) or (N, m, d), all of one floating dtype; the network
-    maps (N, d) to (N, m). Around each point lies a box; in it the network is the plane through the value with the gradient.
+    ``points`` (N, d), ``values`` (N,) or (N, q), ``gradients`` (N, d) or (N, q, d), all of one floating dtype; the network
+    maps (N, d) to (N, q). Around each point lies a box; in it the network is the plane through the value with the gradient.
     The boxes are so small, and the walls around them so steep, that each ends before the next point, and between them the
-    network is zero. It has two hidden layers, of 3 d N and (m + 1) N units, so 3 d (m + 1) N^2 weights; the largest grow as
+    network is zero. It has two hidden layers, of 3 d N and (q + 1) N units, so 3 d (q + 1) N^2 weights; the largest grow as
     one over the distance of the closest points. Values are met to rounding, gradients exactly.
 
     ``negative_slope`` makes it a network of leaky ReLUs: twice the units, and rounding errors that grow with the weights.
@@ -26,7 +26,7 @@ def interpolating_network(points: Tensor, values: Tensor, gradients: Tensor, *, 
     points, values, gradients = _checked(points, values, gradients)
     if not 0 <= negative_slope < 1:
         raise ValueError(f"negative_slope: expected a number in [0, 1), got {negative_slope!r}")
-    (n, d), m = points.shape, values.shape[1]
+    (n, d), q = points.shape, values.shape[1]
     nearest = _distance_to_nearest(points)
     size, steep = values.abs().amax(1), gradients.abs().sum(2).amax(1)                    # (N,), (N,)
     # a plane that climbs far above all values within its box would cost their last digits
@@ -49,13 +49,13 @@ def interpolating_network(points: Tensor, values: Tensor, gradients: Tensor, *, 
         raise ValueError(f"points: expected distances that {points.dtype} can divide by, got one of {float(nearest.min()):.3g}")
     block = torch.eye(n, dtype=x.dtype)
     walls = (-wall[:, None] * block).repeat_interleave(d, dim=1)                           # (N, N d)
-    planes = torch.einsum("nk,nmd->mnkd", block, gradients).flatten(2)                     # (m, N, N d)
-    base = values.T + lift - torch.einsum("nmd,nd->mn", gradients, room)                   # (m, N)
+    planes = torch.einsum("nk,nmd->mnkd", block, gradients).flatten(2)                     # (q, N, N d)
+    base = values.T + lift - torch.einsum("nmd,nd->mn", gradients, room)                   # (q, N)
     rows = [torch.cat([walls, walls, plane], dim=1) for plane in planes]
     second = torch.cat([*rows, torch.cat([walls, walls, torch.zeros_like(walls)], dim=1)]), torch.cat([base.flatten(), lift])
 
-    last = torch.cat([torch.eye(m, dtype=x.dtype).repeat_interleave(n, dim=1), -torch.ones(m, n, dtype=x.dtype)], dim=1)
-    return _network([first, second, (last, torch.zeros(m, dtype=x.dtype))], negative_slope).to(device)
+    last = torch.cat([torch.eye(q, dtype=x.dtype).repeat_interleave(n, dim=1), -torch.ones(q, n, dtype=x.dtype)], dim=1)
+    return _network([first, second, (last, torch.zeros(q, dtype=x.dtype))], negative_slope).to(device)
 
 
 def _network(layers, negative_slope: float) -> nn.Sequential:
@@ -99,7 +99,7 @@ def _checked(points, values, gradients) -> tuple[Tensor, Tensor, Tensor]:
         raise ValueError(f"points: expected shape (N, d), got {tuple(points.shape)}")
     n, d = points.shape
     if values.ndim not in (1, 2) or len(values) != n or not values.numel():
-        raise ValueError(f"values: expected shape ({n},) or ({n}, m), got {tuple(values.shape)}")
+        raise ValueError(f"values: expected shape ({n},) or ({n}, q), got {tuple(values.shape)}")
     if gradients.shape != (*values.shape, d):
         raise ValueError(f"gradients: expected shape {(*values.shape, d)}, got {tuple(gradients.shape)}")
     return points.detach().cpu(), values.detach().cpu().reshape(n, -1), gradients.detach().cpu().reshape(n, -1, d)

@@ -76,8 +76,8 @@ def loss_of(derivative_weight, data: SobolevData) -> SobolevLoss:
     >>> loss_of(0.5, data).weights, loss_of([1.0, 0.0], data).weights
     ((1.0, 0.5), (1.0, 1.0))
     """
-    d, m = data.in_shape[0], 1 if data.out_shape == () else data.out_shape[0]
-    rule = f"a number >= 0, or ({d},) of them, one an input, or ({m}, 1), one an output, or ({m}, {d})"
+    d, q = data.in_shape[0], 1 if data.out_shape == () else data.out_shape[0]
+    rule = f"a number >= 0, or ({d},) of them, one an input, or ({q}, 1), one an output, or ({q}, {d})"
     try:
         weight = np.asarray(derivative_weight, dtype=np.float64)
     except (TypeError, ValueError):
@@ -85,9 +85,9 @@ def loss_of(derivative_weight, data: SobolevData) -> SobolevLoss:
     if weight.ndim == 0:
         weight = number(derivative_weight, "derivative_weight", rule, zero=True)
         return SobolevLoss(data.order, weights=(1.0, weight)[:data.order + 1], normalize=True)
-    if weight.shape not in ((m, d), (d,), (m, 1)) or not (np.isfinite(weight) & (weight >= 0)).all():
+    if weight.shape not in ((q, d), (d,), (q, 1)) or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(f"derivative_weight: expected {rule}, got {derivative_weight!r}")
-    each = torch.as_tensor(np.broadcast_to(weight, (m, d)).copy()).reshape(*data.out_shape, d)
+    each = torch.as_tensor(np.broadcast_to(weight, (q, d)).copy()).reshape(*data.out_shape, d)
     return SobolevLoss(data.order, derivative_loss=EntryWeights(each), normalize=True)
 
 
