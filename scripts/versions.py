@@ -68,7 +68,7 @@ def with_canonical(page, address):
 def with_note(page, version, latest, same):
     """Say first in the page's text which version it is; ``same``: the newest has this page too.
 
-    >>> with_note("<body><article class='a'><h1>A</h1></article></body>", "0.2", "../../latest/a.html", True)[:47]
+    >>> with_note("<body><article class='a'><h1>A</h1></article></body>", "0.2", "../../latest/a.html", True)[:46]
     '<body><article class=\\'a\\'><p role="note" style='
     """
     what = "The newest has this page too." if same else "To the newest."
