@@ -212,16 +212,33 @@ def mlp_regressor(X, y, dy, seed: int, *, hidden, alpha) -> Predict:
 
 
 def gaussian_process(X, y, dy, seed: int, *, nu) -> Predict:
-    """scikit-learn's Gaussian process on values, lengths and noise by likelihood."""
+    """scikit-learn's Gaussian process on values, lengths and noise by likelihood; without ``nu`` its kernel is smooth."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
-    kernel = ConstantKernel() * Matern(np.full(X.shape[1], 3.0), nu=nu) + WhiteKernel(1e-4, (1e-8, 1e1))
+    lengths = np.full(X.shape[1], 3.0)
+    kernel = ConstantKernel() * (RBF(lengths) if nu is None else Matern(lengths, nu=nu)) + WhiteKernel(1e-4, (1e-8, 1e1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed).fit(X, y)
     return lambda X: (process.predict(X), None)
+
+
+def differs_from_quantlib(points: int = 200) -> dict:
+    """Largest differences between our exact option prices and deltas and those of ``QuantLib``, for one asset."""
+    import QuantLib
+
+    from sobolev_lib.datasets import BasketOption
+
+    option = BasketOption(assets=1)
+    X = option.sample(np.random.default_rng(0), points)
+    formula = lambda spot: QuantLib.bachelierBlackFormula(QuantLib.Option.Call, option.strike, float(spot), option.volatility)
+    prices, step = np.array([formula(spot) for spot in X[:, 0]]), 1e-5
+    deltas = np.array([(formula(spot + step) - formula(spot - step)) / (2 * step) for spot in X[:, 0]])
+    found = option.exact(X)
+    return {"by": f"QuantLib {metadata.version('QuantLib')}", "price": float(np.abs(found[0] - prices).max()),
+            "delta": float(np.abs(found[1][:, 0] - deltas).max())}
 
 
 METHODS: dict[str, Fit] = {
