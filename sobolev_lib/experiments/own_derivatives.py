@@ -248,7 +248,7 @@ def verdict(record: dict) -> Verdict:
                      for case, gain in gains.items())
     beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OWN)]
     return Verdict(
-        claim="Who has derivatives should train on them: fewer points give the same error (sections 1 and 5).",
+        claim="Derivatives of the target, where they are known, improve data efficiency and generalisation (abstract).",
         measured=f"Errors with slopes against the same network with values alone: {told}."
                  + (f" Beside the best of the others, {'; '.join(beside)}." if beside else ""),
         scale=f"{len(cases)} cases, {_counts(record)} points, {len(record['seeds'])} seeds, as many trials for each method.",
