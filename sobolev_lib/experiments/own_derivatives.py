@@ -228,7 +228,8 @@ def against(record: dict, case: str, method: str, other: str) -> Interval:
 RULE = ("Errors of values on unseen points; ratios are paired by seed, with a 95 % interval of their logarithm. Confirmed if "
         "in every case the network that is told slopes errs less than the same network told values alone, with an interval "
         "below 1. Confirmed in direction if so in more than half of the cases. Contradicted if it errs more in every case, "
-        "with intervals above 1. Open otherwise. How it stands to the best peer of each case is told, and decides nothing.")
+        "with intervals above 1. Open otherwise. How the best of ours stands to the best peer, both by test error, is told, "
+        "and decides nothing.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -244,7 +245,7 @@ def verdict(record: dict) -> Verdict:
         status = "confirmed in direction"
     else:
         status = "contradicted" if all(side == "above" for side in sides) else "open"
-    told = "; ".join(f"{CASES[case]} {10 ** -gain.mean:.2g} times smaller ({10 ** -gain.high:.2g} to {10 ** -gain.low:.2g})"
+    told = "; ".join(f"{CASES[case]} {10 ** -gain.mean:.3g} times smaller ({10 ** -gain.high:.3g} to {10 ** -gain.low:.3g})"
                      for case, gain in gains.items())
     beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OWN)]
     return Verdict(

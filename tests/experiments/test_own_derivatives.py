@@ -112,7 +112,7 @@ def made(slopes, peer=1.0, cases=tuple(own_derivatives.CASES)):
                                              for k, s in enumerate(spread)]}
                for case, methods in errors.items() for method, error in methods.items()}
     config = {"trials": {case: {"slopes": [], "values": [], "JENN": []} for case in cases},
-              "points": {case: 100 for case in cases}}
+              "points": dict.fromkeys(cases, 100)}
     return {"config": config, "results": results, "seeds": [0, 1, 2], "experiment": "own-derivatives", "preset": "cpu"}
 
 
@@ -121,7 +121,7 @@ def made(slopes, peer=1.0, cases=tuple(own_derivatives.CASES)):
     ((1.5, 1.3, 2.0, 1.4), "contradicted")])
 def test_the_verdict_follows_its_rule(slopes, status):
     found = own_derivatives.verdict(made(slopes))
-    assert found.status == status and f"jet engine deck {1 / slopes[0]:.2g} times smaller (" in found.measured
+    assert found.status == status and f"jet engine deck {1 / slopes[0]:.3g} times smaller (" in found.measured
 
 
 @pytest.mark.parametrize("peer, said", [(2.0, "ahead of JENN, 0.25 times"), (0.5, "level with JENN, 1 times"), (0.1, "behind JENN, 5 times")])
