@@ -88,7 +88,7 @@ def twin(X, y, dy, seed: int, *, rate=1.0, weight=1.0) -> Predict:
     generator = torch.Generator().manual_seed(seed)
     sizes, layers = [X.shape[1], 20, 20, 20, 20, 1], []
     for a, b in zip(sizes, sizes[1:]):
-        linear = nn.Linear(a, b)
+        linear = nn.utils.skip_init(nn.Linear, a, b)       # whose own start would draw from the global generator
         nn.init.normal_(linear.weight, std=a**-0.5, generator=generator)                   # variance one over fan-in
         nn.init.zeros_(linear.bias)
         layers += [linear, nn.Softplus()]
