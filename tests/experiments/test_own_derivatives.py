@@ -74,6 +74,7 @@ def test_what_is_no_number_counts_as_a_large_error():
     assert found == {"value": 1e9}
 
 
+@pytest.mark.filterwarnings("ignore")                       # of packages that are not ours
 @pytest.mark.parametrize("method, package, settings", [
     ("JENN", "jenn", {"hidden": (8,), "alpha": 0.05, "max_iter": 200}), ("RMTB", "smt", own_derivatives.TRIALS["engine"]["RMTB"][0]),
     ("RMTC", "smt", own_derivatives.TRIALS["engine"]["RMTC"][0]), ("GEKPLS", "smt", own_derivatives.TRIALS["engine"]["GEKPLS"][0])])
