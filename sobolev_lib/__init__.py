@@ -20,21 +20,22 @@ from sobolev_lib.teacher import Teacher
 from sobolev_lib.training import History, fit, fit_many, linear_weights
 
 if TYPE_CHECKING:
-    from sobolev_lib import atari, plotting, synthetic_gradients, theory, widgets
+    from sobolev_lib import atari, datasets, plotting, synthetic_gradients, theory, widgets
     from sobolev_lib.regressor import GradientScorer, SobolevRegressor, gradient_scorer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GradientScorer", "History", "InternalLoss", "LabelCheck", "SobolevData", "SobolevLoss", "SobolevRegressor",
-    "Standardized", "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "errors", "fit", "fit_many", "functions", "gradient_scorer",
-    "internal_derivatives", "label", "linear_weights", "models", "plotting", "random_directions",
-    "synthetic_gradients", "theory", "value_and_derivatives", "value_and_products", "value_and_projections", "widgets",
+    "Standardized", "StochasticSobolevLoss", "Teacher", "atari", "check_labels", "datasets", "errors", "fit",
+    "fit_many", "functions", "gradient_scorer", "internal_derivatives", "label", "linear_weights", "models",
+    "plotting", "random_directions", "synthetic_gradients", "theory", "value_and_derivatives", "value_and_products",
+    "value_and_projections", "widgets",
 ]
 
 # what would double the time of the import: loaded when it is first asked for
 _LATER = dict.fromkeys(("GradientScorer", "SobolevRegressor", "gradient_scorer"), "sobolev_lib.regressor")
-_PACKAGES_LATER = ("atari", "plotting", "synthetic_gradients", "theory", "widgets")
+_PACKAGES_LATER = ("atari", "datasets", "plotting", "synthetic_gradients", "theory", "widgets")
 
 
 def __getattr__(name: str):

@@ -13,7 +13,7 @@ import pytest
 import sobolev_lib
 
 ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
-DATA = {".safetensors", ".json", ".js", ".css"}
+DATA = {".safetensors", ".json", ".js", ".css", ".txt"}                # the last: licences of data
 
 
 def backend(call, folder):
@@ -86,7 +86,7 @@ import sobolev_lib as sl
 from sobolev_lib.records import load_record, records_folder
 assert sl.__file__.startswith(EXPECTED) and str(records_folder()).startswith(EXPECTED)
 assert load_record("seven-functions")["results"]
-assert sl.atari.load_teacher("pong") and sl.widgets.Playground()
+assert sl.atari.load_teacher("pong") and sl.widgets.Playground() and len(sl.datasets.engine_deck()) == 1056
 """
     environment = {**os.environ, "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "-W", "error", "-c", f"EXPECTED = {str(installed)!r}\n{script}"], cwd=tmp_path,

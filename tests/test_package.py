@@ -21,7 +21,7 @@ import torch
 
 if os.fork() == 0:
     import sobolev_lib as sl
-    packages = {"atari", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
+    packages = {"atari", "datasets", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
     others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
     at_once = sorted(others & {*sys.modules}) + sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules)
     assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor.estimator" and "sklearn" in sys.modules
@@ -102,7 +102,7 @@ def test_the_package_lists_its_public_names_and_no_others():
     found = {}
     exec("from sobolev_lib import *", found)
     assert {*found} - {"__builtins__"} == {*sobolev_lib.__all__}
-    for package in (sobolev_lib.atari, sobolev_lib.plotting, sobolev_lib.synthetic_gradients, sobolev_lib.theory,
+    for package in (sobolev_lib.atari, sobolev_lib.datasets, sobolev_lib.plotting, sobolev_lib.synthetic_gradients, sobolev_lib.theory,
                     sobolev_lib.widgets):
         assert package.__all__ == sorted(package.__all__) and all(hasattr(package, name) for name in package.__all__)
     with pytest.raises(AttributeError, match="module 'sobolev_lib' has no attribute 'fitt'"):

@@ -10,6 +10,7 @@ import torch
 from scipy.special import ndtr
 
 import sobolev_lib as sl
+from sobolev_lib.datasets import BasketOption
 
 Labels = tuple[np.ndarray, np.ndarray]                     # values (N,) or (N, m), slopes (N, d) or (N, m, d)
 
@@ -59,35 +60,11 @@ def black_scholes(half: str, points: int, strike: float = 1.1, volatility: float
     return Case(f"Black-Scholes paths, {points}", half, points, sample, truth, labels)
 
 
-def basket(half: str, inputs: int, points: int, correlation: float | None = None, strike: float = 1.1) -> Case:
+def basket(half: str, inputs: int, points: int, correlation: float | None = None) -> Case:
     """A call on a basket of normal prices, by one path; the price depends on the basket alone, one direction in all."""
-    fixed = np.random.default_rng(inputs)
-    weights = fixed.uniform(1, 10, inputs)
-    weights /= weights.sum()
-    loadings = fixed.normal(size=(inputs, inputs))
-    covariance = loadings @ loadings.T
-    if correlation is not None:
-        covariance = np.full((inputs, inputs), correlation) + (1 - correlation) * np.eye(inputs)
-    spread = np.sqrt(np.diag(covariance))
-    covariance = covariance / np.outer(spread, spread) * np.outer(*[fixed.uniform(0.05, 0.5, inputs)] * 2)
-    covariance *= 0.2**2 / (weights @ covariance @ weights)                                # the basket's volatility: 0.2
-    root = np.linalg.cholesky(covariance)
-
-    def sample(random, n):
-        return 1 + 1.5 * random.normal(size=(n, inputs)) @ root.T
-
-    def labels(random, X):
-        end = X + random.normal(size=X.shape) @ root.T
-        worth = end @ weights - strike
-        return np.maximum(worth, 0), np.where(worth > 0, 1.0, 0.0)[:, None] * weights
-
-    def truth(X):
-        gap = (X @ weights - strike) / 0.2
-        density = np.exp(-gap**2 / 2) / np.sqrt(2 * np.pi)
-        return 0.2 * (gap * ndtr(gap) + density), ndtr(gap)[:, None] * weights
-
+    option = BasketOption(inputs, correlation)
     what = "" if correlation is None else f", correlation {correlation}"
-    return Case(f"basket of {inputs}{what}, {points}", half, points, sample, truth, labels)
+    return Case(f"basket of {inputs}{what}, {points}", half, points, option.sample, option.exact, option.paths)
 
 
 # --- exact labels -----------------------------------------------------------------------------------------------------

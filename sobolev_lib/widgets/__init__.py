@@ -7,6 +7,7 @@ widget, in the format of anywidget.
 """
 from sobolev_lib.widgets.explorer import Explorer
 from sobolev_lib.widgets.field_ball import FieldBall
+from sobolev_lib.widgets.guide import Guide
 from sobolev_lib.widgets.hypotheses import Hypotheses
 from sobolev_lib.widgets.lorenz_rollout import LorenzRollout
 from sobolev_lib.widgets.panels import ImagePanel, LinePanel, SurfacePanel, image_panel, line_panel, surface_panel
@@ -15,5 +16,5 @@ from sobolev_lib.widgets.playground import Playground
 from sobolev_lib.widgets.question import Question
 from sobolev_lib.widgets.wave import Wave
 
-__all__ = ["Explorer", "FieldBall", "Hypotheses", "ImagePanel", "LinePanel", "LorenzRollout", "PlanePanel", "Playground", "Question",
+__all__ = ["Explorer", "FieldBall", "Guide", "Hypotheses", "ImagePanel", "LinePanel", "LorenzRollout", "PlanePanel", "Playground", "Question",
            "SurfacePanel", "Wave", "image_panel", "line_panel", "plane_panel", "surface_panel"]

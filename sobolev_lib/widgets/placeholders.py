@@ -1,6 +1,6 @@
 """What keeps a figure's place in the book until its script runs: the same boxes with the same texts, so that nothing moves then.
 
-The markup mirrors what explorer.js, field_ball.js, hypotheses.js, lorenz_rollout.js and question.js build, and the same style sheets lay it out.
+The markup mirrors what explorer.js, field_ball.js, guide.js, hypotheses.js, lorenz_rollout.js and question.js build, and the same style sheets lay it out.
 """
 from html import escape
 
@@ -55,6 +55,20 @@ def question_placeholder(state: dict) -> str:
     else:
         answers = '<input type="text">' + _button("Check") + _button("Show the answer")
     return _unseen("squ", f'<p class="squ-question">{state["question"]}</p>' + _box("squ-answers", answers))
+
+
+def guide_placeholder(state: dict) -> str:
+    """The place of a Guide, from its state; the answer is that of the first choices.
+
+    >>> state = {"questions": [{"question": "Why?", "choices": ["a"], "says": ["x"], "sets": [{}]}], "call": "f()"}
+    >>> "sgd-answer" in guide_placeholder(state)
+    True
+    """
+    fields = "".join(f"<fieldset><legend>{escape(question['question'])}</legend><div>"
+                     + "".join(f'<label><input type="radio"><span>{choice}</span></label>' for choice in question["choices"])
+                     + "</div></fieldset>" for question in state["questions"])
+    advice = "".join(f"<li>{question['says'][0]}</li>" for question in state["questions"] if question["says"][0])
+    return _unseen("sgd", fields + _box("sgd-answer", f"<pre><code>{escape(state['call'])}</code></pre><ul>{advice}</ul>"))
 
 
 def field_ball_placeholder(buttons: list[list[str]], readings: list[str]) -> str:

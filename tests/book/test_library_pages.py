@@ -20,7 +20,7 @@ import sobolev_lib.records
 pytestmark = pytest.mark.timeout(1200)
 
 PACKAGES = ["sobolev_lib", *(f"sobolev_lib.{name}" for name in (
-    "losses", "training", "theory", "notebook", "plotting", "widgets", "atari", "synthetic_gradients"))]
+    "losses", "training", "theory", "notebook", "plotting", "widgets", "atari", "datasets", "synthetic_gradients"))]
 LIBRARY = [page for page in PAGES if page.startswith("book/api_")]
 UNTAUGHT = {"section 1"}  # the paper's introduction
 

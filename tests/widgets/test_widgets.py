@@ -408,7 +408,7 @@ def test_wrong_calls(name, book):
 
 
 @pytest.mark.parametrize("name", ["widgets", "widgets.packing", "widgets.panels", "widgets.explorer",
-                                  "widgets.field_ball", "widgets.hypotheses", "widgets.lorenz_rollout", "widgets.showing", "widgets.live", "widgets.live_playground", "widgets.playground",
+                                  "widgets.field_ball", "widgets.guide", "widgets.hypotheses", "widgets.lorenz_rollout", "widgets.showing", "widgets.live", "widgets.live_playground", "widgets.playground",
                                   "widgets.playground_settings", "book_output"])
 def test_examples_in_docstrings_run(name, jupyter):
     import tempfile
