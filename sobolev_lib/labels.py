@@ -202,7 +202,7 @@ def _layouts(dy: np.ndarray, scalar: bool) -> dict[str, np.ndarray]:
         if axes == (0, 1, 2) or scalar and axes != (2, 1, 0):
             continue
         table = dy.reshape([dy.shape[axis] for axis in axes]).transpose(np.argsort(axes))
-        found[f"({', '.join('Nmd'[axis] for axis in axes if axis != 1 or not scalar)})"] = table
+        found[f"({', '.join('Nqd'[axis] for axis in axes if axis != 1 or not scalar)})"] = table
     return found
 
 
