@@ -35,6 +35,8 @@ line = [widgets.line_panel([0, 1], {"true": [0, 1]})]
 calls = {
     "Explorer": lambda: widgets.Explorer({"N": [1]}, compute=lambda N: line),
     "FieldBall": widgets.FieldBall,
+    "Guide": lambda: widgets.Guide({"Exact?": {"yes": ("Good.", {}), "no": ("Check.", {})}}, call="fit({arguments}{settings})",
+                                   arguments={}),
     "Hypotheses": widgets.Hypotheses,
     "LorenzRollout": lambda: widgets.LorenzRollout({"stays": ("regular", identity)}),
     "Playground": widgets.Playground,

@@ -25,7 +25,8 @@ def Guide(questions: Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]], 
     hold the marks that ``Question`` takes. Needs no kernel; the choices are radio buttons, so the keyboard moves among them.
 
     Returns an anywidget, in the book's build an object that shows itself as HTML. Raises ``ValueError`` for a question
-    without two choices, a ``call`` without its two places and names that are none; ``TypeError`` for texts that are none.
+    without two choices, a ``call`` without its two places and names that are none; ``TypeError`` for texts that are none;
+    ``ImportError`` if anywidget is missing.
     """
     if not isinstance(questions, Mapping) or not questions:
         raise ValueError(f"questions: expected a dict of at least one question to its choices, got {questions!r}")
