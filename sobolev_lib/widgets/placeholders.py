@@ -60,15 +60,23 @@ def question_placeholder(state: dict) -> str:
 def guide_placeholder(state: dict) -> str:
     """The place of a Guide, from its state; the answer is that of the first choices.
 
-    >>> state = {"questions": [{"question": "Why?", "choices": ["a"], "says": ["x"], "sets": [{}]}], "call": "f()"}
-    >>> "sgd-answer" in guide_placeholder(state)
+    >>> state = {"questions": [{"question": "Why?", "choices": ["a"], "says": ["x"], "sets": [{"k": "1"}]}],
+    ...          "call": "f({arguments}, {settings})", "arguments": {"X": ""}}
+    >>> "f(X, k=1)" in guide_placeholder(state)
     True
     """
+    # as guide.js does it
+    sets, own = {}, state["arguments"]
+    for question in state["questions"]:
+        sets |= question["sets"][0]
+    settings = [f"{name}={text}" for name, text in sets.items() if name not in own and text is not None]
+    passed = [text or name for name in own if (text := sets.get(name, own[name])) is not None]
+    call = state["call"].replace("{settings}", ", ".join(settings)).replace("{arguments}", ", ".join(passed))
     fields = "".join(f"<fieldset><legend>{escape(question['question'])}</legend><div>"
                      + "".join(f'<label><input type="radio"><span>{choice}</span></label>' for choice in question["choices"])
                      + "</div></fieldset>" for question in state["questions"])
     advice = "".join(f"<li>{question['says'][0]}</li>" for question in state["questions"] if question["says"][0])
-    return _unseen("sgd", fields + _box("sgd-answer", f"<pre><code>{escape(state['call'])}</code></pre><ul>{advice}</ul>"))
+    return _unseen("sgd", fields + _box("sgd-answer", f"<pre><code>{escape(call)}</code></pre><ul>{advice}</ul>"))
 
 
 def field_ball_placeholder(buttons: list[list[str]], readings: list[str]) -> str:

@@ -9,7 +9,7 @@ PHONE = {"width": 360, "height": 780}
 # Widgets start when they come into sight, so each is scrolled to before it is judged.
 WIDGETS_ALIVE = """
 async () => {
-  const alive = el => el.querySelector("canvas, svg, .squ [role=status]") && el.getBoundingClientRect().height > 60;
+  const alive = el => el.querySelector("canvas, svg, .squ [role=status], .sgd [role=status] code") && el.getBoundingClientRect().height > 60;
   const dead = [];
   for (const el of document.querySelectorAll(".sobolev-widget, .plotly-graph-div")) {
     if (!el.getClientRects().length) continue;              // inside a closed <details>
