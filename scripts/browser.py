@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # any machine draws in space
 MISSING = (
     "No Chromium was found, and the site is tested in one. Install Chromium or Google Chrome, "
     "or name its program: make test CHROMIUM=/path/to/chromium"

@@ -22,7 +22,6 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 720  # CSS pixels: figures are as wide as a page of an e-reader, and their letters as large
 PLAY = 8_000  # milliseconds that a playground trains before its picture is taken
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # any machine draws in space
 SETTLE = 2_500  # and that other figures have
 COVER = """<svg xmlns="http://www.w3.org/2000/svg" width="800" height="1200" font-family="Georgia, serif">
 <rect width="800" height="1200" fill="#0b4f7d"/>
@@ -71,7 +70,7 @@ def take(pages, site):
     """Return the files of these pages by name, their titles, and their headings."""
     files, titles, headings = {}, {}, {}
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.find() or sys.exit(browser.MISSING), args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=browser.find() or sys.exit(browser.MISSING), args=browser.ARGUMENTS)
         for page in pages:
             tab = opened(chromium, page)
             for shot in tab.evaluate("epub.mark()"):

@@ -3,10 +3,10 @@
 import datetime
 import html
 import uuid
-import zipfile
 from pathlib import Path
 
 import frame
+import offline
 import repository
 import sync_repository
 import yaml
@@ -14,7 +14,6 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = ROOT / "book" / "templates" / "epub.css"
 TYPES = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}
-DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold: when a file was built tells nobody anything
 PAGE = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE html>
 <html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops" lang="en" xml:lang="en">
@@ -124,12 +123,7 @@ def write(path, files, titles, headings, site):
         **told, identifier=uuid.uuid5(uuid.NAMESPACE_URL, repository.known() or "sobolev-training"),
         now=f"{today:%Y-%m-%dT%H:%M:%SZ}", manifest=manifest(files),
         spine="\n".join(f'<itemref idref="text-{name}.xhtml"/>' for name in order))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w") as packed:
-        # the first entry, not compressed, tells what this is
-        packed.writestr(zipfile.ZipInfo("mimetype", DATE), "application/epub+zip", zipfile.ZIP_STORED)
-        for name, content in {"META-INF/container.xml": CONTAINER, "EPUB/package.opf": package,
-                              **{f"EPUB/{name}": files[name] for name in sorted(files)}}.items():
-            packed.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_DEFLATED)
-    partial.replace(path)
+    # the first entry, not compressed, tells what this is
+    offline.write_zip(path, [("mimetype", "application/epub+zip"), ("META-INF/container.xml", CONTAINER),
+                             ("EPUB/package.opf", package), *((f"EPUB/{name}", files[name]) for name in sorted(files))],
+                      stored=["mimetype"])

@@ -21,14 +21,22 @@ def pack(site, path):
     """
     if not (site / "index.html").exists():
         raise FileNotFoundError(f"expected a built site in {site}: run make book")
+    files = [file for file in sorted(site.rglob("*")) if file.is_file() and file.name != ".buildinfo"]
+    write_zip(path, ((f"{path.stem}/{file.relative_to(site).as_posix()}", file.read_bytes()) for file in files))
+
+
+def write_zip(path, entries, stored=()):
+    """Write a zip of pairs (name, content), whole or not at all; the entries in ``stored`` are not compressed.
+
+    The same entries give the same bytes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
-        for file in sorted(site.rglob("*")):
-            if file.is_file() and file.name != ".buildinfo":
-                entry = zipfile.ZipInfo(f"{path.stem}/{file.relative_to(site).as_posix()}", DATE)
-                entry.external_attr = 0o644 << 16
-                packed.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(partial, "w") as packed:
+        for name, content in entries:
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.external_attr = 0o644 << 16  # whoever unpacks it may read it
+            packed.writestr(entry, content, zipfile.ZIP_STORED if name in stored else zipfile.ZIP_DEFLATED)
     partial.replace(path)
 
 

@@ -106,7 +106,9 @@ def check_tables(tensors: list[Tensor], names: list[str], directions: Tensor | N
     if not values[0].numel():
         raise ValueError(f"values: expected at least one number a point, got shape {tuple(values.shape)}")
     if directions is not None:
-        _check_shape_of_directions(directions, inputs, len(tensors) - 2)
+        if len(tensors) < 3:
+            raise ValueError("directions: expected derivative labels along them, got values only")
+        check_shape_of_directions(directions, inputs)
     for k, (tensor, name) in enumerate(zip(tensors[1:], names[1:])):
         axes, more = tuple(inputs.shape[1:]) * k, ""
         if directions is not None and k == len(tensors) - 2:
@@ -141,9 +143,11 @@ def check_tables(tensors: list[Tensor], names: list[str], directions: Tensor | N
         _check_directions(directions, tensors[-1], tuple(values.shape))
 
 
-def _check_shape_of_directions(directions: Tensor, inputs: Tensor, order: int) -> None:
-    if order < 1:
-        raise ValueError("directions: expected derivative labels along them, got values only")
+def check_shape_of_directions(directions: Tensor, inputs: Tensor) -> None:
+    """Raises ``ValueError`` unless there are directions (N, k, *in), at least one at each of the inputs (N, *in).
+
+    >>> check_shape_of_directions(torch.rand(5, 1, 2), torch.rand(5, 2))
+    """
     rule = f"({len(inputs)}, k, {', '.join(map(str, inputs.shape[1:]))})".replace(", )", ")")
     if directions.ndim != inputs.ndim + 1 or len(directions) != len(inputs) or not directions.shape[1] or \
             directions.shape[2:] != inputs.shape[1:]:

@@ -90,7 +90,7 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
 
 def _without_zero(directions: Tensor, products: Tensor, axis: int) -> Tensor:
     """Labels without those along directions of zeros; ``axis`` is that of the directions."""
-    zero = ~directions.flatten(2).any(2) if directions.ndim > 2 else directions == 0       # (N, k)
+    zero = ~directions.reshape(*directions.shape[:2], -1).any(2)         # (N, k)
     shape = [1] * products.ndim
     shape[0], shape[axis] = zero.shape
     return torch.where(zero.reshape(shape), torch.nan, products)

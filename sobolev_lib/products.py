@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from sobolev_lib._arguments import integer
+from sobolev_lib._tables import check_shape_of_directions
 from sobolev_lib.closed_form import values_and_derivatives
 from sobolev_lib.derivatives import (
     Model,
@@ -88,10 +89,7 @@ def check_directions(directions: Tensor, x: Tensor, order: int = 1) -> None:
         raise ValueError(f"directions: expected order 1 or more beside them, got {order}")
     if not isinstance(directions, Tensor):
         raise TypeError(f"directions: expected a tensor (N, k, ...), got {type(directions).__name__}")
-    if directions.ndim != x.ndim + 1 or directions.shape[:1] != x.shape[:1] or directions.shape[2:] != x.shape[1:] or \
-            not directions.shape[1]:
-        raise ValueError(f"directions: expected shape (N, k, ...), k >= 1, for x {tuple(x.shape)}, got "
-                         f"{tuple(directions.shape)}")
+    check_shape_of_directions(directions, x)
     if directions.dtype != x.dtype or directions.device != x.device:
         raise TypeError(f"directions: expected {x.dtype} on {x.device} as x is, got {directions.dtype} on "
                         f"{directions.device}")

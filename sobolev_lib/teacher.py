@@ -1,5 +1,5 @@
 """A teacher: a function that can be asked, at any batch of points, for what a loss compares with."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +90,7 @@ class Teacher:
 
     def mean_squares(self, order: int) -> tuple[float, ...]:
         """Of each order's answers, as ``SobolevData.mean_squares``; points go through in batches."""
-        rows = max(1, min(ROWS, ENTRIES // max(1, self.out_shape.numel() * self.in_shape.numel() ** order)))
-        sums = [0.0] * (order + 1)
-        for start in range(0, len(self), rows):
-            part = self[start:start + rows].up_to(order)
-            sums = [total + float(labels.square().sum()) for total, labels in zip(sums, part.derivatives)]
-        return tuple(total / len(self) or 1.0 for total in sums)
+        return mean_squares_of(self, order, self.in_shape.numel(), lambda part: part.up_to(order))
 
     def _asked(self) -> Model:
         # a copy for functions of unknown habits; modules are asked as they are, so that a multilayer perceptron's
@@ -124,3 +119,19 @@ class Teacher:
                 raise ValueError(f"teacher: expected finite {derivative_name(k)}, got {wrong} NaN or infinite entries; is f "
                                  "differentiable at all these points?")
         return tuple(answer.detach().to(self.inputs.device) for answer in answers)
+
+
+def mean_squares_of(teacher: Teacher, order: int, inputs: int, ask: Callable[[Teacher], SobolevData]) -> tuple[float, ...]:
+    """Mean squared norms of what ``ask`` says of a teacher, a few thousand points at a time; 1 where all are zero.
+
+    >>> teacher = Teacher(lambda x: x.square(), torch.ones(5, 2))
+    >>> mean_squares_of(teacher, 1, 2, lambda part: part.up_to(1))
+    (2.0, 8.0)
+
+    ``inputs``: how many numbers the derivatives are by.
+    """
+    rows = max(1, min(ROWS, ENTRIES // max(1, teacher.out_shape.numel() * inputs ** order)))
+    sums = [0.0] * (order + 1)
+    for start in range(0, len(teacher), rows):
+        sums = [total + float(labels.square().sum()) for total, labels in zip(sums, ask(teacher[start:start + rows]).derivatives)]
+    return tuple(total / len(teacher) or 1.0 for total in sums)

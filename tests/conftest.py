@@ -35,8 +35,7 @@ def pytest_ignore_collect(collection_path, config):
     return None if any(USES_DEVICE.search(file.read_text()) for file in files) else True
 
 
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-sync",
-             "--disable-background-networking", "--disable-component-update",
+ARGUMENTS = ["--no-first-run", "--disable-sync", "--disable-background-networking", "--disable-component-update",
              "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
              "--disable-gpu-compositing",         # without a GPU pages are put together in half the time
              "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
@@ -52,6 +51,6 @@ def chromium():
     if program is None:
         pytest.fail(browser.MISSING, pytrace=False)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=program, args=[*browser.ARGUMENTS, *ARGUMENTS])
         yield running
         running.close()

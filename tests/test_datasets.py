@@ -14,7 +14,7 @@ from sobolev_lib.datasets import (
     metal_cluster,
     metal_cluster_path,
     option_prices,
-    tables,
+    stored,
     teacher_answers,
 )
 
@@ -101,6 +101,6 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     raw = bytearray(copy.read_bytes())
     raw[-9] ^= 1
     copy.write_bytes(raw)
-    monkeypatch.setattr(tables.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(stored.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match="data set: expected the contents that were written, got others in .*damaged"):
         engine_deck()

@@ -186,9 +186,9 @@ def test_a_piecewise_linear_model_is_refused_for_second_products():
 
 def test_who_can_not_take_directions_says_so():
     data = label(F, points(12, 2), directions=points(12, 1, 2, seed=1))
-    with pytest.raises(ValueError, match="along directions; SobolevLoss"):
+    with pytest.raises(ValueError, match="got directions, too; SobolevLoss"):
         sl.StochasticSobolevLoss()(mlp(), data)
-    with pytest.raises(ValueError, match="along directions; SobolevLoss"):
+    with pytest.raises(ValueError, match="got directions, too; SobolevLoss"):
         sl.StochasticSobolevLoss()(mlp(), data.inputs, data)
     with pytest.raises(ValueError, match="along directions; check_labels"):
         sl.check_labels(data)

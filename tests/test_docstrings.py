@@ -101,8 +101,8 @@ def test_modules_import_downwards_only():
 @pytest.mark.parametrize("package, order", [
     ("losses", ["pointwise", "protocol", "exact", "stochastic", "internal"]),
     ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
-                  "fitting", "runs", "many", "estimating", "streaming", "directions"]),
-    ("regressor", ["scaled_inputs", "named_tables", "tables", "answers", "deployed", "onnx_graph", "gradient_score", "networks", "saved", "estimator"]),
+                  "fitting", "runs", "many", "estimating", "streaming"]),
+    ("regressor", ["scaled_inputs", "named_tables", "tables", "answers", "deployed", "onnx_graph", "gradient_score", "reduction", "networks", "saved", "estimator"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation", "actor_critic"]),

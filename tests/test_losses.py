@@ -431,7 +431,7 @@ def test_weights_want_a_loss_that_can_take_them():
     model = sl.models.MLP(2, 8, 1)
     with pytest.raises(ValueError, match="expected one number per point for data with weights, got a scalar"):
         sl.SobolevLoss(1, derivative_loss=lambda p, t: (p - t).square().sum())(model, data)
-    with pytest.raises(ValueError, match="expected points without weights for a StochasticSobolevLoss"):
+    with pytest.raises(ValueError, match="expected points with whole derivatives alone.*got weights, too"):
         sl.StochasticSobolevLoss()(model, data)
 
 

@@ -128,7 +128,7 @@ def test_one_sweep_a_direction():
 
 
 @pytest.mark.parametrize("call, error, message", [
-    (lambda m, x: value_and_products(m, x, points(5, 3)), ValueError, r"directions: expected shape \(N, k"),
+    (lambda m, x: value_and_products(m, x, points(5, 3)), ValueError, r"directions: expected shape \(5, k, 3\)"),
     (lambda m, x: value_and_products(m, x, points(4, 1, 3)), ValueError, r"got \(4, 1, 3\)"),
     (lambda m, x: value_and_products(m, x, points(5, 1, 2)), ValueError, r"got \(5, 1, 2\)"),
     (lambda m, x: value_and_products(m, x, points(5, 0, 3)), ValueError, "k >= 1"),

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 import sobolev_lib as sl
 from sobolev_lib.datasets import BasketOption
 
-Labels = tuple[np.ndarray, np.ndarray]                     # values (N,) or (N, m), slopes (N, d) or (N, m, d)
+Labels = tuple[np.ndarray, np.ndarray]                     # values (N,) or (N, q), slopes (N, d) or (N, q, d)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
     python benchmarks/regressor/run.py [--half choosing] [--seeds 3] [--only basket] [--json found.json]
 
-Printed: for each case and peer the errors of values and gradients on points that nobody was shown, as shares of the truth's
-own size (0 is exact, 1 as good as a constant), medians over seeds, and the processor's seconds of a fit. A gradient's
-partials are measured in units of the inputs' spread.
+Printed: for each case and peer the errors of values and slopes on points that nobody was shown, as shares of the truth's
+own size (0 is exact, 1 as good as a constant), medians over seeds, and the processor's seconds of a fit. Partials
+are measured in units of the inputs' spread.
 """
 import argparse
 import json
@@ -13,12 +13,12 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from cases import CASES, Case
 from peers import PEERS
 from sklearn.exceptions import ConvergenceWarning
 
+from sobolev_lib.experiments.own_peers import error_shares
 from sobolev_lib.files import write_whole
 
 
@@ -29,19 +29,9 @@ def measure(case: Case, peer: str, seed: int) -> dict[str, float]:
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = PEERS[peer]().fit(X, y, dy, seed)
+        predict = PEERS[peer](X, y, dy, seed)
     seconds = time.process_time() - start
-    return {**errors(X, fitted.predict(X_test), (y_test, dy_test)), "seconds": seconds}
-
-
-def errors(X, predicted, truth) -> dict[str, float]:
-    """Of values over their standard deviation, of gradients over their size; outputs count alike."""
-    y, dy = (table.reshape(len(table), -1) for table in (truth[0], truth[1] * X.std(0)))
-    own, slopes = predicted[0].reshape(y.shape), (predicted[1] * X.std(0)).reshape(dy.shape)
-    m = y.shape[1]
-    share = lambda error, size: float(np.sqrt(np.mean(error.reshape(len(error), m, -1).sum(2).mean(0)
-                                                      / size.reshape(len(size), m, -1).sum(2).mean(0))))
-    return {"value": share((own - y)**2, (y - y.mean(0))**2), "gradient": share((slopes - dy)**2, dy**2)}
+    return {**error_shares(X_test, predict(X_test), (y_test, dy_test)), "seconds": seconds}
 
 
 def main() -> None:
@@ -54,7 +44,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     found: dict[str, dict] = {}
-    print(f"{'value / gradient error, seconds':50s}" + "".join(f"{peer:>26s}" for peer in PEERS))
+    print(f"{'value / slope error, seconds':50s}" + "".join(f"{peer:>26s}" for peer in PEERS))
     for case in CASES:
         if chosen.only not in case.name or chosen.half not in (None, case.half):
             continue
@@ -65,7 +55,7 @@ def main() -> None:
             runs = [measure(case, peer, seed) for seed in range(chosen.seeds)]
             middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
             found[case.name][peer] = runs
-            told = f"{middle['value']:.3f} / {middle['gradient']:.3f}, {middle['seconds']:.1f} s"
+            told = f"{middle['value']:.3f} / {middle['slope']:.3f}, {middle['seconds']:.1f} s"
             print(f"{told:>26s}", end="", flush=True)
         print()
     if chosen.json:

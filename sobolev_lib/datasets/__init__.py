@@ -8,8 +8,8 @@ Files lie in ``data/``, each with a checksum inside and the licence of what it w
 ``scripts/make_datasets.py`` makes them.
 """
 from sobolev_lib.datasets.options import BasketOption, option_prices
+from sobolev_lib.datasets.stored import engine_deck, metal_cluster, metal_cluster_path
 from sobolev_lib.datasets.table import Table
-from sobolev_lib.datasets.tables import engine_deck, metal_cluster, metal_cluster_path
 from sobolev_lib.datasets.teacher import diabetes_teacher, teacher_answers
 
 __all__ = ["BasketOption", "Table", "diabetes_teacher", "engine_deck", "metal_cluster", "metal_cluster_path", "option_prices",

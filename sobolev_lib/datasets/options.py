@@ -20,10 +20,9 @@ class BasketOption:
     the first example of Huge and Savine, Differential Machine Learning (2020).
     """
 
-    volatility = 0.2
+    volatility, strike = 0.2, 1.1
 
-    def __init__(self, assets: int = 7, correlation: float | None = None, strike: float = 1.1):
-        self.strike = strike
+    def __init__(self, assets: int = 7, correlation: float | None = None):
         fixed = np.random.default_rng(integer(assets, "assets"))
         self.weights = fixed.uniform(1, 10, assets)
         self.weights /= self.weights.sum()

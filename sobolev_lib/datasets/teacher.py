@@ -1,24 +1,15 @@
 """A teacher of scikit-learn's size, with its gradient: a network that tells how diabetes will progress."""
-from typing import NamedTuple
-
 import numpy as np
 
 from sobolev_lib._arguments import integer
+from sobolev_lib.datasets.stored import shipped
 from sobolev_lib.datasets.table import Table
-from sobolev_lib.datasets.tables import shipped
 
 INPUTS = ("age", "sex", "body mass index", "blood pressure", "s1", "s2", "s3", "s4", "s5", "s6")
 JITTER = 0.5                                               # of an answer's point, in standard deviations of the patients'
 
 
-class Answers(NamedTuple):
-    """Values (N,) and gradients (N, d)."""
-
-    y: np.ndarray
-    dy: np.ndarray
-
-
-def diabetes_teacher(X: np.ndarray) -> Answers:
+def diabetes_teacher(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the teacher says at X (N, 10), z-scored measurements of patients, and the gradients of that.
 
     >>> y, dy = diabetes_teacher(np.zeros((1, 10)))        # an average patient
@@ -40,7 +31,7 @@ def diabetes_teacher(X: np.ndarray) -> Answers:
         if layer < 2:
             a = np.tanh(a)
             slopes = slopes * (1 - a**2)[:, None]
-    return Answers(a[:, 0], slopes[:, :, 0])
+    return a[:, 0], slopes[:, :, 0]
 
 
 def teacher_answers(points: int = 200, seed: int = 0) -> Table:

@@ -1,5 +1,4 @@
 """Repeat what is recorded: all quick experiments and the claims that they support, or one record beside its like."""
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,8 +111,7 @@ def run_again(name: str, preset: str, folder: Path, device: str = "auto", minute
     with records_in(folder):
         path = folder / f"{name}-{preset}.json"
         # of several processes, the fastest may have ended before the last one begins
-        several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-        if path.exists() and not (several and runner.made_just_now(name, preset, len(old["seeds"]))):
+        if path.exists() and not runner.made_just_now(name, preset, len(old["seeds"])):
             raise ValueError(f"folder: expected none with a record of {name}, {preset}, got {path}; "
                              "move it away, or name another with --folder")
         if runner.run(name, preset, len(old["seeds"]), device, minutes, progress) is None:

@@ -26,6 +26,7 @@ from sobolev_lib.synthetic_gradients.processes import train_part
 
 NAME = "decoupled-parts"
 SHOWS = "Section 4.3, decoupled processes"
+DEVICE = "cpu"                                             # processes and threads are what is compared
 # name -> (method, processes, threads of each)
 WAYS = {
     "backprop, one thread": ("backprop", 1, 1),

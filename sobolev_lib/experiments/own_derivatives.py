@@ -6,6 +6,7 @@ log error on validation points, of which values alone are known, is fitted again
 draw of the points, and the initial weights. Errors are shares of the truth's own size on points that nobody was shown, times
 are the processor's seconds of one fit. Peers' numbers come from their own packages (``own_peers``), in the same run.
 """
+import functools
 import math
 import statistics
 import time
@@ -26,7 +27,8 @@ from sobolev_lib.records import MissingResults, result
 
 NAME = "own-derivatives"
 SHOWS = "Section 5, where derivatives are known: four real cases beside what their fields use"
-OWN = ("slopes", "values", "slopes, invariant")            # methods of this library; every other is a peer
+DEVICE = "cpu"                                             # all that other packages know; times are compared
+OURS = ("slopes", "values", "slopes, invariant")           # every other method is a peer
 TRUTH = "truth"                                            # a unit that compares the truth with somebody else's formula
 CASES = {"engine": "jet engine deck", "cluster": "forces of a metal cluster", "options": "option prices",
          "teacher": "a teacher network"}
@@ -42,8 +44,7 @@ _SOFTPLUS = {"hidden": (20, 20, 20, 20), "activation": "softplus", "steps": 400,
 _SPLINE = {"regularization_weight": 1e-14, "nonlinear_maxiter": 10, "approx_order": 2}
 
 
-def _each(base: dict, **options: Sequence) -> list[dict]:
-    (name, values), = options.items()
+def _each(base: dict, name: str, values: Sequence) -> list[dict]:
     return [base | {name: value} for value in values]
 
 
@@ -53,23 +54,23 @@ def _sizes_and_rates(**rest) -> list[dict]:
 
 TRIALS = {
     "engine": {
-        "slopes": _each(_NETWORK, derivative_weight=_WEIGHTS), "values": _each(_NETWORK, lr=_RATES),
+        "slopes": _each(_NETWORK, "derivative_weight", _WEIGHTS), "values": _each(_NETWORK, "lr", _RATES),
         "JENN": _sizes_and_rates(),
         "RMTB": [_SPLINE | {"num_ctrl_pts": n, "energy_weight": w} for n in (6, 8) for w in (1e-4, 1e-2)],
         "RMTC": [_SPLINE | {"num_elements": n, "energy_weight": w} for n in (3, 4) for w in (1e-4, 1e-2)],
         "GEKPLS": [{"n_comp": 3, "extra_points": n, "n_start": 1, "nugget": w} for n in (2, 3) for w in (1e-10, 1e-6)]},
     "cluster": {
-        "slopes": _each(_COORDINATES, derivative_weight=_WEIGHTS), "values": _each(_COORDINATES, hidden=_SIZES),
-        "slopes, invariant": _each(_NETWORK, derivative_weight=_WEIGHTS), "JENN": _sizes_and_rates(),
-        "GPMin": _each({"noise": 1e-3}, scale=(1.5, 2.5, 4.0, 6.0))},
+        "slopes": _each(_COORDINATES, "derivative_weight", _WEIGHTS), "values": _each(_COORDINATES, "hidden", _SIZES),
+        "slopes, invariant": _each(_NETWORK, "derivative_weight", _WEIGHTS), "JENN": _sizes_and_rates(),
+        "GPMin": _each({"noise": 1e-3}, "scale", (1.5, 2.5, 4.0, 6.0))},
     "options": {
-        "slopes": _each(_SOFTPLUS, derivative_weight=_WEIGHTS), "values": _each(_SOFTPLUS, lr=_RATES),
+        "slopes": _each(_SOFTPLUS, "derivative_weight", _WEIGHTS), "values": _each(_SOFTPLUS, "lr", _RATES),
         "twin network": [{"rate": rate, "weight": weight} for rate in (0.3, 1.0) for weight in (1.0, 3.0)],
         "JENN": _sizes_and_rates(max_iter=150)},
     "teacher": {
-        "slopes": _each(_TANH, derivative_weight=_WEIGHTS), "values": _each(_TANH, hidden=_SIZES), "JENN": _sizes_and_rates(),
+        "slopes": _each(_TANH, "derivative_weight", _WEIGHTS), "values": _each(_TANH, "hidden", _SIZES), "JENN": _sizes_and_rates(),
         "MLPRegressor": [{"hidden": (64, 64), "alpha": alpha} for alpha in (1e-3, 1e-1, 1.0, 10.0)],
-        "Gaussian process": _each({}, nu=(0.5, 1.5, 2.5, None))},
+        "Gaussian process": _each({}, "nu", (0.5, 1.5, 2.5, None))},
 }
 
 
@@ -107,12 +108,11 @@ def split(case: str, seed: int, config: Config) -> tuple[Table, Table, Table]:
         order, ends = np.random.default_rng([seed, 1]).permutation(len(table)), np.cumsum(sizes)
         train, validation, test = np.split(order[:ends[-1]], ends[:-1])
         return table[train], table[validation], table[test]
-    seeds = 3 * seed + np.arange(3)
-    if case == "teacher":
-        train, validation, test = [datasets.teacher_answers(size, int(each)) for size, each in zip(sizes, seeds)]
-        return train, validation, test
-    return (datasets.option_prices(sizes[0], int(seeds[0])), datasets.option_prices(sizes[1], int(seeds[1])),
-            datasets.option_prices(sizes[2], int(seeds[2]), exact=True))
+    makes = [datasets.teacher_answers] * 3
+    if case == "options":                                  # what is tested on is the truth
+        makes = [datasets.option_prices] * 2 + [functools.partial(datasets.option_prices, exact=True)]
+    train, validation, test = [make(size, 3 * seed + k) for k, (make, size) in enumerate(zip(makes, sizes))]
+    return train, validation, test
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
@@ -143,7 +143,7 @@ def _fitted(case: str, method: str, seed: int, trial: dict, config: Config) -> d
     if case == "cluster":
         # the same clusters, turned in space: their energies do not change
         found["turned"] = own_peers.error_shares(test.X, (predict(turned(test.X, seed))[0], None), (test.y, test.dy))["value"]
-        found["path"] = [_finite(energy) for energy in predict(datasets.metal_cluster_path().X)[0]]
+        found["path"] = [own_peers.finite(energy) for energy in predict(datasets.metal_cluster_path().X)[0]]
     return found
 
 
@@ -157,10 +157,6 @@ def _fit(method: str, train: Table, seed: int, trial: dict):
 
 def _shares(predict, table: Table) -> dict[str, float]:
     return own_peers.error_shares(table.X, predict(table.X), (table.y, table.dy))
-
-
-def _finite(value: float) -> float:
-    return float(value) if math.isfinite(value) else 1e9
 
 
 def turned(X: np.ndarray, seed: int) -> np.ndarray:
@@ -199,8 +195,8 @@ def _timeless(found: dict) -> dict:
 
 # --- what a record says -----------------------------------------------------------------------------------------------
 
-def value_errors(record: dict, case: str, method: str, what: str = "value") -> list[float]:
-    """A method's test errors, one a seed."""
+def errors_of(record: dict, case: str, method: str, what: str = "value") -> list[float]:
+    """A method's test errors, one a seed; of values, of slopes ("slope"), or of values of turned clusters ("turned")."""
     runs = result(record, f"{case}/{method}")["runs"]
     if not runs:
         raise MissingResults(f"record: expected runs of {case}/{method}, got none")
@@ -212,17 +208,22 @@ def methods(record: dict, case: str) -> list[str]:
     return list(record["config"]["trials"].get(case, {}))
 
 
-def best(record: dict, case: str, own: bool) -> str:
-    """Of this library's methods that are told slopes, or of the peers, the one with the lowest mean log test error."""
-    names = [name for name in methods(record, case) if name != "values" and (name in OWN) == own]
+def ranked(record: dict, case: str) -> list[str]:
+    """The methods of a case, by the mean logarithm of their test errors: the best first."""
+    return sorted(methods(record, case), key=lambda name: statistics.mean(map(math.log10, errors_of(record, case, name))))
+
+
+def best(record: dict, case: str, ours: bool) -> str:
+    """Of this library's methods that are told slopes, or of the peers, the first of ``ranked``."""
+    names = [name for name in ranked(record, case) if name != "values" and (name in OURS) == ours]
     if not names:
-        raise MissingResults(f"record: expected {'own methods' if own else 'peers'} in {case}, got none")
-    return min(names, key=lambda name: statistics.mean(map(math.log10, value_errors(record, case, name))))
+        raise MissingResults(f"record: expected {'methods of ours' if ours else 'peers'} in {case}, got none")
+    return names[0]
 
 
 def against(record: dict, case: str, method: str, other: str) -> Interval:
     """log10 of a method's test error over another's, paired by seeds: below zero the method is better."""
-    return log_ratio(value_errors(record, case, method), value_errors(record, case, other))
+    return log_ratio(errors_of(record, case, method), errors_of(record, case, other))
 
 
 RULE = ("Errors of values on unseen points; ratios are paired by seed, with a 95 % interval of their logarithm. Confirmed if "
@@ -247,7 +248,7 @@ def verdict(record: dict) -> Verdict:
         status = "contradicted" if all(side == "above" for side in sides) else "open"
     told = "; ".join(f"{CASES[case]} {10 ** -gain.mean:.3g} times smaller ({10 ** -gain.high:.3g} to {10 ** -gain.low:.3g})"
                      for case, gain in gains.items())
-    beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OWN)]
+    beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OURS)]
     return Verdict(
         claim="Derivatives of the target, where they are known, improve data efficiency and generalisation (abstract).",
         measured=f"Errors with slopes against the same network with values alone: {told}."
@@ -257,13 +258,13 @@ def verdict(record: dict) -> Verdict:
 
 
 def beside_peers(record: dict, case: str) -> str:
-    """How the best own method stands to the best peer, in words.
+    """How the best of our methods stands to the best peer, in words.
 
     >>> beside_peers(load_record("own-derivatives"), "engine")                                 # doctest: +SKIP
     'behind JENN, 1.2 times its error (1.1 to 1.4)'
     """
-    own, peer = best(record, case, own=True), best(record, case, own=False)
-    found = against(record, case, own, peer)
+    peer = best(record, case, ours=False)
+    found = against(record, case, best(record, case, ours=True), peer)
     word = {"below": "ahead of", "above": "behind", "around": "level with"}[found.side()]
     return f"{word} {peer}, {10 ** found.mean:.2g} times its error ({10 ** found.low:.2g} to {10 ** found.high:.2g})"
 

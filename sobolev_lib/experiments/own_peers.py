@@ -73,7 +73,7 @@ def invariant(X, y, dy, seed: int, *, hidden=(64, 64), activation="silu", steps=
     loss = SobolevLoss(1, weights=(1.0, derivative_weight), normalize=True)
     train(network, data, loss=loss, steps=steps, batch_size=batch_size, lr=lr, seed=seed, progress=False,
           scheduler=lambda adam: torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=steps))
-    return _answers(network, mean, std)
+    return _answers(network, y.shape[1:], mean, std)
 
 
 def twin(X, y, dy, seed: int, *, rate=1.0, weight=1.0) -> Predict:
@@ -81,12 +81,13 @@ def twin(X, y, dy, seed: int, *, rate=1.0, weight=1.0) -> Predict:
 
     Four hidden layers of 20 softplus units on z-scores; the cost weighs values with 1 / (1 + d), slopes with d / (1 + d),
     each partial divided by its own root mean square; Adam over 100 epochs of four batches at least, rates on their schedule,
-    times ``rate``; ``weight`` multiplies d.
+    times ``rate``; ``weight`` multiplies d. Missing partials (NaN) count as no error.
     """
     schedule = ((0.0, 1e-8), (0.2, 0.1), (0.6, 0.01), (0.9, 1e-6), (1.0, 1e-8))
     data = SobolevData(*(torch.as_tensor(each, dtype=torch.float32) for each in (X, y, dy)))
     generator = torch.Generator().manual_seed(seed)
-    sizes, layers = [X.shape[1], 20, 20, 20, 20, 1], []
+    q = y.reshape(len(y), -1).shape[1]
+    sizes, layers = [X.shape[1], 20, 20, 20, 20, q], []
     for a, b in zip(sizes, sizes[1:]):
         linear = nn.utils.skip_init(nn.Linear, a, b)       # whose own start would draw from the global generator
         nn.init.normal_(linear.weight, std=a**-0.5, generator=generator)                   # variance one over fan-in
@@ -94,26 +95,27 @@ def twin(X, y, dy, seed: int, *, rate=1.0, weight=1.0) -> Predict:
         layers += [linear, nn.Softplus()]
     network = Standardized(nn.Sequential(*layers[:-1]), data)
     scaled, inner = network.scores.standardize(data), network.model
-    slopes = scaled.jacobian.reshape(len(X), -1)
-    size, d = slopes.square().mean(0).sqrt().clamp_min(1e-12), weight * X.shape[1]
+    values, slopes = scaled.values.reshape(len(X), -1), scaled.jacobian.reshape(len(X), q, -1)
+    known, slopes = ~slopes.isnan(), slopes.nan_to_num()
+    size, d = (slopes.square().sum(0) / known.sum(0)).sqrt().clamp_min(1e-12), weight * X.shape[1]
     adam, batch = torch.optim.Adam(inner.parameters()), min(len(X), max(256, len(X) // 4))
     for epoch in range(100):
         adam.param_groups[0]["lr"] = rate * float(np.interp(epoch / 100, *zip(*schedule)))
         for rows in torch.randperm(len(X), generator=generator).split(batch):
             found = value_and_derivatives(inner, scaled.inputs[rows])
-            errors = ((found[1].reshape(len(rows), -1) - slopes[rows]) / size).square().mean()
-            loss = ((found[0].reshape(-1) - scaled.values[rows]).square().mean() + d * errors) / (1 + d)
+            errors = ((found[1].reshape(len(rows), q, -1) - slopes[rows]) / size * known[rows]).square().mean()
+            loss = ((found[0].reshape(len(rows), q) - values[rows]).square().mean() + d * errors) / (1 + d)
             adam.zero_grad()
             loss.backward()
             adam.step()
-    return _answers(network)
+    return _answers(network, y.shape[1:])
 
 
-def _answers(network: nn.Module, mean: float = 0.0, std: float = 1.0) -> Predict:
+def _answers(network: nn.Module, out: tuple[int, ...], mean: float = 0.0, std: float = 1.0) -> Predict:
     def predict(X):
         values, slopes = (found.detach().double().numpy() for found in
                           value_and_derivatives(network, torch.as_tensor(X, dtype=torch.float32)))
-        return mean + std * values.reshape(-1), std * slopes.reshape(X.shape)
+        return mean + std * values.reshape(len(X), *out), std * slopes.reshape(len(X), *out, X.shape[1])
     return predict
 
 
@@ -265,6 +267,15 @@ def by(method: str) -> str:
         raise ImportError(f"{method}: expected the package {package} for a new record, got none; pip install {package}") from None
 
 
+def finite(value: float) -> float:
+    """The number, or 1e9 in place of what is none: a record holds numbers only.
+
+    >>> finite(float("nan"))
+    1000000000.0
+    """
+    return float(value) if math.isfinite(value) else 1e9
+
+
 def error_shares(X, predicted, truth) -> dict[str, float]:
     """Root mean square errors over the truth's own size: 0 is exact, 1 as good as a constant value or no slopes.
 
@@ -276,11 +287,10 @@ def error_shares(X, predicted, truth) -> dict[str, float]:
     does not give is left out, and what is no number counts as 1e9.
     """
     def share(error, size) -> float:
-        sums = [each.reshape(len(X), m, -1).sum(2).mean(0) for each in (error, size)]
-        found = math.sqrt(float(np.mean(sums[0] / sums[1])))
-        return found if math.isfinite(found) else 1e9
+        sums = [each.reshape(len(X), q, -1).sum(2).mean(0) for each in (error, size)]
+        return finite(math.sqrt(float(np.mean(sums[0] / sums[1]))))
 
-    m = truth[0].reshape(len(X), -1).shape[1]
+    q = truth[0].reshape(len(X), -1).shape[1]
     found = {"value": share((predicted[0] - truth[0])**2, (truth[0] - truth[0].mean(0))**2)}
     if predicted[1] is not None:
         spread = X.std(0)

@@ -1,7 +1,7 @@
 """Runs an experiment unit by unit, keeps each finished unit, and joins them into a record.
 
 An experiment is a module with NAME, SHOWS, PRESETS (name -> config), units(config), run_unit(unit, config, seeds,
-device, keep), describe(config) and probe(). A unit depends on no other unit, so units are what several processes
+device, keep), describe(config) and probe(); with DEVICE, too, if it runs on one kind of device only. A unit depends on no other unit, so units are what several processes
 (``torchrun``) or machines on one file system share. Within a unit ``keep`` has what a killed run goes on from.
 """
 import datetime
@@ -76,7 +76,11 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
         raise ValueError(f"seeds: expected a positive number of seeds, got {seeds!r}")
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes: expected a positive number, got {minutes!r}")
-    experiment, device = find(name), _device(device)
+    experiment = find(name)
+    only = getattr(experiment, "DEVICE", device)
+    if device not in ("auto", only):
+        raise ValueError(f"device: expected {only}, which is all that {name} runs on, got {device!r}")
+    device = _device(only)
     if preset not in experiment.PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(experiment.PRESETS)} for {name}, got {preset!r}")
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -84,7 +88,7 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
     described = experiment.describe(config)
     begun = Unfinished(records_folder(), name, preset, _settings(described), numbers, experiment.units(config))
     left = [unit for unit in begun.units[rank::world] if not begun.is_done(unit)]
-    if left and world > 1 and made_just_now(name, preset, seeds):
+    if left and made_just_now(name, preset, seeds):
         begun.remove()                                     # a faster process has joined what an earlier run had left
         return None
     if left:                                               # else another process may be joining the parts at this moment
@@ -111,11 +115,13 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
 
 
 def made_just_now(name: str, preset: str, seeds: int) -> bool:
-    """This run's record is there, and less than a minute old.
+    """Of several processes another one has made this run's record, less than a minute ago.
 
-    >>> made_just_now("step-cost", "quick", seeds=1)                                           # doctest: +SKIP
+    >>> made_just_now("step-cost", "quick", seeds=1)
     False
     """
+    if int(os.environ.get("WORLD_SIZE", 1)) < 2:
+        return False
     path = records_folder() / f"{name}-{preset}.json"
     if not path.exists() or time.time() - path.stat().st_mtime > 60:
         return False

@@ -1,4 +1,4 @@
-"""The Sobolev loss: exact (equation 1) and stochastic (equation 2), behind one protocol."""
+"""The Sobolev loss: exact (equation 1), stochastic (equation 2), and by a hidden layer, behind one protocol."""
 from sobolev_lib.directions import DISTRIBUTIONS
 from sobolev_lib.losses.exact import SobolevLoss
 from sobolev_lib.losses.internal import InternalLoss, InternalTargets

@@ -10,7 +10,7 @@ from sobolev_lib.internal import activations, check_layer, shifted
 from sobolev_lib.losses.exact import SobolevLoss
 from sobolev_lib.losses.protocol import Loss
 from sobolev_lib.losses.stochastic import StochasticSobolevLoss
-from sobolev_lib.teacher import ENTRIES, ROWS, Teacher
+from sobolev_lib.teacher import Teacher, mean_squares_of
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,8 @@ class InternalLoss(Loss):
 
     def normalized_by(self, source: Teacher) -> "InternalLoss":
         """This loss with its divisors fixed to the mean squares of all that the teacher says of output and layer."""
-        few = self._inside(source, few=True)
-        rows = max(1, min(ROWS, ENTRIES // max(1, few.out_shape.numel() * few.in_shape.numel())))
-        sums = [0.0, 0.0]
-        for start in range(0, len(source), rows):
-            part = self._inside(source[start:start + rows]).up_to(1)
-            sums = [total + float(labels.square().sum()) for total, labels in zip(sums, part.derivatives)]
-        return self.with_numbers(self.weights, tuple(total / len(source) or 1.0 for total in sums))
+        units = self._inside(source[:2]).in_shape.numel()
+        return self.with_numbers(self.weights, mean_squares_of(source, 1, units, lambda part: self._inside(part).up_to(1)))
 
     def with_numbers(self, weights: Sequence, normalize) -> "InternalLoss":
         other = type(self).__new__(type(self))
@@ -98,8 +93,8 @@ class InternalLoss(Loss):
         other._hold(self.loss.with_numbers(weights, normalize))
         return other
 
-    def _inside(self, source, few: bool = False) -> Teacher:
-        """The teacher's output as a function of a shift of its layer, at shifts of zero; with ``few``, at two points."""
+    def _inside(self, source) -> Teacher:
+        """The teacher's output as a function of a shift of its layer, at shifts of zero."""
         if not isinstance(source, Teacher) or not isinstance(source.f, nn.Module):
             got = f"a Teacher of a {type(source.f).__name__}" if isinstance(source, Teacher) else type(source).__name__
             raise TypeError("source: expected a Teacher of an nn.Module, whose layers have names, for an InternalLoss "
@@ -108,7 +103,6 @@ class InternalLoss(Loss):
         teacher, layer, x = source.f, self.teacher_layer, source.inputs
         with torch.no_grad():
             hidden = activations(teacher, source.there(x[:2]), layer)
-        x = x[:2] if few else x
         return Teacher.at(lambda shift: shifted(teacher, source.there(x), layer, source.there(shift)),
                           torch.zeros(len(x), *hidden.shape[1:], dtype=x.dtype, device=x.device), source.out_shape)
 

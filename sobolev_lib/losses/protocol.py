@@ -13,7 +13,7 @@ from sobolev_lib.teacher import Teacher
 
 
 class Loss:
-    """A loss for each order of derivatives, with its weight and divisor; ``SobolevLoss`` and ``StochasticSobolevLoss``.
+    """A loss for each order of derivatives, with its weight and divisor: what ``SobolevLoss`` and the others have in common.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
     >>> model, loss = sobolev_lib.models.MLP(2, 32, 1), sobolev_lib.SobolevLoss(order=1, weights=(1.0, 0.1))

@@ -86,15 +86,9 @@ class StochasticSobolevLoss(Loss):
             generator: torch.Generator | None = None) -> ProjectedTargets:
         """Draw the vectors and project the labels, or have the teacher do so; targets pass as they are."""
         if isinstance(source, SobolevData):
-            if source.directions is not None:
-                raise ValueError("data: expected whole derivatives to project for a StochasticSobolevLoss, got some along "
-                                 "directions; SobolevLoss compares along these")
-            if source.noise is not None:
-                raise ValueError("data: expected labels without noise levels for a StochasticSobolevLoss, whose projections "
-                                 "mix them, got some with; SobolevLoss takes them")
-            if source.weights is not None:
-                raise ValueError("data: expected points without weights for a StochasticSobolevLoss, got weights; "
-                                 "SobolevLoss takes them")
+            if source.extras:
+                raise ValueError("data: expected points with whole derivatives alone for a StochasticSobolevLoss, which "
+                                 f"projects them, got {' and '.join(source.extras)}, too; SobolevLoss takes them")
             source = source.up_to(self.order)
             vectors = self.draw(source.inputs, source.out_shape, generator)
             vectors[0], labels = _project_labels(source, vectors)

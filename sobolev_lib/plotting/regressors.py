@@ -20,8 +20,8 @@ def goodness_of_fit(regressor, X, y, dy=None):
     of the inputs' spread, are drawn. Missing labels are left out. Returns the figure. Raises ``TypeError`` for what is no
     fitted regressor, ``ValueError`` for shapes that don't fit.
     """
-    from sobolev_lib.regressor.named_tables import column_names, columns_as, numbers_of, rows_alike
-    from sobolev_lib.regressor.tables import laid_out
+    from sobolev_lib.regressor.named_tables import column_names, numbers_of, rows_alike
+    from sobolev_lib.regressor.tables import slopes_of
 
     inputs, outputs = _names(regressor)
     y, dy = rows_alike(X, y=y, dy=dy)
@@ -31,7 +31,7 @@ def goodness_of_fit(regressor, X, y, dy=None):
     if y.size != n * q:
         raise ValueError(f"y: expected shape {values.shape}, one value a point and output, got {y.shape}")
     y, values = y.reshape(n, q), values.reshape(n, q)
-    dy = None if dy is None else laid_out(numbers_of(columns_as(column_names(X, regressor), dy), "dy"), (n, q), d)
+    dy = None if dy is None else slopes_of(dy, column_names(X, regressor), (n, q), d)
     gradients = gradients.reshape(n, q, d)
     with context():
         rows = []

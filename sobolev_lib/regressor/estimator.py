@@ -9,10 +9,10 @@ from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
-from sobolev_lib.regressor.named_tables import check_columns, column_names, columns_as, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.named_tables import check_columns, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks
 from sobolev_lib.regressor.onnx_graph import onnx_model
-from sobolev_lib.regressor.tables import labelled, laid_out, weights_of
+from sobolev_lib.regressor.tables import labelled, slopes_of, weights_of
 from sobolev_lib.training.estimating import estimate, held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.streaming import Stream
@@ -175,7 +175,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         """
         dy, sample_weight = rows_alike(X, dy=dy, sample_weight=sample_weight)
         predicted = self.predict_gradient(X)
-        dy = laid_out(numbers_of(columns_as(column_names(X, self), dy), "dy"), predicted.shape[:-1], predicted.shape[-1])
+        dy = slopes_of(dy, column_names(X, self), predicted.shape[:-1], predicted.shape[-1])
         shape = (len(dy), self.n_outputs_, self.n_features_in_)
         per_input, per_output = self.scaling_.input_std.numpy(), self.scaling_.output_std.numpy().reshape(-1, 1)
         weights = None if sample_weight is None else weights_of(sample_weight, len(dy))

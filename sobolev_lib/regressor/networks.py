@@ -10,8 +10,8 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
+from sobolev_lib.regressor.reduction import folded, reduction, rotated, unfolded
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.directions import directions, folded, rotated, unfolded
 from sobolev_lib.training.estimating import Settings, loss_of
 
 
@@ -44,7 +44,7 @@ class WithNetworks:
     def _begin(self, data: SobolevData, seeds: list[int]) -> None:
         self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
         scaling = ZScores.of(data)                         # in float64
-        self.reduction_ = None if self.reduce_inputs is None else directions(scaling.standardize(data))
+        self.reduction_ = None if self.reduce_inputs is None else reduction(scaling.standardize(data))
         self._build(self.n_features_in_ if self.reduction_ is None else len(self.reduction_), len(seeds), seeds, scaling)
 
     def _build(self, inputs: int, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:

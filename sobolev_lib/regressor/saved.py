@@ -6,8 +6,8 @@ import torch
 
 from sobolev_lib._arguments import integer, number
 from sobolev_lib._tensor_files import read_tensors, write_tensors
+from sobolev_lib.regressor.reduction import unfolded
 from sobolev_lib.training import History
-from sobolev_lib.training.directions import unfolded
 from sobolev_lib.training.streaming import Stream
 
 

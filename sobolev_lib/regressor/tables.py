@@ -21,7 +21,7 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
     check_columns(X)
     names = [str(name) for name in getattr(X, "columns", ())]
     y, dy, sample_weight = rows_alike(X, y=y, dy=dy, sample_weight=sample_weight)
-    dy = None if dy is None else numbers_of(columns_as(column_names(X, None if first else estimator), dy), "dy")
+    inputs = column_names(X, None if first else estimator)
     X, y = plain(X, "X"), numbers_of(y, "y")
     if dy is not None and not isinstance(y, np.ndarray):
         y = np.asarray(y)                                  # tables and lists may lack values as well
@@ -32,7 +32,7 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
     y = y.astype(np.float64)
     if missing is not None:
         y[missing.reshape(y.shape)] = np.nan
-    given = [X, y] if dy is None else [X, y, laid_out(dy, y.shape, X.shape[1])]
+    given = [X, y] if dy is None else [X, y, slopes_of(dy, inputs, y.shape, X.shape[1])]
     given, weights = without_copies(given, None if sample_weight is None else weights_of(sample_weight, len(X)))
     weights = np.ones(len(given[0])) if weights is None else weights
     if unit is None:                                       # a mean of equal numbers may differ from them in the last digit
@@ -86,6 +86,15 @@ def weights_of(sample_weight, n: int) -> np.ndarray:
     if not weights.any():
         raise ValueError("sample_weight: expected some weight above 0, got only zeros")
     return weights
+
+
+def slopes_of(dy, names: list, values: tuple[int, ...], inputs: int) -> np.ndarray:
+    """Slopes as a regressor's fit is given them: numbers, columns in the order of ``names``, laid out.
+
+    >>> slopes_of([[1], [2]], [], (2,), 1).tolist()
+    [[1.0], [2.0]]
+    """
+    return laid_out(numbers_of(columns_as(names, dy), "dy"), values, inputs)
 
 
 def laid_out(dy, values: tuple[int, ...], inputs: int) -> np.ndarray:

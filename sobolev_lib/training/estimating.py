@@ -26,9 +26,9 @@ ITERATIONS = 10                                            # of L-BFGS in one st
 class Settings:
     """What ``estimate`` is told about a training; names and defaults as in ``SobolevRegressor``.
 
-    >>> Settings(steps=100).passes(30)                      # of 30 points, all of them at each step
+    >>> Settings(steps=100).steps_for(30)                      # of 30 points, all of them at each step
     100
-    >>> Settings(epochs=5, batch_size=10).passes(30)
+    >>> Settings(epochs=5, batch_size=10).steps_for(30)
     15
     """
 
@@ -59,7 +59,7 @@ class Settings:
             raise ValueError(f"weight_decay: expected 0 beside optimizer={self.optimizer!r}, got {decay}; it is Adam's. A "
                              "callable optimizer can bring its own")
 
-    def passes(self, n: int) -> int:
+    def steps_for(self, n: int) -> int:
         """The number of steps for n points."""
         return int(self.steps) if self.epochs is None else int(self.epochs) * self.steps_in_epoch(n)
 
@@ -122,8 +122,8 @@ def estimate(networks: Sequence[nn.Module], data: SobolevData, held: SobolevData
     Several networks share one computation where Adam trains them; other optimisers take them one after another.
     Raises ``FloatingPointError`` if a loss stops being finite.
     """
-    how = {"steps": settings.passes(len(data)), "batch_size": settings.batch_size, "device": settings.device,
-           "progress": settings.progress, "scheduler": _scheduler(settings, settings.passes(len(data)))}
+    how = {"steps": settings.steps_for(len(data)), "batch_size": settings.batch_size, "device": settings.device,
+           "progress": settings.progress, "scheduler": _scheduler(settings, settings.steps_for(len(data)))}
     if held is not None:
         how |= {"validation": held, "patience": settings.patience}
     lr = float(settings.lr)

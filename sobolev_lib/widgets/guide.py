@@ -1,15 +1,11 @@
 """Guide: a few questions about the reader's data, and what follows from the answers: advice, and a line of code."""
 import functools
-import html
-import re
 from typing import Mapping
 
 from sobolev_lib import book_output
+from sobolev_lib.widgets.marks import marked
 from sobolev_lib.widgets.placeholders import guide_placeholder
-from sobolev_lib.widgets.question import _marked
 from sobolev_lib.widgets.showing import page_or_live
-
-NAME = re.compile(r"[a-z_]+")
 
 
 def Guide(questions: Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]], *, call: str, arguments: Mapping[str, str]):
@@ -41,14 +37,14 @@ def _question(question: str, choices: Mapping) -> dict:
     if not isinstance(choices, Mapping) or len(choices) < 2:
         raise ValueError(f"{question!r}: expected a dict of at least two choices, got {choices!r}")
     advice = [choice[0] for choice in choices.values()]
-    return {"question": html.unescape(_marked(question, "question")), "choices": [_marked(choice, "choices") for choice in choices],
-            "says": [_marked(text, f"advice of {choice!r}") for choice, text in zip(choices, advice)],
+    return {"question": marked(question, "question"), "choices": [marked(choice, "choices") for choice in choices],
+            "says": [marked(text, f"advice of {choice!r}") for choice, text in zip(choices, advice)],
             "sets": [_settings(sets, choice) for choice, (_, sets) in choices.items()]}
 
 
 def _settings(sets: Mapping, where: str) -> dict:
     for name, text in sets.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name.lower()):
+        if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"{where}: expected names of settings, got {name!r}")
         if text is not None and not isinstance(text, str):
             raise TypeError(f"{where}: expected a text of Python for {name}, or None, got {text!r}")

@@ -66,13 +66,14 @@ def guide_placeholder(state: dict) -> str:
     True
     """
     # as guide.js does it
-    sets, own = {}, state["arguments"]
+    sets: dict[str, str] = {}
+    own = state["arguments"]
     for question in state["questions"]:
         sets |= question["sets"][0]
     settings = [f"{name}={text}" for name, text in sets.items() if name not in own and text is not None]
     passed = [text or name for name in own if (text := sets.get(name, own[name])) is not None]
     call = state["call"].replace("{settings}", ", ".join(settings)).replace("{arguments}", ", ".join(passed))
-    fields = "".join(f"<fieldset><legend>{escape(question['question'])}</legend><div>"
+    fields = "".join(f"<fieldset><legend>{question['question']}</legend><div>"
                      + "".join(f'<label><input type="radio"><span>{choice}</span></label>' for choice in question["choices"])
                      + "</div></fieldset>" for question in state["questions"])
     advice = "".join(f"<li>{question['says'][0]}</li>" for question in state["questions"] if question["says"][0])

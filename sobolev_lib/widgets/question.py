@@ -7,10 +7,10 @@ import re
 from typing import Mapping
 
 from sobolev_lib import book_output
+from sobolev_lib.widgets.marks import marked
 from sobolev_lib.widgets.placeholders import question_placeholder
 from sobolev_lib.widgets.showing import page_or_live
 
-_MARKS = re.compile(r"&lt;(/?(?:i|b|sub|sup|code))&gt;")
 SIGNS = ("", "Right. ", "No. ")   # a prediction, a right and a wrong choice
 
 
@@ -35,7 +35,7 @@ def Question(question: str, choices: Mapping[str, str] | None = None, *, right: 
         raise ValueError("expected either choices or a number, got both")
     if isinstance(question, str) and not question.strip():
         raise ValueError("question: expected a text, got an empty one")
-    state: dict = {"question": _marked(question, "question"), "veil": bool(veil)}
+    state: dict = {"question": marked(question, "question"), "veil": bool(veil)}
     if choices is not None:
         if because or hints or tolerance:
             raise ValueError("because, hints and tolerance: expected only with a number, got them with choices")
@@ -58,8 +58,8 @@ def _choices(choices: Mapping[str, str], right: str | None) -> dict:
     if right is not None and right not in list(choices):
         raise ValueError(f"right: expected one of {list(choices)}, got {right!r}")
     signs = {choice: SIGNS[0] if right is None else SIGNS[1 if choice == right else 2] for choice in choices}
-    return {"choices": [_marked(choice, "choices") for choice in choices],
-            "says": [f"<b>{signs[choice]}</b>{_marked(text, f'choices[{choice!r}]')}" for choice, text in choices.items()],
+    return {"choices": [marked(choice, "choices") for choice in choices],
+            "says": [f"<b>{signs[choice]}</b>{marked(text, f'choices[{choice!r}]')}" for choice, text in choices.items()],
             "right": None if right is None else list(choices).index(right)}
 
 
@@ -79,8 +79,8 @@ def _number(number: float, tolerance: float, because: str, hints: Mapping[float,
                                  f"and {hint:g}")
     shown = f"{number:,.0f}" if number.is_integer() else f"{number:.3g}"
     return {"number": number, "shown": shown.replace("-", "−"), "tolerance": tolerance, "hints": wrong,
-            "says": [f"<b>{SIGNS[1]}</b>{_marked(because, 'because')}",
-                     *(f"<b>{SIGNS[2]}</b>{_marked(text, f'hints[{hint!r}]')}" for hint, text in hints.items())]}
+            "says": [f"<b>{SIGNS[1]}</b>{marked(because, 'because')}",
+                     *(f"<b>{SIGNS[2]}</b>{marked(text, f'hints[{hint!r}]')}" for hint, text in hints.items())]}
 
 
 def _near(given: float, number: float, tolerance: float) -> bool:
@@ -93,21 +93,6 @@ def _real(value, name: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name}: expected a finite number, got {value!r}")
     return float(value)
-
-
-def _marked(text: str, name: str) -> str:
-    """HTML of a text in which only a few marks of emphasis mean something."""
-    if not isinstance(text, str):
-        raise TypeError(f"{name}: expected a text, got {text!r}")
-    marked, still_open = _MARKS.sub(r"<\1>", html.escape(text, quote=False)), []
-    for mark in re.findall(r"<(/?\w+)>", marked):
-        if not mark.startswith("/"):
-            still_open.append(mark)
-        elif not still_open or still_open.pop() != mark[1:]:
-            raise ValueError(f"{name}: expected <{mark[1:]}> before <{mark}>, in {text!r}")
-    if still_open:
-        raise ValueError(f"{name}: expected </{still_open[-1]}> after <{still_open[-1]}>, in {text!r}")
-    return marked
 
 
 @functools.cache

@@ -22,7 +22,7 @@ def record():
 def functions_of(record, *names):
     """What is known after the imports and the functions of these cells, which are not run."""
     cases = list(record["config"]["trials"])
-    known = {"sl": sl, "record": record, "own": record["results"], "CASES": cases, "CASE_NAMES": own_derivatives.CASES,
+    known = {"sl": sl, "record": record, "results": record["results"], "CASES": cases, "CASE_NAMES": own_derivatives.CASES,
              "NAMES": {}, "SEEDS": len(record["seeds"])}
     exec(cell(PAGE, "own-derivatives-setup"), known)
     for name in names:
@@ -49,7 +49,7 @@ def test_what_slopes_do_follows_the_record(record, factor, said):
 
 
 def test_the_table_begins_with_the_best(record):
-    order = functions_of(changed(record, 1e-3), "own-derivatives-cases")["by_error"]("engine")
+    order = own_derivatives.ranked(changed(record, 1e-3), "engine")
     assert order[0] == "slopes" and set(order) == set(own_derivatives.TRIALS["engine"])
 
 

@@ -133,7 +133,7 @@ def test_where_a_peer_is_better_is_said(peer, said):
 
 def test_the_best_of_ours_is_one_that_is_told_slopes():
     record = made((3.0,) * 4)
-    assert best(record, "engine", own=True) == "slopes" and best(record, "engine", own=False) == "JENN"
+    assert best(record, "engine", ours=True) == "slopes" and best(record, "engine", ours=False) == "JENN"
     assert against(record, "engine", "slopes", "values").mean == pytest.approx(math.log10(3), abs=0.01)
 
 

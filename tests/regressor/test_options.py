@@ -313,8 +313,8 @@ def test_settings_out_of_range(settings, message):
 
 
 def test_epochs_are_counted_in_batches():
-    assert Settings(epochs=3, batch_size=10).passes(25) == 9 and Settings(epochs=3, batch_size=None).passes(25) == 3
-    assert Settings(epochs=np.int64(2), batch_size=np.int64(100)).passes(25) == 2
+    assert Settings(epochs=3, batch_size=10).steps_for(25) == 9 and Settings(epochs=3, batch_size=None).steps_for(25) == 3
+    assert Settings(epochs=np.int64(2), batch_size=np.int64(100)).steps_for(25) == 2
 
 
 # --- ensembles ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Guides: what is refused, and what a reader with a mouse or a keyboard is advised, in headless Chromium."""
 import pytest
+from bs4 import BeautifulSoup
 
-from sobolev_lib import book_output
 from sobolev_lib.widgets import Guide
 
 CALL = "Net({settings}).fit({arguments})"
@@ -48,6 +48,20 @@ def test_the_first_choices_are_answered_at_once(reader):
     assert reader.page.locator("fieldset").count() == 3
 
 
+def test_the_place_kept_holds_the_same_answer(read):
+    """So it is as high. Here the first choices have settings, and the question has marks."""
+    forces_first = {"What do <i>you</i> have?": dict(reversed(QUESTIONS["What do you have?"].items())),
+                    "How many points?": dict(reversed(QUESTIONS["How many points?"].items()))}
+    body = Guide(forces_first, call=CALL, arguments=ARGUMENTS)._repr_html_()
+    place = BeautifulSoup(body, "html.parser").select_one(".sobolev-placeholder")
+    shown = read(body)
+    shown.page.wait_for_selector(".sobolev-widget[data-ready]")
+    assert (place.code.text, [advice.text for advice in place.select("li")]) == answer(shown)
+    assert place.code.text == 'Net(optimizer="lbfgs", steps=300).fit(X, y)'
+    assert [legend.text for legend in place.select("legend")] == shown.page.locator("legend").all_inner_texts()
+    assert shown.page.locator("legend i").inner_text() == "you"
+
+
 def test_choices_change_settings_and_arguments_and_later_ones_win(reader):
     reader.page.get_by_label("Forces < 0").check()
     reader.page.get_by_label("A few").check()
@@ -73,4 +87,3 @@ def test_a_live_guide_has_the_same_state(monkeypatch):
     state = Guide(QUESTIONS, call=CALL, arguments=ARGUMENTS).state
     assert [len(each["choices"]) for each in state["questions"]] == [3, 2, 2]
     assert state["questions"][0]["says"][1] == "Turn the <b>sign</b>." and "Forces &lt; 0" in state["questions"][0]["choices"]
-    assert "called" in book_output.module_script("guide")

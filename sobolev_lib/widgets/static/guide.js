@@ -31,7 +31,7 @@ export default {
         .map((text) => element("li", { innerHTML: text })));
     };
     const fields = state.questions.map((question, k) => element("fieldset", {},
-      element("legend", { textContent: question.question }),
+      element("legend", { innerHTML: question.question }),
       element("div", {}, ...question.choices.map((choice, i) => {
         const radio = element("input", { type: "radio", name: `sgd-${mine}-${k}`, checked: i === 0 });
         radio.addEventListener("change", () => { chosen[k] = i; show(); });

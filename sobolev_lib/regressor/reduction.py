@@ -8,12 +8,12 @@ from sobolev_lib.models import MLP
 SHARE = 1e-4                                               # of all squared slopes, what the dropped directions may hold
 
 
-def directions(data: SobolevData) -> Tensor:
+def reduction(data: SobolevData) -> Tensor:
     """The matrix R (k, d) of new inputs R z, from z-scored data (N, d): along them all squared slopes but 1e-4 of their sum.
 
     >>> z = torch.randn(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     >>> data = sobolev_lib.label(lambda z: (z[:, 0] + 2 * z[:, 1]).sin(), z)
-    >>> R = directions(data)
+    >>> R = reduction(data)
     >>> (R / R[0, 0]).round(decimals=6).tolist()
     [[1.0, 2.0, 0.0]]
 
