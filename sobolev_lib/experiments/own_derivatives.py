@@ -227,8 +227,8 @@ def against(record: dict, case: str, method: str, other: str) -> Interval:
 
 
 RULE = ("Errors of values on unseen points; ratios are paired by seed, with a 95 % interval of their logarithm. Confirmed if "
-        "in every case the network that is told slopes errs less than the same network told values alone, with an interval "
-        "below 1. Confirmed in direction if so in more than half of the cases. Contradicted if it errs more in every case, "
+        "in every case the regressor that is told slopes errs less than the one told values alone, tuned by as many trials, "
+        "with an interval below 1. Confirmed in direction if so in more than half of the cases. Contradicted if it errs more in every case, "
         "with intervals above 1. Open otherwise. How the best of ours stands to the best peer, both by test error, is told, "
         "and decides nothing.")
 
@@ -251,9 +251,10 @@ def verdict(record: dict) -> Verdict:
     beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OURS)]
     return Verdict(
         claim="Derivatives of the target, where they are known, improve data efficiency and generalisation (abstract).",
-        measured=f"Errors with slopes against the same network with values alone: {told}."
+        measured=f"Errors with slopes against our regressor told values alone: {told}."
                  + (f" Beside the best of the others, {'; '.join(beside)}." if beside else ""),
-        scale=f"{len(cases)} cases, {_counts(record)} points, {len(record['seeds'])} seeds, as many trials for each method.",
+        scale=f"{len(cases)} cases, {_counts(record)} points, {len(record['seeds'])} seeds, as many trials for each method. "
+              "With one number of points a case, data efficiency is not measured.",
         status=status, rule=RULE)
 
 
@@ -263,10 +264,12 @@ def beside_peers(record: dict, case: str) -> str:
     >>> beside_peers(load_record("own-derivatives"), "engine")                                 # doctest: +SKIP
     'behind JENN, 1.2 times its error (1.1 to 1.4)'
     """
+    two = lambda log: f"{10**log:#.2g}".rstrip(".")
     peer = best(record, case, ours=False)
     found = against(record, case, best(record, case, ours=True), peer)
     word = {"below": "ahead of", "above": "behind", "around": "level with"}[found.side()]
-    return f"{word} {peer}, {10 ** found.mean:.2g} times its error ({10 ** found.low:.2g} to {10 ** found.high:.2g})"
+    article = "the " if peer[0].islower() else ""
+    return f"{word} {article}{peer}, {two(found.mean)} times its error ({two(found.low)} to {two(found.high)})"
 
 
 def _counts(record: dict) -> str:

@@ -61,13 +61,13 @@ def test_the_choice_of_a_weight_is_told_as_it_was(record):
     said = functions_of(record, "own-derivatives-weight")["weights_said"]
     for case in record["config"]["trials"]:
         record["results"][f"{case}/slopes"]["chosen"]["derivative_weight"] = 0.1
-    assert said(record["results"]) == ("In 4 of 4 cases validation values chose the best of the weights; at worst the choice cost "
-                                       "a factor of 1.00 in test error. They chose 0.1 (jet engine deck), 0.1 (forces of a metal "
+    assert said(record["results"]) == ("On one tuning seed, one fit a weight, validation values chose the best weight in 4 of 4 "
+                                       "cases; at worst the choice cost a factor of 1.00 in test error. They chose 0.1 (jet engine deck), 0.1 (forces of a metal "
                                        "cluster), 0.1 (option prices) and 0.1 (a teacher network).")
     record["results"]["engine/slopes"]["chosen"]["derivative_weight"] = 100.0
     assert "No weight above 100 was tried; more may be better." in said(record["results"])
     record["results"]["engine/slopes"]["trials"][0]["test_error"] = [4.0]
-    assert "In 3 of 4 cases" in said(record["results"]) and "a factor of 2.00 in" in said(record["results"])
+    assert "best weight in 3 of 4 cases" in said(record["results"]) and "a factor of 2.00 in" in said(record["results"])
 
 
 def test_the_summary_counts_what_the_record_holds(record):

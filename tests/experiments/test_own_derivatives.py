@@ -125,7 +125,7 @@ def test_the_verdict_follows_its_rule(slopes, status):
     assert found.status == status and f"jet engine deck {1 / slopes[0]:.3g} times smaller (" in found.measured
 
 
-@pytest.mark.parametrize("peer, said", [(2.0, "ahead of JENN, 0.25 times"), (0.5, "level with JENN, 1 times"), (0.1, "behind JENN, 5 times")])
+@pytest.mark.parametrize("peer, said", [(2.0, "ahead of JENN, 0.25 times"), (0.5, "level with JENN, 1.0 times"), (0.1, "behind JENN, 5.0 times")])
 def test_where_a_peer_is_better_is_said(peer, said):
     record = made((0.5,) * 4, peer)
     assert said in own_derivatives.beside_peers(record, "engine") and said in own_derivatives.verdict(record).measured
