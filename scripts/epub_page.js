@@ -101,7 +101,7 @@ window.epub = (() => {
     article.querySelectorAll("[data-widget=question]").forEach((widget) => widget.replaceWith(question(widget)));
     for (const element of article.querySelectorAll("[data-shot]")) {
       const alt = element.getAttribute("alt") ?? element.getAttribute("aria-label");
-      const image = made("img", { src: `../images/${name}-${element.dataset.shot}.png`, alt });
+      const image = made("img", { src: `../images/${name}-${element.dataset.shot}.png`, alt: alt ?? "" });
       const place = `${site}book/${name}.html#${element.closest("section[id]").id}`;
       const told = site ? made("a", { href: place }, "On the site") : "On the site";
       const line = made("p", { className: "alive" }, told, element.matches("img") ? " it moves." : " this figure is alive.");

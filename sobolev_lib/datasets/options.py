@@ -60,9 +60,9 @@ def option_prices(points: int = 4096, seed: int = 0, *, assets: int = 7, exact: 
     >>> bool((noisy.X == truth.X).all()), round(float(np.corrcoef(noisy.y, truth.y)[0, 1]), 1)
     (True, 0.8)
 
-    Points follow from the seed alone. Raises ``ValueError`` for less than one point or asset.
+    Points follow from the seed alone. Raises ``ValueError`` for less than one point or asset, or a negative seed.
     """
-    option, random = BasketOption(assets), np.random.default_rng(seed)
+    option, random = BasketOption(assets), np.random.default_rng(integer(seed, "seed", least=0))
     X = option.sample(random, integer(points, "points"))
     y, dy = option.exact(X) if exact else option.paths(random, X)
     return Table(X, y, dy, inputs=tuple(f"price of asset {k}" for k in range(assets)), outputs=("price of the option",),

@@ -45,7 +45,7 @@ def teacher_answers(points: int = 200, seed: int = 0) -> Table:
     """
     from sklearn.datasets import load_diabetes  # here: only who asks waits for scikit-learn
 
-    random, patients = np.random.default_rng(seed), load_diabetes().data
+    random, patients = np.random.default_rng(integer(seed, "seed", least=0)), load_diabetes().data
     patients = (patients - patients.mean(0)) / patients.std(0)
     X = patients[random.integers(len(patients), size=integer(points, "points"))]
     X = X + JITTER * random.normal(size=X.shape)

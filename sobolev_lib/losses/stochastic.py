@@ -86,9 +86,10 @@ class StochasticSobolevLoss(Loss):
             generator: torch.Generator | None = None) -> ProjectedTargets:
         """Draw the vectors and project the labels, or have the teacher do so; targets pass as they are."""
         if isinstance(source, SobolevData):
-            if source.extras:
+            extras = source.up_to(min(self.order, source.order)).extras
+            if extras:
                 raise ValueError("data: expected points with whole derivatives alone for a StochasticSobolevLoss, which "
-                                 f"projects them, got {' and '.join(source.extras)}, too; SobolevLoss takes them")
+                                 f"projects them, got {' and '.join(extras)}, too; SobolevLoss takes them")
             source = source.up_to(self.order)
             vectors = self.draw(source.inputs, source.out_shape, generator)
             vectors[0], labels = _project_labels(source, vectors)

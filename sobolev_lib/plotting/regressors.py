@@ -21,16 +21,13 @@ def goodness_of_fit(regressor, X, y, dy=None):
     fitted regressor, ``ValueError`` for shapes that don't fit.
     """
     from sobolev_lib.regressor.named_tables import column_names, numbers_of, rows_alike
-    from sobolev_lib.regressor.tables import slopes_of
+    from sobolev_lib.regressor.tables import slopes_of, values_of
 
     inputs, outputs = _names(regressor)
     y, dy = rows_alike(X, y=y, dy=dy)
     values, gradients = regressor.predict(X, return_gradient=True)
     n, q, d = len(values), len(outputs), len(inputs)
-    y = np.asarray(numbers_of(y, "y"), dtype=np.float64)
-    if y.size != n * q:
-        raise ValueError(f"y: expected shape {values.shape}, one value a point and output, got {y.shape}")
-    y, values = y.reshape(n, q), values.reshape(n, q)
+    y, values = values_of(numbers_of(y, "y"), values.shape).reshape(n, q), values.reshape(n, q)
     dy = None if dy is None else slopes_of(dy, column_names(X, regressor), (n, q), d)
     gradients = gradients.reshape(n, q, d)
     with context():
@@ -125,7 +122,8 @@ def _names(regressor) -> tuple[list[str], list[str]]:
         fitted = "one that is not fitted" if hasattr(regressor, "predict_gradient") else type(regressor).__name__
         raise TypeError(f"regressor: expected a fitted SobolevRegressor, got {fitted}")
     d, q = regressor.n_features_in_, regressor.n_outputs_
-    inputs = [str(name) for name in getattr(regressor, "feature_names_in_", [f"x{_below(j + 1)}" for j in range(d)])]
+    # a dollar would begin a formula
+    inputs = [str(name).replace("$", r"\$") for name in getattr(regressor, "feature_names_in_", [f"x{_below(j + 1)}" for j in range(d)])]
     return inputs, ["y"] if q == 1 else [f"y{_below(k + 1)}" for k in range(q)]
 
 

@@ -1,5 +1,4 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
@@ -12,7 +11,7 @@ from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks
 from sobolev_lib.regressor.onnx_graph import onnx_model
-from sobolev_lib.regressor.tables import labelled, slopes_of, weights_of
+from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
 from sobolev_lib.training.estimating import estimate, held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.streaming import Stream
@@ -87,19 +86,19 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
         settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
-        before = None if again else dict(vars(self))
-        data, unit = labelled(self, X, y, dy, sample_weight, first=True)
-        seeds = self._seeds()
-        data, held = held_out(data, self.validation_fraction, seeds[0])
-        if again:
-            self._check_networks("warm_start", data)
-        with self._at_work(before):
-            if not again:
+        with self._all_or_nothing():
+            data, unit = labelled(self, X, y, dy, sample_weight, first=not again)
+            seeds = self._seeds()
+            data, held = held_out(data, self.validation_fraction, seeds[0])
+            if again:
+                self._check_networks("warm_start", data)
+            else:
                 self._begin(data, seeds)
-            scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-            self.histories_ = estimate(self.networks_, scaled, watched, self._loss(scaled), settings, seeds)
-            self._stream = Stream(self.networks_, unit)
-            self._stream.see(scaled)
+            with self._at_work(anew=not again):
+                scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
+                self.histories_ = estimate(self.networks_, scaled, watched, self._loss(scaled), settings, seeds)
+                self._stream = Stream(self.networks_, unit)
+                self._stream.see(scaled)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -116,19 +115,20 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         if self.optimizer != "adam" or self.weight_decay:
             raise ValueError("partial_fit: expected optimizer=\"adam\" without weight_decay, got "
                              f"{self.optimizer!r} and {self.weight_decay!r}")
-        before = dict(vars(self)) if first else None
-        data, unit = labelled(self, X, y, dy, sample_weight, first=first, unit=None if first else self._stream.unit)
-        if not first and data.out_shape != self.scaling_.output_mean.shape:
-            raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
-                             f"{tuple(data.out_shape)}")
-        if not first:
-            self._check_networks("partial_fit", data)
-        with self._at_work(before):
+        with self._all_or_nothing():
+            data, unit = labelled(self, X, y, dy, sample_weight, first=first, unit=None if first else self._stream.unit)
+            if not first and data.out_shape != self.scaling_.output_mean.shape:
+                raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
+                                 f"{tuple(data.out_shape)}")
             if first:
                 self._begin(data, self._seeds())
-                self._stream, self.histories_ = Stream(self.networks_, unit), []
-            scaled = self._scaled(data)
-            more = self._stream.learn(self.networks_, scaled, self._loss(scaled), settings)
+            else:
+                self._check_networks("partial_fit", data)
+            with self._at_work(anew=first):
+                if first:
+                    self._stream, self.histories_ = Stream(self.networks_, unit), []
+                scaled = self._scaled(data)
+                more = self._stream.learn(self.networks_, scaled, self._loss(scaled), settings)
         self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self
 
@@ -161,11 +161,10 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         y, sample_weight = (numbers_of(table, name) for table, name in zip(
             rows_alike(X, y=y, sample_weight=sample_weight), ("y", "sample_weight")))
         predicted = self.predict(X)
-        if np.size(y) == predicted.size:                   # in z-scores, whose squares are in range whatever the units
-            y = np.asarray(y, dtype=np.float64).reshape(predicted.shape)
-            mean, std = self.scaling_.output_mean.numpy(), self.scaling_.output_std.numpy()
-            y, predicted = (y - mean) / std, (predicted - mean) / std
-        return r2_score(y, predicted, sample_weight=sample_weight)
+        y = values_of(y, predicted.shape)
+        # in z-scores, whose squares are in range whatever the units
+        mean, std = self.scaling_.output_mean.numpy(), self.scaling_.output_std.numpy()
+        return r2_score((y - mean) / std, (predicted - mean) / std, sample_weight=sample_weight)
 
     def score_gradient(self, X, dy, sample_weight=None):
         """The share of squared slopes that is predicted, 1 - |error|^2 / |dy|^2: 1 is perfect, 0 as good as none.

@@ -29,10 +29,14 @@ def numbers_of(table, name: str):
     >>> numbers_of(pandas.Series([1.5, None], dtype="Float64"), "y")
     array([1.5, nan])
 
-    Raises ``TypeError`` for sparse matrices.
+    Raises ``TypeError`` for sparse matrices, dates and times.
     """
     if issparse(table):
         raise TypeError(f"{name}: expected a dense array, got a sparse one ({type(table).__name__}); pass {name}.toarray()")
+    kinds = [getattr(dtype, "kind", "") for dtype in np.atleast_1d(getattr(table, "dtypes", getattr(table, "dtype", "")))]
+    if {"m", "M"} & {*kinds}:                              # NaT would be a number, and units are nobody's guess
+        raise TypeError(f"{name}: expected numbers, got dates or times; pass numbers in a unit of your choice, such as "
+                        f"{name} / np.timedelta64(1, 's')")
     if _index(table) is None:
         return plain(table, name)
     try:
@@ -126,8 +130,11 @@ def columns_as(inputs: list, dy):
     """
     own = list(getattr(dy, "columns", ()))
     known = [name for name in own if name in inputs]
-    if not known or inputs == own or len(set(own)) < len(own) or len(set(inputs)) < len(inputs):
+    if not known or inputs == own or len(set(inputs)) < len(inputs):
         return dy                                          # other names say nothing
+    if len(set(own)) < len(own):
+        raise ValueError(f"dy: expected a column for each of X's, {inputs}, got names that occur twice, {own}; rename them, "
+                         "or pass dy.to_numpy()")
     if len(known) < len(own):
         others = [name for name in own if name not in known]
         raise ValueError(f"dy: expected columns named after X's, {inputs}, got {others} beside {known}; name each column "

@@ -1,4 +1,5 @@
 """What a regressor trains: networks and scales of the shape that parameters and data ask for."""
+import copy
 from contextlib import contextmanager
 
 import numpy as np
@@ -90,23 +91,24 @@ class WithNetworks:
         return scaled
 
     @contextmanager
-    def _at_work(self, before: dict | None):
-        """Networks as they are trained, afterwards at rest; if new ones fail, what was there ``before`` comes back."""
-        if before is None and self.reduction_ is not None:
-            before = dict(vars(self))                      # what is trained are copies
-            self.networks_ = [unfolded(network, self.reduction_) for network in self.networks_]
+    def _all_or_nothing(self):
+        """If what is done within it fails, the regressor is as it was before."""
+        before = dict(vars(self))
+        if "networks_" in before:                          # what is trained are copies
+            self.networks_ = copy.deepcopy(self.networks_)
         try:
             yield
-        except Exception:
-            if before is None:
-                self._rest()
-            else:
-                vars(self).clear()
-                vars(self).update(before)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
             raise
-        self._rest()
 
-    def _rest(self) -> None:
+    @contextmanager
+    def _at_work(self, anew: bool):
+        """Networks as they are trained, as they are made ``anew``; afterwards at rest."""
+        if self.reduction_ is not None and not anew:
+            self.networks_ = [unfolded(network, self.reduction_) for network in self.networks_]
+        yield
         if self.reduction_ is not None:
             self.networks_ = [folded(network, self.reduction_) for network in self.networks_]
         for network in self.networks_:

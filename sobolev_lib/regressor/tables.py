@@ -97,6 +97,26 @@ def slopes_of(dy, names: list, values: tuple[int, ...], inputs: int) -> np.ndarr
     return laid_out(numbers_of(columns_as(names, dy), "dy"), values, inputs)
 
 
+def values_of(y, shape: tuple[int, ...]) -> np.ndarray:
+    """Values in the shape (N,) or (N, q) of predictions; one output may have an axis of its own or none.
+
+    >>> values_of([[1], [2]], (2,)).tolist()
+    [1.0, 2.0]
+
+    Raises ``TypeError`` for what is no table of numbers, ``ValueError`` for another shape.
+    """
+    try:
+        y = np.asarray(y)
+        if np.iscomplexobj(y):
+            raise TypeError
+        y = y.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"y: expected an array of real numbers of shape {shape}, got {type(y).__name__}") from None
+    if y.shape != shape and {y.shape, shape} != {(len(y), 1), (len(y),)}:
+        raise ValueError(f"y: expected shape {shape}, as predictions have, got {y.shape}")
+    return y.reshape(shape)
+
+
 def laid_out(dy, values: tuple[int, ...], inputs: int) -> np.ndarray:
     """Labels (N, *out, d) for values of shape (N, *out), from any layout in which no two entries could be confused.
 

@@ -45,7 +45,8 @@ def joined(before: History, after: History) -> History:
     History(steps=[10, 15], train={}, validation={}, best_step=None, stopped_early=False, seconds=3.0, path='', reported=[])
     """
     last = before.steps[-1] if before.steps else 0
-    both = lambda a, b: {name: a.get(name, []) + b.get(name, []) for name in {**a, **b}}
+    nothing = [[math.nan] * len(history.steps) for history in (before, after)]       # where only one of the two measured it
+    both = lambda a, b: {name: a.get(name, nothing[0]) + b.get(name, nothing[1]) for name in {**a, **b}}
     return History(before.steps + [last + step for step in after.steps], both(before.train, after.train),
                    both(before.validation, after.validation), None, False, before.seconds + after.seconds, after.path,
                    before.reported + after.reported)

@@ -36,6 +36,9 @@ def Guide(questions: Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]], 
 def _question(question: str, choices: Mapping) -> dict:
     if not isinstance(choices, Mapping) or len(choices) < 2:
         raise ValueError(f"{question!r}: expected a dict of at least two choices, got {choices!r}")
+    for choice in choices.values():
+        if not isinstance(choice, tuple) or len(choice) != 2:
+            raise TypeError(f"{question!r}: expected a pair of advice and settings for each choice, got {choice!r}")
     advice = [choice[0] for choice in choices.values()]
     return {"question": marked(question, "question"), "choices": [marked(choice, "choices") for choice in choices],
             "says": [marked(text, f"advice of {choice!r}") for choice, text in zip(choices, advice)],
@@ -43,6 +46,8 @@ def _question(question: str, choices: Mapping) -> dict:
 
 
 def _settings(sets: Mapping, where: str) -> dict:
+    if not isinstance(sets, Mapping):
+        raise TypeError(f"{where}: expected a dict of settings, got {sets!r}")
     for name, text in sets.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"{where}: expected names of settings, got {name!r}")

@@ -2,6 +2,7 @@
 
 The markup mirrors what explorer.js, field_ball.js, guide.js, hypotheses.js, lorenz_rollout.js and question.js build, and the same style sheets lay it out.
 """
+import re
 from html import escape
 
 
@@ -72,7 +73,8 @@ def guide_placeholder(state: dict) -> str:
         sets |= question["sets"][0]
     settings = [f"{name}={text}" for name, text in sets.items() if name not in own and text is not None]
     passed = [text or name for name in own if (text := sets.get(name, own[name])) is not None]
-    call = state["call"].replace("{settings}", ", ".join(settings)).replace("{arguments}", ", ".join(passed))
+    filled = {"{settings}": ", ".join(settings), "{arguments}": ", ".join(passed)}
+    call = re.sub(r"\{(?:settings|arguments)\}", lambda place: filled[place.group()], state["call"])
     fields = "".join(f"<fieldset><legend>{question['question']}</legend><div>"
                      + "".join(f'<label><input type="radio"><span>{choice}</span></label>' for choice in question["choices"])
                      + "</div></fieldset>" for question in state["questions"])

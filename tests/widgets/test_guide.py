@@ -23,6 +23,8 @@ QUESTIONS = {
     ({"Why?": {"One": ("", {}), "Two": (2, {})}}, CALL, ARGUMENTS, TypeError, "advice of 'Two': expected a text, got 2"),
     ({"Why?": {"One": ("", {}), "Two": ("<b>", {})}}, CALL, ARGUMENTS, ValueError, "expected </b>"),
     ({"Why?": {"One": ("", {}), "Two": ("", {"steps": 5})}}, CALL, ARGUMENTS, TypeError, "Two: expected a text of Python for steps"),
+    ({"Why?": {"One": "yes", "Two": "no"}}, CALL, ARGUMENTS, TypeError, "'Why?': expected a pair of advice and settings"),
+    ({"Why?": {"One": ("", {}), "Two": ("", None)}}, CALL, ARGUMENTS, TypeError, "Two: expected a dict of settings, got None"),
     ({"Why?": {"One": ("", {}), "Two": ("", {5: "5"})}}, CALL, ARGUMENTS, ValueError, "Two: expected names of settings, got 5"),
 ])
 def test_impossible_guides_are_refused(questions, call, arguments, error, message):
@@ -60,6 +62,16 @@ def test_the_place_kept_holds_the_same_answer(read):
     assert place.code.text == 'Net(optimizer="lbfgs", steps=300).fit(X, y)'
     assert [legend.text for legend in place.select("legend")] == shown.page.locator("legend").all_inner_texts()
     assert shown.page.locator("legend i").inner_text() == "you"
+
+
+@pytest.mark.parametrize("text", ["$&", "$$", "$'", "{arguments}", "{settings}"])
+def test_settings_stand_as_they_are(read, text):
+    body = Guide({"Why?": {"a": ("", {"x1": f'"{text}"', "constructor": "1"}), "b": ("", {})}}, call=CALL, arguments={"X": ""})
+    body = body._repr_html_()
+    shown = read(body)
+    shown.page.wait_for_selector(".sobolev-widget[data-ready]")
+    assert answer(shown)[0] == f'Net(x1="{text}", constructor=1).fit(X)'
+    assert BeautifulSoup(body, "html.parser").select_one(".sobolev-placeholder code").text == answer(shown)[0]
 
 
 def test_choices_change_settings_and_arguments_and_later_ones_win(reader):

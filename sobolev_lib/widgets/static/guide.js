@@ -10,9 +10,10 @@ export function called(state, chosen) {
   const sets = Object.assign({}, ...state.questions.map((question, k) => question.sets[chosen[k]]));
   const own = Object.keys(state.arguments);
   const settings = Object.entries(sets).filter(([name, text]) => !own.includes(name) && text !== null).map(([name, text]) => `${name}=${text}`);
-  const passed = own.map((name) => [name, name in sets ? sets[name] : state.arguments[name]]).filter(([, text]) => text !== null)
+  const passed = own.map((name) => [name, Object.hasOwn(sets, name) ? sets[name] : state.arguments[name]]).filter(([, text]) => text !== null)
     .map(([name, text]) => text || name);
-  return state.call.replace("{settings}", settings.join(", ")).replace("{arguments}", passed.join(", "));
+  const filled = { "{settings}": settings.join(", "), "{arguments}": passed.join(", ") };
+  return state.call.replace(/\{settings\}|\{arguments\}/g, (place) => filled[place]);
 }
 
 let guides = 0;
