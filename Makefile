@@ -4,6 +4,7 @@
 # make test-fast  what is quick of the library's tests: no browser, no book
 # make lint       ruff, and mypy on what other programs use
 # make reproduce  run all quick experiments, and list the claims of the paper that they support
+# make colab      run the chapters with the versions that Colab has (COLAB="--python PROGRAM NAME==VERSION": other ones)
 # make install    the virtual environment alone
 # make freeze     requirements.txt and requirements-hashed.txt from requirements.in
 # make dist       the library's archives for a package index, and the book as a zip, in dist/
@@ -23,7 +24,7 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
-.PHONY: book serve test test-fast lint reproduce install freeze dist epub clean help
+.PHONY: book serve test test-fast lint reproduce colab install freeze dist epub clean help
 
 book: $(INSTALLED)
 	@$(BIN)/python scripts/build_book.py
@@ -47,6 +48,10 @@ lint: $(INSTALLED)
 
 reproduce: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m sobolev_lib.experiments all
+
+colab:
+	@$(PYTHON) scripts/colab.py install $(COLAB)
+	OMP_NUM_THREADS=1 _build/colab/bin/python scripts/run_chapters.py
 
 install: $(INSTALLED)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import browser
 import build_book
 import check_release
-import colab
 import freeze
 import offline
 import pytest
@@ -243,16 +242,6 @@ def test_workflows_name_files_that_are_there():
     for file in (ROOT / ".github" / "workflows").glob("*.yml"):
         for name in re.findall(r"(?:tests|scripts)/[\w/]+(?:\.py)?", file.read_text()):
             assert (ROOT / name).exists(), f"{file.name}: {name}"
-
-
-def test_colab_packages_become_constraints():
-    listed = ("numpy==2.1.3\ntorch @ https://x.org/whl/torch-2.11.0%2Bcpu-cp313-cp313-manylinux_2_28_x86_64.whl\n"
-              "own @ file:///dist/own-1.0.0.tar.gz\nsmall @ https://x.org/small-3.8.0-py3-none-any.whl#sha256=19ab\n"
-              "kernel @ git+https://x.org/kernel@b134e99\njax==0.7.2+cuda12\n")
-    assert colab.constraints(listed) == ["numpy==2.1.3", "torch==2.11.0", "small==3.8.0", "jax==0.7.2"]
-    assert colab.python(listed) == "3.13"
-    with pytest.raises(ValueError, match="expected a package that names its wheel"):
-        colab.python("numpy==2.1.3\n")
 
 
 def test_a_chapter_that_fails_is_told(tmp_path):
