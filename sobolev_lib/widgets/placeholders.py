@@ -79,7 +79,9 @@ def guide_placeholder(state: dict) -> str:
                      + "".join(f'<label><input type="radio"><span>{choice}</span></label>' for choice in question["choices"])
                      + "</div></fieldset>" for question in state["questions"])
     advice = "".join(f"<li>{question['says'][0]}</li>" for question in state["questions"] if question["says"][0])
-    return _unseen("sgd", fields + _box("sgd-answer", f"<pre><code>{escape(call)}</code></pre><ul>{advice}</ul>"))
+    answer = _box("sgd-answer", f"<pre><code>{escape(call)}</code></pre>", _box("sgd-copy", _button("Copy code")),
+                  f"<ul>{advice}</ul>")
+    return _unseen("sgd", fields + answer)
 
 
 def field_ball_placeholder(buttons: list[list[str]], readings: list[str]) -> str:

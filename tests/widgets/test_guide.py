@@ -62,6 +62,7 @@ def test_the_place_kept_holds_the_same_answer(read):
     assert place.code.text == 'Net(optimizer="lbfgs", steps=300).fit(X, y)'
     assert [legend.text for legend in place.select("legend")] == shown.page.locator("legend").all_inner_texts()
     assert shown.page.locator("legend i").inner_text() == "you"
+    assert [button.text for button in place.select("button")] == shown.page.locator("button").all_inner_texts() == ["Copy code"]
 
 
 @pytest.mark.parametrize("text", ["$&", "$$", "$'", "{arguments}", "{settings}"])
@@ -92,6 +93,27 @@ def test_the_keyboard_moves_among_the_choices(reader):
     reader.page.keyboard.press("Tab")
     reader.page.keyboard.press("ArrowDown")
     assert answer(reader)[0] == 'Net(optimizer="lbfgs", steps=300).fit(X, y, -forces)'
+
+
+def test_the_call_is_copied_by_keyboard_and_said_so(reader):
+    reader.page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    reader.page.get_by_label("Values").check()
+    button = reader.page.get_by_role("button", name="Copy code")
+    for _ in QUESTIONS:                                    # from the first question past the others
+        reader.page.keyboard.press("Tab")
+    assert button.evaluate("it => it === document.activeElement")
+    reader.page.keyboard.press("Enter")
+    told = reader.page.locator(".sgd-copy [role=status]")
+    assert told.inner_text() == "Copied." and reader.page.evaluate("window.copied") == "Net().fit(X, y)"
+    reader.page.get_by_label("Slopes").check()
+    assert told.inner_text() == "", "what has been copied is another call now"
+
+
+def test_where_a_page_may_not_copy_the_call_is_selected(reader):
+    reader.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    reader.page.get_by_role("button", name="Copy code").click()
+    assert "The code is selected" in reader.page.locator(".sgd-copy [role=status]").inner_text()
+    assert reader.page.evaluate("getSelection().toString()") == "Net().fit(X, y, dy)"
 
 
 def test_a_live_guide_has_the_same_state(monkeypatch):

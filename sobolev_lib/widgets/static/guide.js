@@ -2,7 +2,7 @@
 //
 // The model's `state` holds: call (with {settings} and {arguments}), arguments (name -> text, "" for the name itself), and
 // questions, each with question, choices, says and sets (name -> text, or null). Texts are HTML that guide.py has escaped.
-import { element } from "./elements.js";
+import { button, element } from "./elements.js";
 import STYLE from "./guide.css" with { type: "text" };
 
 // The call that the chosen settings make. An argument that is null is left out; "" stands for its own name.
@@ -25,9 +25,21 @@ export default {
     const mine = guides += 1;
     const code = element("code");
     const advice = element("ul");
-    const answer = element("div", { className: "sgd-answer", role: "status" }, element("pre", {}, code), advice);
+    const copied = element("span", { role: "status" });
+    const copy = button("Copy code", async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        copied.textContent = "Copied.";
+      } catch { // an address without https has no clipboard
+        getSelection().selectAllChildren(code);
+        copied.textContent = "This page may not copy by itself. The code is selected: copy it.";
+      }
+    });
+    const answer = element("div", { className: "sgd-answer" }, element("div", { role: "status" }, element("pre", {}, code)),
+      element("div", { className: "sgd-copy" }, copy, copied), element("div", { role: "status" }, advice));
     const show = () => {
       code.textContent = called(state, chosen);
+      copied.textContent = "";
       advice.replaceChildren(...state.questions.map((question, k) => question.says[chosen[k]]).filter(Boolean)
         .map((text) => element("li", { innerHTML: text })));
     };
