@@ -130,7 +130,8 @@ def warn_outside(message: str) -> None:
 def _array(value, name: str) -> np.ndarray:
     try:
         if isinstance(value, torch.Tensor):
-            value = value.detach().cpu().double().numpy()
+            value = value.detach().cpu()
+            value = (value if value.is_complex() else value.double()).numpy()
         array = np.ma.asarray(value)
         if array.dtype.kind == "c":
             raise TypeError("complex ones")

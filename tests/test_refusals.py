@@ -289,3 +289,5 @@ def test_complex_labels_are_refused():
     x = np.random.default_rng(0).uniform(1, 2, (20, 2))
     with pytest.raises(TypeError, match="y: expected an array of numbers, got ndarray .complex ones"):
         sl.check_labels(x, x.prod(axis=1) + 1j, x[:, ::-1])
+    with pytest.raises(TypeError, match="dy: expected an array of numbers, got .* .complex ones"):
+        sl.check_labels(x, x.prod(axis=1), torch.tensor(x[:, ::-1].copy()) + 1j)

@@ -3,6 +3,8 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+_COMPLEX = (complex, np.complexfloating)
+
 
 def plain(value, name: str):
     """A tensor, on whatever device and with whatever graph, as an array; a masked array with NaN where it is masked.
@@ -10,8 +12,9 @@ def plain(value, name: str):
     >>> plain(torch.ones(2, requires_grad=True), "y")
     array([1., 1.], dtype=float32)
 
-    Raises ``TypeError`` for sparse tensors.
+    Raises ``TypeError`` for sparse tensors, ``ValueError`` for complex numbers.
     """
+    refuse_complex(value, name)
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
             raise TypeError(f"{name}: expected a dense tensor, got a sparse one; pass {name}.to_dense()")
@@ -22,6 +25,29 @@ def plain(value, name: str):
     return value
 
 
+def refuse_complex(table, name: str) -> None:
+    """Raises ``ValueError`` for complex numbers, among objects too: NumPy and pandas would drop the imaginary parts.
+
+    >>> refuse_complex([1, 2.5], "y")
+    """
+    if isinstance(table, (list, tuple)):
+        try:
+            table = np.asarray(table)
+        except (TypeError, ValueError):                    # rows of several lengths: what is asked next says so
+            return
+    kinds = {"c"} if isinstance(table, torch.Tensor) and table.is_complex() else _kinds(table)
+    if "O" in kinds:
+        kinds = kinds | {"c" for each in np.asarray(table, dtype=object).ravel() if isinstance(each, _COMPLEX)}
+    if "c" in kinds:                                       # the second half are scikit-learn's words
+        raise ValueError(f"{name}: expected real numbers, got complex ones. Complex data not supported: real and imaginary "
+                         "parts can be columns of their own")
+
+
+def _kinds(table) -> set[str]:
+    """The kinds of a table's dtypes in NumPy's letters."""
+    return {getattr(dtype, "kind", "") for dtype in np.atleast_1d(getattr(table, "dtypes", getattr(table, "dtype", "")))}
+
+
 def numbers_of(table, name: str):
     """What holds numbers alone, as ``plain``; of pandas too, with NaN for entries that are missing there.
 
@@ -29,16 +55,16 @@ def numbers_of(table, name: str):
     >>> numbers_of(pandas.Series([1.5, None], dtype="Float64"), "y")
     array([1.5, nan])
 
-    Raises ``TypeError`` for sparse matrices, dates and times.
+    Raises ``TypeError`` for sparse matrices, dates and times, ``ValueError`` for complex numbers.
     """
     if issparse(table):
         raise TypeError(f"{name}: expected a dense array, got a sparse one ({type(table).__name__}); pass {name}.toarray()")
-    kinds = [getattr(dtype, "kind", "") for dtype in np.atleast_1d(getattr(table, "dtypes", getattr(table, "dtype", "")))]
-    if {"m", "M"} & {*kinds}:                              # NaT would be a number, and units are nobody's guess
+    if {"m", "M"} & _kinds(table):                         # NaT would be a number, and units are nobody's guess
         raise TypeError(f"{name}: expected numbers, got dates or times; pass numbers in a unit of your choice, such as "
                         f"{name} / np.timedelta64(1, 's')")
     if _index(table) is None:
         return plain(table, name)
+    refuse_complex(table, name)
     try:
         return table.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):

@@ -74,8 +74,9 @@ def weights_of(sample_weight, n: int) -> np.ndarray:
     >>> weights_of([1, 0, 2], 3)
     array([1., 0., 2.])
     """
+    given = numbers_of(sample_weight, "sample_weight")
     try:
-        weights = np.asarray(numbers_of(sample_weight, "sample_weight"), dtype=np.float64)
+        weights = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"sample_weight: expected {n} numbers, got {type(sample_weight).__name__}") from None
     if weights.shape != (n,):
@@ -106,10 +107,7 @@ def values_of(y, shape: tuple[int, ...]) -> np.ndarray:
     Raises ``TypeError`` for what is no table of numbers, ``ValueError`` for another shape.
     """
     try:
-        y = np.asarray(y)
-        if np.iscomplexobj(y):
-            raise TypeError
-        y = y.astype(np.float64)
+        y = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"y: expected an array of real numbers of shape {shape}, got {type(y).__name__}") from None
     if y.shape != shape and {y.shape, shape} != {(len(y), 1), (len(y),)}:

@@ -66,7 +66,7 @@ def test_a_score_wants_values_of_the_shape_of_predictions():
             one.score(x, wrong)
         with pytest.raises(ValueError, match="y: expected shape"):
             sl.plotting.goodness_of_fit(one, x, wrong)
-    with pytest.raises(TypeError, match="real numbers"):
+    with pytest.raises(ValueError, match="y: expected real numbers"):
         one.score(x, np.asarray(Y) * 1j)
 
 

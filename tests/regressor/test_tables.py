@@ -87,6 +87,31 @@ def test_errors_name_the_mend(named, change, message):
         quick().fit(*change(*named))
 
 
+COMPLEX = {
+    "array": lambda table: np.asarray(table) + 1j, "real parts only": lambda table: np.asarray(table).astype(complex),
+    "short": lambda table: np.asarray(table).astype(np.complex64), "list": lambda table: (np.asarray(table) + 1j).tolist(),
+    "tensor": lambda table: torch.tensor(np.asarray(table)) + 1j, "table": lambda table: table + 1j,
+    "objects": lambda table: (np.asarray(table) + 1j).astype(object), "table of objects": lambda table: (table + 1j).astype(object),
+    "masked": lambda table: np.ma.masked_array(np.asarray(table) + 1j, mask=np.asarray(table) > 0.5),
+}
+
+
+@pytest.mark.parametrize("kind", COMPLEX)
+def test_complex_numbers_are_refused_and_by_name(named, kind):
+    """NumPy and pandas would drop imaginary parts, with a warning at most."""
+    X, y, dy = named
+    weights, fitted = pandas.Series(1.0, index=X.index), quick().fit(*named)
+    calls = {"X": [lambda bad: quick().fit(bad(X), y, dy), lambda bad: fitted.predict(bad(X))],
+             "y": [lambda bad: quick().fit(X, bad(y), dy), lambda bad: quick().fit(X, bad(y)),
+                   lambda bad: quick().partial_fit(X, bad(y), dy), lambda bad: fitted.score(X, bad(y))],
+             "dy": [lambda bad: quick().fit(X, y, bad(dy)), lambda bad: fitted.score_gradient(X, bad(dy))],
+             "sample_weight": [lambda bad: quick().fit(X, y, dy, bad(weights)), lambda bad: fitted.score(X, y, bad(weights))]}
+    for name, refusing in calls.items():
+        for call in refusing:
+            with pytest.raises(ValueError, match=f"^{name}: expected real numbers, got complex ones"):
+                call(COMPLEX[kind])
+
+
 @pytest.mark.parametrize("name", ["device", "nonsense"])
 def test_a_device_that_is_not_there(named, name):
     wrong = {"device": "mps" if torch.cuda.is_available() else "cuda", "nonsense": "abacus"}[name]
