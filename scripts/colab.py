@@ -116,9 +116,9 @@ def install(program, others):
     pip = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, f"pip=={chosen['pip']}"], check=True)
     # PyTorch alone may bring more, the libraries of a graphics card: Colab has what is pinned, and nothing else
+    subprocess.run([*pip, f"torch=={chosen['torch']}"], check=True)
     rest = [f"{name}=={version}" for name, version in chosen.items() if name != "torch"]
     subprocess.run([*pip, "--no-deps", *rest], check=True)
-    subprocess.run([*pip, f"torch=={chosen['torch']}"], check=True)
     subprocess.run([inside, ROOT / "scripts" / "first_cell.py"], check=True)
     there = told(inside, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     other = [f"Python {there} for {wanted}"] * (there != wanted)

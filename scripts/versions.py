@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import repository
@@ -44,16 +45,26 @@ def releases(folder):
 
 
 def unpack(path, to):
-    """Write an offline book without its outer folder; raises ``ValueError`` for an entry that lies outside it."""
-    with zipfile.ZipFile(path) as packed:
-        for entry in packed.infolist():
-            outer, *inner = PurePosixPath(entry.filename).parts
-            if outer != path.stem or not inner or ".." in inner:
-                raise ValueError(f"expected files in {path.stem}/, got {entry.filename} in {path}")
-            if not entry.is_dir():
-                file = to.joinpath(*inner)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(packed.read(entry))
+    """Write an offline book without its outer folder.
+
+    Raises ``ValueError`` for a zip that is broken, holds no book or holds an entry that lies outside it; nothing is written then.
+    """
+    files = {}
+    try:
+        with zipfile.ZipFile(path) as packed:
+            for entry in packed.infolist():
+                outer, *inner = PurePosixPath(entry.filename).parts or [""]
+                if outer != path.stem or not inner or ".." in inner:
+                    raise ValueError(f"expected files in {path.stem}/, got {entry.filename!r} in {path}")
+                if not entry.is_dir():
+                    files[to.joinpath(*inner)] = packed.read(entry)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"expected a whole zip that can be read, got {path}: {error}") from None
+    if to / "index.html" not in files:
+        raise ValueError(f"expected {path.stem}/index.html in {path}, got none")
+    for file, content in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
 
 def with_canonical(page, address):
@@ -91,18 +102,36 @@ def mark(folder, root, address):
 
 
 def assemble(site, zips, out, address):
-    """Write the whole site into ``out``, which must not be there; ``address``: where it will be served, if that is known."""
+    """Write the whole site into ``out``, or nothing; ``address``: where it will be served, if that is known.
+
+    Raises ``FileNotFoundError`` where there is no site or no folder of zips, ``FileExistsError`` where ``out`` is already,
+    ``ValueError`` for a zip that is none of an offline book.
+    """
     if not (site / "index.html").exists():
         raise FileNotFoundError(f"expected a built site in {site}: run make book")
-    old = releases(zips)
-    shutil.copytree(site, out / LATEST)
-    for version, path in old.items():
-        unpack(path, out / version)
-    for version in (LATEST, *old):
-        mark(out / version, out, address)
-    links = [f'<li><a href="{version}/index.html">{version}</a></li>' for version in (LATEST, *old)]
-    (out / "index.html").write_text(ROOT_PAGE.format(links="\n".join(links)))
+    if not zips.is_dir():
+        raise FileNotFoundError(f"expected a folder with the releases' zips, got {zips}")
+    if out.exists():
+        raise FileExistsError(f"expected a folder that is not there yet, got {out}")
+    old, partial = releases(zips), out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)             # of a run that was killed
+    try:
+        shutil.copytree(site, partial / LATEST)
+        for version, path in old.items():
+            unpack(path, partial / version)
+        for version in (LATEST, *old):
+            mark(partial / version, partial, address)
+        links = [f'<li><a href="{version}/index.html">{version}</a></li>' for version in (LATEST, *old)]
+        (partial / "index.html").write_text(ROOT_PAGE.format(links="\n".join(links)))
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    assemble(*map(Path, sys.argv[1:4]), repository.pages(repository.known()))
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    try:
+        assemble(*map(Path, sys.argv[1:]), repository.pages(repository.known()))
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
+        sys.exit(str(error))

@@ -103,6 +103,49 @@ def test_a_zip_that_writes_elsewhere_is_refused(tmp_path, entry):
     assert not (tmp_path / "to").exists() and not list(tmp_path.rglob("out.html"))
 
 
+def broken(path, how):
+    """Spoil an offline book, or put something else in its place."""
+    whole = path.read_bytes()
+    if how == "another shape":
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr(f"{path.stem}/book/welcome.html", "")
+    elif how == "locked":                                  # the flag that says: encrypted
+        path.write_bytes(whole.replace(b"PK\x03\x04\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x01\x00")
+                         .replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"))
+    else:
+        path.write_bytes({"cut": whole[:-200], "empty": b"", "no zip": b"a" * 500,
+                          "changed": whole.replace(b"PK\x01\x02", b"PK\x01\x03", 1),
+                          "damaged": whole[:60] + bytes(40) + whole[100:]}[how])
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "no zip", "changed", "damaged", "locked", "another shape"])
+def test_a_broken_zip_is_named_and_nothing_is_written(tmp_path, zips, how):
+    broken(zips / "sobolev-training-0.9.3.zip", how)
+    site = made_site(tmp_path / "html", "main", ["welcome"])
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match=r"^expected .*sobolev-training-0\.9\.3\.zip"):
+        versions.assemble(site, zips, tmp_path / "out", None)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_site_that_is_there_is_left_as_it_is(tmp_path, zips):
+    site, out = made_site(tmp_path / "html", "main", ["welcome"]), tmp_path / "out"
+    (tmp_path / "out.partial").mkdir()                     # a run that was killed has left it
+    versions.assemble(site, zips, out, None)
+    (out / "own.txt").write_text("mine")
+    command = [sys.executable, ROOT / "scripts" / "versions.py", site, zips, out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == f"expected a folder that is not there yet, got {out}\n"
+    assert (out / "own.txt").read_text() == "mine" and not (tmp_path / "out.partial").exists()
+
+
+def test_arguments_that_are_no_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a folder with the releases' zips, got .*nowhere"):
+        versions.assemble(made_site(tmp_path / "html", "main", ["welcome"]), tmp_path / "nowhere", tmp_path / "out", None)
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "versions.py", "one"], capture_output=True, text=True)
+    assert done.returncode == 1 and "python scripts/versions.py _build/html ZIPS OUT" in done.stderr
+
+
 def test_a_foreign_zip_and_a_missing_site_are_refused(tmp_path):
     (tmp_path / "book.zip").write_bytes(b"")
     with pytest.raises(ValueError, match="expected names such as sobolev-training-1.2.3.zip, got .*book.zip"):
