@@ -28,6 +28,7 @@ def faults(path):
         if first.filename != "mimetype" or first.compress_type or packed.read(first) != b"application/epub+zip":
             found.append("mimetype: expected first, and not compressed")
         documents = {}
+        styles = {name: packed.read(name).decode("utf-8", "replace") for name in names if name.endswith(".css")}
         for name in names:
             if name.endswith((".xhtml", ".opf", ".xml", ".svg")):
                 try:
@@ -42,6 +43,8 @@ def faults(path):
     for name, document in documents.items():
         if name.endswith((".xhtml", ".svg")):
             found += in_document(documents, names, name, document)
+    for name, style in styles.items():
+        found += in_style(names, name, style, [])
     return sorted(found)
 
 
@@ -61,6 +64,37 @@ def in_package(documents, named, names):
     return found
 
 
+def targets(element):
+    """Return the addresses that an element names: of a link, a picture, and the pictures for other screens.
+
+    >>> targets(ElementTree.fromstring('<img src="a.png" srcset="b.png 2x, c.png 3x"/>'))
+    ['a.png', 'b.png', 'c.png']
+    """
+    named = {bare(key): value for key, value in element.attrib.items()}
+    pictures = [part.split()[0] for part in named.get("srcset", "").split(",") if part.strip()]
+    return [named[key] for key in ("href", "src") if key in named] + pictures
+
+
+def place(name, target):
+    """Return the file and the part of it that a target in the file ``name`` leads to.
+
+    >>> place("text/a.xhtml", "../b%20c.css#d")
+    ('b c.css', 'd')
+    """
+    file, _, fragment = unquote(target).partition("#")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name, fragment
+
+
+def in_style(names, name, style, ids):
+    """A style takes nothing from elsewhere, no pictures, fonts or other styles; ``ids``: those of its document."""
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    found = re.findall(r"@import\s+[\"']([^\"']*)|url\(\s*[\"']?([^\"')]*)", style)
+    used = [(first or second).strip() for first, second in found]
+    missing = [each for each in used if not each.startswith("data:")
+               and (each[1:] not in ids if each.startswith("#") else place(name, each)[0] not in names)]
+    return [f"{name}: {each} of its style is not in the book" for each in missing]
+
+
 def in_document(documents, names, name, document):
     """Nothing is active or fetched, every picture has a description, every link leads somewhere."""
     found = [f"{name}: <{bare(each.tag)}>" for each in document.iter() if bare(each.tag) in ACTIVE]
@@ -73,14 +107,12 @@ def in_document(documents, names, name, document):
         for used in re.findall(r"url\((.*?)\)", " ".join(each.attrib.values())):
             if used.removeprefix("#") not in ids:
                 found.append(f"{name}: url({used}) is not in the file")
-        for attribute in ("href", "src"):
-            target = next((value for key, value in each.attrib.items() if bare(key) == attribute), None)
-            if target is None:
-                continue
+        if bare(each.tag) == "style":
+            found += in_style(names, name, each.text or "", ids)
+        for target in targets(each):
             if target.startswith(("https:", "http:", "mailto:")) and bare(each.tag) == "a":
                 continue
-            file, _, fragment = unquote(target).partition("#")
-            file = posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name
+            file, fragment = place(name, target)
             if file not in names:
                 found.append(f"{name}: {target} is not in the book")
             elif fragment and file in documents and fragment not in {part.get("id") for part in documents[file].iter()}:

@@ -47,7 +47,7 @@ def releases(folder):
 def unpack(path, to):
     """Write an offline book without its outer folder.
 
-    Raises ``ValueError`` for a zip that is broken, holds no book or holds an entry that lies outside it; nothing is written then.
+    Raises ``ValueError`` for a zip that is broken, holds no book or has an entry outside it; nothing is written then.
     """
     files = {}
     try:

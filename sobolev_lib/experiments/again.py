@@ -37,9 +37,10 @@ def run_quick(folder: Path, seeds: int, device: str = "auto", progress: bool = T
     >>> [run.name for run in run_quick(Path("again/quick"), seeds=3) if run.failed]             # doctest: +SKIP
     []
 
-    One that lacks a package or data is told, and the others go on. Raises ``ValueError`` for a folder that holds something:
-    of what lies there, nothing is overwritten or taken for what was run now.
+    One that lacks a package or data is told, and the others go on. Raises ``ValueError`` for no seeds, and for a folder that
+    holds something: of what lies there, nothing is overwritten or taken for what was run now.
     """
+    runner.check_seeds(seeds)
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"folder: expected a new or an empty one for the quick runs, got {folder}; "
                          "move it away, or name another with --folder")

@@ -72,8 +72,7 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
     until = None if minutes is None else time.monotonic() + 60 * minutes
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
-    if not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"seeds: expected a positive number of seeds, got {seeds!r}")
+    check_seeds(seeds)
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes: expected a positive number, got {minutes!r}")
     experiment = find(name)
@@ -112,6 +111,15 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
                        device="; ".join(dict.fromkeys(each for part in parts.values() for each in part["devices"])))
     begun.remove()
     return path
+
+
+def check_seeds(seeds: int) -> None:
+    """Raises ``ValueError`` unless there is at least one.
+
+    >>> check_seeds(5)
+    """
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise ValueError(f"seeds: expected a positive number of seeds, got {seeds!r}")
 
 
 def made_just_now(name: str, preset: str, seeds: int) -> bool:

@@ -42,6 +42,13 @@ def test_a_good_book_has_no_faults(tmp_path):
     ("<a href='edition.xhtml#none'>A</a>", "edition.xhtml#none leads nowhere"),
     ("<a href='#none'>A</a>", "#none leads nowhere"),
     ("<p id='a'/><p id='a'/>", "the id a stands twice"),
+    ("<img src='../images/cover.png' srcset='../images/cover.png 1x, https://example.org/a.png 2x' alt='A'/>",
+     "https://example.org/a.png is not in the book"),
+    ("<picture><source srcset='none.png'/></picture>", "none.png is not in the book"),
+    ("<style>@import 'https://example.org/a.css';</style>", "https://example.org/a.css of its style is not in the book"),
+    ("<style>@import url(none.css) print;</style>", "none.css of its style is not in the book"),
+    ("<style>p { background: url( \"https://example.org/b.png\" ) }</style>", "https://example.org/b.png of its style"),
+    ("<style>p { fill: url(#none) }</style>", "#none of its style is not in the book"),
     ("<p id='a' style='fill:url(&quot;#a&quot;)'>A</p>", 'url("#a") is not in the file'),
 ])
 def test_what_is_wrong_in_a_chapter_is_told(tmp_path, text, told):
@@ -70,7 +77,16 @@ def unlist(entries, line):
     entries["EPUB/package.opf"] = package.replace(line, b"")
 
 
+def test_styles_may_use_what_is_in_the_book(tmp_path):
+    text = ("<style>/* @import 'https://example.org/a.css'; */ @import '../epub.css'; p { fill: url(#a); "
+            "background: url(data:image/png;base64,AA==), url('../images/cover.png') }</style><p id='a'>A</p>"
+            "<img src='../images/cover.png' srcset='../images/cover.png 2x' alt='A'/>")
+    assert epub_check.faults(written(tmp_path / "a.epub", text)) == []
+
+
 @pytest.mark.parametrize("change, told", [
+    (lambda entries: entries.update({"EPUB/epub.css": b"@import 'none.css';"}), "EPUB/epub.css: none.css of its style"),
+    (lambda entries: entries.update({"EPUB/epub.css": b"p { src: url(a.woff2) }"}), "EPUB/epub.css: a.woff2 of its style"),
     (lambda entries: rename(entries, "mimetype", "mimetype"), "mimetype: expected first"),
     (lambda entries: entries.update({"EPUB/more.css": b""}), "EPUB/more.css: not listed"),
     (lambda entries: entries.pop("EPUB/epub.css"), "lists EPUB/epub.css, which is not there"),

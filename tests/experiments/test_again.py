@@ -145,6 +145,15 @@ def test_quick_runs_want_a_folder_of_their_own(recorded, tmp_path, monkeypatch, 
     assert files(place) == before
 
 
+@pytest.mark.parametrize("seeds", ["0", "-1"])
+def test_no_seeds_are_refused_before_anything_runs(tmp_path, monkeypatch, capsys, seeds):
+    monkeypatch.setattr(runner, "run", lambda *_, **__: pytest.fail("an experiment was run"))
+    assert command_line.main(["all", "--seeds", seeds, "--folder", str(tmp_path / "again")]) == 2
+    shown = capsys.readouterr()
+    assert shown.err == f"seeds: expected a positive number of seeds, got {seeds}\n" and shown.out == ""
+    assert not (tmp_path / "again").exists()
+
+
 @pytest.mark.parametrize("command", [["all"], ["again", "seven-functions"]])
 def test_a_file_is_no_folder(recorded, tmp_path, capsys, command):
     (tmp_path / "again").write_text("kept")

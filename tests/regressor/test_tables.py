@@ -91,7 +91,8 @@ COMPLEX = {
     "array": lambda table: np.asarray(table) + 1j, "real parts only": lambda table: np.asarray(table).astype(complex),
     "short": lambda table: np.asarray(table).astype(np.complex64), "list": lambda table: (np.asarray(table) + 1j).tolist(),
     "tensor": lambda table: torch.tensor(np.asarray(table)) + 1j, "table": lambda table: table + 1j,
-    "objects": lambda table: (np.asarray(table) + 1j).astype(object), "table of objects": lambda table: (table + 1j).astype(object),
+    "objects": lambda table: (np.asarray(table) + 1j).astype(object),
+    "table of objects": lambda table: (table + 1j).astype(object),
     "masked": lambda table: np.ma.masked_array(np.asarray(table) + 1j, mask=np.asarray(table) > 0.5),
 }
 
@@ -105,7 +106,8 @@ def test_complex_numbers_are_refused_and_by_name(named, kind):
              "y": [lambda bad: quick().fit(X, bad(y), dy), lambda bad: quick().fit(X, bad(y)),
                    lambda bad: quick().partial_fit(X, bad(y), dy), lambda bad: fitted.score(X, bad(y))],
              "dy": [lambda bad: quick().fit(X, y, bad(dy)), lambda bad: fitted.score_gradient(X, bad(dy))],
-             "sample_weight": [lambda bad: quick().fit(X, y, dy, bad(weights)), lambda bad: fitted.score(X, y, bad(weights))]}
+             "sample_weight": [lambda bad: quick().fit(X, y, dy, bad(weights)),
+                               lambda bad: fitted.score(X, y, bad(weights))]}
     for name, refusing in calls.items():
         for call in refusing:
             with pytest.raises(ValueError, match=f"^{name}: expected real numbers, got complex ones"):
