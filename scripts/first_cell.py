@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 import nbformat
@@ -47,7 +47,7 @@ def shown(notebook):
 
 def main():
     before, allowed = installed(), {LIBRARY, *lacking()}
-    if LIBRARY in before:
+    if util.find_spec(LIBRARY):
         sys.exit(f"expected a Python without {LIBRARY}, got {sys.prefix}, which has it")
     if git("rev-parse", "--is-shallow-repository") == "true":    # git would fetch from it for ever
         sys.exit("expected a whole clone, got a shallow one: git fetch --unshallow")

@@ -92,7 +92,8 @@ def test_what_a_reader_sees_of_the_first_cell_is_counted():
 
 
 def test_the_first_cell_is_not_tried_where_the_library_is():
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "first_cell.py"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "first_cell.py"], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 1 and "expected a Python without sobolev_lib" in done.stderr
 
 
