@@ -4,6 +4,9 @@ Networks learn a sum of waves in d inputs from ``points`` values with gradients,
 gradient's worth is the factor by which the values alone must be more numerous for the same test error. It pays where it
 costs fewer calls than that: forward differences cost d more a point, one difference costs one, an adjoint as much as a
 handful of calls for any d. With noise each call is disturbed, and the differences' step balances noise against curvature.
+
+A random direction costs one call, too, and tells about all inputs a little (simultaneous perturbation). So at equal calls
+there is a second choice: whole gradients at few points, or a slope along a random direction at (d + 1) / 2 times as many.
 The protocol is that of ``black_box``.
 """
 import math
@@ -17,13 +20,16 @@ import torch
 from torch import Tensor
 
 from sobolev_lib.data import SobolevData
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, measured, value_mse
+from sobolev_lib.directions import random_directions
+from sobolev_lib.experiments.black_box import RANDOM, WAYS, Protocol, asked, calls_a_point, measured, value_mse
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.records import MissingResults, result
 
 NAME = "gradient-worth"
 SHOWS = "Section 5, black boxes: what a gradient is worth"
+AS_MANY_CALLS = "random direction, as many calls"          # at more points, as whole gradients at ``points``
+LEAST_SEEDS = 6                                            # fewer give a median no 95 % interval
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,13 @@ def waves(inputs: int, config: Config) -> Callable[[Tensor], Tensor]:
     return function
 
 
-def curvature(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-3) -> float:
-    """The root mean square of a function's second derivatives along single inputs at the points x (N, d).
+def curvature(function: Callable[[Tensor], Tensor], x: Tensor, along: Tensor | None = None, step: float = 1e-3) -> float:
+    """The root mean square of a function's second derivatives at the points x (N, d): along single inputs, or ``along`` (N, d).
 
     >>> round(curvature(lambda x: x.square().sum(1), torch.rand(5, 2, dtype=torch.float64)), 3)
     2.0
     """
-    moves = step * torch.eye(x.shape[1], dtype=x.dtype)
+    moves = step * (torch.eye(x.shape[1], dtype=x.dtype) if along is None else along.unsqueeze(0))
     second = [(function(x + move) - 2 * function(x) + function(x - move)) / step ** 2 for move in moves]
     return float(torch.stack(second).square().mean().sqrt())
 
@@ -99,7 +105,7 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
         def call(x: Tensor) -> Tensor:
             return function(x) + sigma * torch.randn(len(x), generator=generator, dtype=torch.float64)
 
-        return asked(call, cube(count, inputs, generator), way, step).to(device, torch.float32)
+        return asked(call, cube(count, inputs, generator), way, steps[way], generator).to(device, torch.float32)
 
     def clean(count: int, seed: int) -> SobolevData:
         x = cube(count, inputs, torch.Generator().manual_seed(10_000 + seed))
@@ -108,17 +114,24 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     test = clean(config.test_points, 7)
     variance = float(test.values.var())
     sigma = noise * variance ** 0.5
-    step = best_step(sigma, curvature(function, cube(1_000, inputs, torch.Generator().manual_seed(20_000))))
+    generator = torch.Generator().manual_seed(20_000)
+    places = cube(1_000, inputs, generator)
+    step = best_step(sigma, curvature(function, places))
+    # all inputs move at once along a random direction: that is further, and through more curvature
+    along = random_directions(places, distribution="rademacher", generator=generator)[:, 0]
+    steps = dict.fromkeys(WAYS, step) | {RANDOM: best_step(sigma, curvature(function, places, along))}
 
     def spent(way: str, count: int) -> dict:
         trials, networks = measured(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed),
                                     seeds, config, device, keep, f"{way}-{count}".replace(" ", "-"))
         return {"trials": trials, "test_mse": [value_mse(network, test) for network in networks]}
 
-    found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: spent(way, config.points)) for way in WAYS[1:]}
+    found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: spent(way, config.points)) for way in (*WAYS[1:], RANDOM)}
+    more = config.points * calls_a_point(WAYS[2], inputs) // calls_a_point(RANDOM, inputs)
+    found[AS_MANY_CALLS] = keep.once("as-many-calls-seeds", lambda: spent(RANDOM, more))
     alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: spent("values", round(factor * config.points)))
              for factor in config.factors}
-    return {"step": step, "variance": variance, "values": alone, **found}
+    return {"step": step, "step_along": steps[RANDOM], "variance": variance, "values": alone, **found}
 
 
 def cube(count: int, inputs: int, generator: torch.Generator) -> Tensor:
@@ -137,7 +150,8 @@ def probe() -> dict:
 
 
 class Worth(NamedTuple):
-    """A factor: the median of the seeds, and the ends of its 95 % interval, which are seeds of their own."""
+    """A factor: the median of the seeds, and the ends of its 95 % interval, which are seeds of their own; of fewer than
+    ``LEAST_SEEDS`` the lowest and the highest, which is less than 95 %."""
 
     median: float
     low: float
@@ -154,8 +168,12 @@ def worth(cell: dict, way: str) -> Worth:
     factors = np.log10([float(factor) for factor in cell["values"]])
     alone = np.log10([each["test_mse"] for each in cell["values"].values()])               # (factors, seeds)
     steady = np.minimum.accumulate(alone.mean(axis=1))     # of all seeds, as more values never hurt but by luck
-    found = sorted(10 ** float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"]))
-    beyond = _beyond(len(found))
+    found = [10 ** float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"])]
+    return _middle(found)
+
+
+def _middle(found: list[float]) -> Worth:
+    found, beyond = sorted(found), _beyond(len(found))
     return Worth(statistics.median(found), found[beyond], found[-1 - beyond])
 
 
@@ -183,6 +201,17 @@ def pays(cell: dict, way: str, inputs: int) -> str:
     return "above" if found.low > price else "below" if found.high < price else "around"
 
 
+def against_gradients(cell: dict) -> Worth:
+    """Test error from random directions over that from whole gradients, at equally many calls, seed by seed."""
+    return _middle([a / b for a, b in zip(cell[AS_MANY_CALLS]["test_mse"], cell[WAYS[2]]["test_mse"])])
+
+
+def better(cell: dict) -> str:
+    """Which is clearly better at equally many calls, "directions", "gradients", or "neither"?"""
+    found = against_gradients(cell)
+    return "directions" if found.high < 1 else "gradients" if found.low > 1 else "neither"
+
+
 def told(cell: dict, way: str) -> str:
     """A worth in words: at the ends of the factors "13 or more", "1 or less"."""
     found, factors = worth(cell, way).median, [float(factor) for factor in cell["values"]]
@@ -195,7 +224,7 @@ RULE = ("A way's worth is the factor by which values alone must be more numerous
         "seeds, with its 95 % interval. It pays where that lies above the calls that a point costs with it, and loses where "
         "it lies below. A cell is a number of inputs and a noise. Confirmed if differences of all inputs, or of one, pay in "
         "every cell. Confirmed in direction if one of the two pays in more than half. Contradicted if both lose in every "
-        "cell, as the paper says no more than \"could\". Open otherwise.")
+        "cell, as the paper says no more than \"could\". Open otherwise, and with fewer than six seeds.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -212,6 +241,7 @@ def verdict(record: dict) -> Verdict:
         status = "confirmed in direction"
     else:
         status = "contradicted" if all(count == len(cells) for count in lost.values()) else "open"
+    status = status if len(record["seeds"]) >= LEAST_SEEDS else "open"
     counts = "; ".join(f"{way} pay{'' if way.startswith('all') else 's'} in {paid[way]} of {len(cells)} cells and "
                      f"lose{'' if way.startswith('all') else 's'} in {lost[way]}" for way in WAYS[1:])
     best = ", ".join(f"{told(cell, 'all differences')} at d = {unit.split('/')[0]}"
@@ -220,7 +250,46 @@ def verdict(record: dict) -> Verdict:
         claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
         measured=f"When each call could give a value instead, {counts}."
                  + (f" With exact calls a point with its gradient is worth, in values: {best}." if best else ""),
-        scale=f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
-              f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
-              f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.",
-        status=status, rule=RULE)
+        scale=_scale(record), status=status, rule=RULE)
+
+
+def _scale(record: dict) -> str:
+    config = record["config"]
+    return (f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
+            f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
+            f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.")
+
+
+DIRECTIONS_RULE = (
+    "Compared are test errors at as many calls as whole gradients at all points cost: the ratio, random directions over "
+    "gradients, seed by seed, its median and 95 % interval. A cell is a number of inputs, two or more, and a noise. Confirmed "
+    "if in every cell the interval lies below 1. Confirmed in direction if it does in more than half and lies above 1 in none. "
+    "Contradicted if it lies above 1 in more than half and below 1 in none. Open otherwise, and with fewer than six seeds.")
+
+
+def directions_verdict(record: dict) -> Verdict:
+    """By ``DIRECTIONS_RULE``."""
+    config = record["config"]
+    inputs = [d for d in config["inputs"] if d > 1]        # with one input, all directions are the same
+    cells = {unit: result(record, unit) for unit in _units(inputs, config["noises"])}
+    if not cells:
+        raise MissingResults("record: expected numbers of inputs above one and noises, got none")
+    sides = [better(cell) for cell in cells.values()]
+    directions, gradients = sides.count("directions"), sides.count("gradients")
+    if len(record["seeds"]) < LEAST_SEEDS:
+        status = "open"
+    elif directions == len(sides):
+        status = "confirmed"
+    elif 2 * directions > len(sides) and not gradients:
+        status = "confirmed in direction"
+    else:
+        status = "contradicted" if 2 * gradients > len(sides) and not directions else "open"
+    ratios = "; ".join(
+        (f"with noise of {100 * noise:g} % " if noise else "with exact calls ")
+        + ", ".join(f"{against_gradients(cells[f'{d}/{noise:g}']).median:.2g} at d = {d}" for d in inputs)
+        for noise in config["noises"])
+    return Verdict(
+        claim="One call along a random direction is a better bargain than d calls for the whole gradient.",
+        measured=f"At equal calls, random directions are clearly better in {directions} of {len(sides)} cells, and whole "
+                 f"gradients in {gradients}. Error with random directions over error with gradients: {ratios}.",
+        scale=_scale(record), status=status, rule=DIRECTIONS_RULE)
