@@ -87,10 +87,15 @@ def best_step(noise: float, curvature: float) -> float:
 
 def units(config: Config) -> list[str]:
     """One a number of inputs and a noise."""
-    return _units(config.inputs, config.noises)
+    return named(config.inputs, config.noises)
 
 
-def _units(inputs: Sequence[int], noises: Sequence[float]) -> list[str]:
+def named(inputs: Sequence[int], noises: Sequence[float]) -> list[str]:
+    """The units of these numbers of inputs and noises.
+
+    >>> named([1, 2], [0.02])
+    ['1/0.02', '2/0.02']
+    """
     return [f"{count}/{noise:g}" for noise in noises for count in inputs]
 
 
@@ -169,10 +174,11 @@ def worth(cell: dict, way: str) -> Worth:
     alone = np.log10([each["test_mse"] for each in cell["values"].values()])               # (factors, seeds)
     steady = np.minimum.accumulate(alone.mean(axis=1))     # of all seeds, as more values never hurt but by luck
     found = [10 ** float(np.interp(-error, -steady, factors)) for error in np.log10(cell[way]["test_mse"])]
-    return _middle(found)
+    return middle(found)
 
 
-def _middle(found: list[float]) -> Worth:
+def middle(found: list[float]) -> Worth:
+    """The median of one number a seed, and its interval."""
     found, beyond = sorted(found), _beyond(len(found))
     return Worth(statistics.median(found), found[beyond], found[-1 - beyond])
 
@@ -201,17 +207,6 @@ def pays(cell: dict, way: str, inputs: int) -> str:
     return "above" if found.low > price else "below" if found.high < price else "around"
 
 
-def against_gradients(cell: dict) -> Worth:
-    """Test error from random directions over that from whole gradients, at equally many calls, seed by seed."""
-    return _middle([a / b for a, b in zip(cell[AS_MANY_CALLS]["test_mse"], cell[WAYS[2]]["test_mse"])])
-
-
-def better(cell: dict) -> str:
-    """Which is clearly better at equally many calls, "directions", "gradients", or "neither"?"""
-    found = against_gradients(cell)
-    return "directions" if found.high < 1 else "gradients" if found.low > 1 else "neither"
-
-
 def told(cell: dict, way: str) -> str:
     """A worth in words: at the ends of the factors "13 or more", "1 or less"."""
     found, factors = worth(cell, way).median, [float(factor) for factor in cell["values"]]
@@ -230,7 +225,7 @@ RULE = ("A way's worth is the factor by which values alone must be more numerous
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
     config = record["config"]
-    cells = {unit: result(record, unit) for unit in _units(config["inputs"], config["noises"])}
+    cells = {unit: result(record, unit) for unit in named(config["inputs"], config["noises"])}
     if not cells:
         raise MissingResults("record: expected numbers of inputs and noises, got none")
     sides = {way: [pays(cell, way, int(unit.split("/")[0])) for unit, cell in cells.items()] for way in WAYS[1:]}
@@ -250,46 +245,12 @@ def verdict(record: dict) -> Verdict:
         claim="Finite differences can stand in for the gradients of a black box, and could help (section 5).",
         measured=f"When each call could give a value instead, {counts}."
                  + (f" With exact calls a point with its gradient is worth, in values: {best}." if best else ""),
-        scale=_scale(record), status=status, rule=RULE)
+        scale=scale(record), status=status, rule=RULE)
 
 
-def _scale(record: dict) -> str:
+def scale(record: dict) -> str:
+    """How much was run, in words."""
     config = record["config"]
     return (f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
             f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
             f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.")
-
-
-DIRECTIONS_RULE = (
-    "Compared are test errors at as many calls as whole gradients at all points cost: the ratio, random directions over "
-    "gradients, seed by seed, its median and 95 % interval. A cell is a number of inputs, two or more, and a noise. Confirmed "
-    "if in every cell the interval lies below 1. Confirmed in direction if it does in more than half and lies above 1 in none. "
-    "Contradicted if it lies above 1 in more than half and below 1 in none. Open otherwise, and with fewer than six seeds.")
-
-
-def directions_verdict(record: dict) -> Verdict:
-    """By ``DIRECTIONS_RULE``."""
-    config = record["config"]
-    inputs = [d for d in config["inputs"] if d > 1]        # with one input, all directions are the same
-    cells = {unit: result(record, unit) for unit in _units(inputs, config["noises"])}
-    if not cells:
-        raise MissingResults("record: expected numbers of inputs above one and noises, got none")
-    sides = [better(cell) for cell in cells.values()]
-    directions, gradients = sides.count("directions"), sides.count("gradients")
-    if len(record["seeds"]) < LEAST_SEEDS:
-        status = "open"
-    elif directions == len(sides):
-        status = "confirmed"
-    elif 2 * directions > len(sides) and not gradients:
-        status = "confirmed in direction"
-    else:
-        status = "contradicted" if 2 * gradients > len(sides) and not directions else "open"
-    ratios = "; ".join(
-        (f"with noise of {100 * noise:g} % " if noise else "with exact calls ")
-        + ", ".join(f"{against_gradients(cells[f'{d}/{noise:g}']).median:.2g} at d = {d}" for d in inputs)
-        for noise in config["noises"])
-    return Verdict(
-        claim="One call along a random direction is a better bargain than d calls for the whole gradient.",
-        measured=f"At equal calls, random directions are clearly better in {directions} of {len(sides)} cells, and whole "
-                 f"gradients in {gradients}. Error with random directions over error with gradients: {ratios}.",
-        scale=_scale(record), status=status, rule=DIRECTIONS_RULE)
