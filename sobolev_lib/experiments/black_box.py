@@ -17,15 +17,18 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sobolev_lib.data import SobolevData
+from sobolev_lib.directions import random_directions
 from sobolev_lib.errors import errors
 from sobolev_lib.experiments.figure_2 import DIVERGED
 from sobolev_lib.experiments.keeping import Keep
+from sobolev_lib.labelling import label
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.scaling import Standardized
 from sobolev_lib.training import fit_many
 
 WAYS = ("values", "one difference", "all differences")     # how calls are spent
+RANDOM = "random direction"                                # and one more: a difference that moves all inputs at once
 
 
 @dataclass(frozen=True)
@@ -53,38 +56,35 @@ class Protocol:
 def calls_a_point(way: str, inputs: int) -> int:
     """What a point costs: one call for its value, one more for each difference.
 
-    >>> [calls_a_point(way, inputs=3) for way in WAYS]
-    [1, 2, 4]
+    >>> [calls_a_point(way, inputs=3) for way in (*WAYS, RANDOM)]
+    [1, 2, 4, 2]
     """
-    return {"values": 1, "one difference": 2, "all differences": 1 + inputs}[way]
+    return {"values": 1, "one difference": 2, RANDOM: 2, "all differences": 1 + inputs}[way]
 
 
-def asked(call: Callable[[Tensor], Tensor], x: Tensor, way: str, step: float) -> SobolevData:
-    """Values at the points x (N, d), and with them forward differences over ``step``, of each input or of one in turn.
+def asked(call: Callable[[Tensor], Tensor], x: Tensor, way: str, step: float,
+          generator: torch.Generator | None = None) -> SobolevData:
+    """Values at the points x (N, d), and with them forward differences over ``step``: of each input, of one in turn, or along
+    a random direction, which moves all inputs at once by ``step`` up or down (``generator`` draws it).
 
     >>> data = asked(lambda x: x.square().sum(1), torch.ones(2, 2, dtype=torch.float64), "one difference", step=0.5)
-    >>> data.jacobian
-    tensor([[2.5000,    nan],
-            [   nan, 2.5000]], dtype=torch.float64)
+    >>> data.directions.tolist(), data.products.tolist()
+    ([[[1.0, 0.0]], [[0.0, 1.0]]], [[2.5], [2.5]])
 
-    ``call`` maps (N, d) to (N,) or (N, q). An input that is not asked about is a missing (NaN) label.
+    ``call`` maps (N, d) to (N,) or (N, q). Raises ``ValueError`` for another way, and as ``label`` does.
     """
-    if way not in WAYS:
-        raise ValueError(f"way: expected one of {', '.join(WAYS)}, got {way!r}")
-    if way != "values" and not 0 < step < math.inf:
-        raise ValueError(f"step: expected a positive number, got {step!r}")
-    values, (count, inputs) = call(x.clone()), x.shape
     if way == "values":
-        return SobolevData(x, values)
-    jacobian = torch.full((*values.shape, inputs), torch.nan, dtype=values.dtype)
-    for k in range(inputs):
-        rows = torch.arange(count)[slice(None) if way == "all differences" else slice(k, None, inputs)]
-        moved = x[rows]
-        moved[:, k] += step
-        differences = call(moved.clone()) - values[rows]
-        by = (moved[:, k] - x[rows, k]).reshape(-1, *[1] * (values.ndim - 1))   # the step, as far as it could be made
-        jacobian[rows, ..., k] = differences / by
-    return SobolevData(x, values, jacobian)
+        return label(call, x, order=0, method="finite-difference")
+    count, inputs = x.shape
+    if way == "all differences":
+        directions = None
+    elif way == "one difference":
+        directions = torch.eye(inputs, dtype=x.dtype)[torch.arange(count) % inputs].unsqueeze(1)
+    elif way == RANDOM:
+        directions = random_directions(x, distribution="rademacher", generator=generator)
+    else:
+        raise ValueError(f"way: expected one of {', '.join((*WAYS, RANDOM))}, got {way!r}")
+    return label(call, x, method="forward-difference", step=step, directions=directions)
 
 
 def tuned(way: str, data: Callable[[int], SobolevData], validation: Callable[[int], SobolevData], protocol: Protocol,

@@ -76,8 +76,41 @@ def test_the_summary_counts_what_the_records_hold(lorenz, worth):
     for calls in lorenz["config"]["calls"]:
         flipped["results"][f"{calls}/all differences"]["valid_time"] = [
             0.5 * time for time in flipped["results"][f"{calls}/values"]["valid_time"]]
-    assert "they paid at 0 of 3" in known["short_said"](flipped, worth)
+    assert "whole gradients paid at 0 of 3" in known["short_said"](flipped, worth)
     assert f"of {len(worth['results'])} cells" in known["short_said"](lorenz, worth)
+
+
+def spread(record, directions, one_input=1.0):
+    """The record, with errors of random directions this many times those of gradients, and of one input's differences."""
+    changed = copy.deepcopy(record)
+    for each in changed["results"].values():
+        each["random direction, as many calls"] = {"test_mse": [directions * e for e in each["all differences"]["test_mse"]]}
+        each["random direction"] = {"test_mse": [one_input * e for e in each["one difference"]["test_mse"]]}
+    return changed
+
+
+def test_what_random_directions_bring_follows_the_record(worth):
+    say = functions_of("black-boxes-directions")["directions_said"]
+    total = 2 * (len(worth["config"]["inputs"]) - 1)
+    told = say(spread(worth, 0.5))
+    assert "random directions come out ahead**" in told and f"better in {total} of {total} cells, whole gradients in 0." in told
+    assert f"not clearly different in 0 of {total} cells" not in told
+    assert "in 2 of 2 cells the interval excludes one, at a ratio of 0.5" in told
+    told = say(spread(worth, 2.0, one_input=0.5))
+    assert "whole gradients come out ahead**" in told and f"better in 0 of {total} cells, whole gradients in {total}." in told
+    assert f"not clearly different in 0 of {total} cells" in told
+    told = say(spread(worth, 1.0))
+    assert "neither comes out ahead**" in told and "no interval there excludes one" in told
+    poor = spread(worth, 1.0)
+    for each in poor["results"].values():
+        each["random direction, as many calls"] = {"test_mse": [1e3] * len(worth["seeds"])}
+    assert f"clearly beat the random directions in {total} of {total}, and clearly lose to them in 0." in say(poor)
+
+
+@pytest.mark.parametrize("factor, counts", [(0.5, "clearly better than they in 10 of 10 cells, clearly worse in 0"),
+                                            (2.0, "clearly better than they in 0 of 10 cells, clearly worse in 10")])
+def test_the_summary_counts_random_directions(lorenz, worth, factor, counts):
+    assert counts in functions_of("black-boxes-short", config=lorenz["config"])["short_said"](lorenz, spread(worth, factor))
 
 
 # --- the exercise -----------------------------------------------------------------------------------------------

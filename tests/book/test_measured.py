@@ -147,6 +147,65 @@ def test_noise_in_the_record_is_told_as_it_came_out():
     assert "clearly closer in 1 of 3 games" in say(closer)
 
 
+NEIGHBOURS = ("neighbours", "neighbours-setup")
+
+
+def test_miniatures_are_compared_as_they_came_out():
+    say = known(*NEIGHBOURS, "neighbours-option-said")["compared"]
+    assert say([0.5, 0.4, 0.9], [0.1, 0.2, 0.3], "forces") == (
+        "off by 50% (40% to 90%) of their spread from values alone, by 20% (10% to 30%) with forces. Each network with forces is "
+        "nearer than every one without.")
+    assert say([0.1, 0.2], [0.3, 0.4]).endswith("Each network with slopes is farther off than every one without.")
+    assert say([0.1, 0.3], [0.2, 0.4]).endswith("The ranges overlap.")
+
+
+def test_errors_of_miniatures_are_shares_of_the_spread():
+    say = known(*NEIGHBOURS, "neighbours-option-said")
+    for shape in ((50,), (50, 3)):
+        values = torch.randn(shape, generator=seeded(0))
+        data = sl.SobolevData(torch.rand(50, 2, generator=seeded(1)), values)
+        mean = values.mean(0).expand(50, *shape[1:])
+        guess = type("Mean", (torch.nn.Module,), {"forward": lambda self, x: mean})()
+        assert say["off"]([guess], data)[0] == pytest.approx(1)
+
+
+def test_the_solver_is_that_of_the_equation():
+    found = known(*NEIGHBOURS)
+    found["print"] = lambda *told: None
+    exec(cell("neighbours", "neighbours-solver"), found)
+    pressure = found["pressure"]
+    x = torch.zeros(1, 8, dtype=torch.float64)
+    at = torch.arange(3, 63, 3) / 64                       # the walls between cells at which the pressure is read
+    torch.testing.assert_close(pressure(x)[0], (at * (1 - at) / 2).double())
+    harder = torch.full((1, 8), 0.3, dtype=torch.float64)
+    exact, by_steps = sl.label(pressure, harder), sl.label(pressure, harder, method="finite-difference")
+    torch.testing.assert_close(exact.jacobian, by_steps.jacobian, rtol=1e-5, atol=1e-8)
+
+
+def test_how_many_solves_jacobians_spare_is_told_as_it_came_out():
+    say = known(*NEIGHBOURS, "neighbours-solves")["operators_said"]
+    found = {10: ([0.9, 1.0], [0.4, 0.5]), 20: ([0.6, 0.7], [0.3, 0.3]), 40: ([0.3, 0.4], [0.2, 0.2])}
+    assert say(found) == "The error from 10 solves with Jacobians takes 40 solves without; Jacobians are clearly ahead at 3 of 3 numbers of solves"
+    found[40] = ([0.6, 0.7], [0.6, 0.8])
+    assert "is not reached by 40 solves without" in say(found) and "ahead at 2 of 3" in say(found)
+
+
+def test_the_learned_score_is_told_as_it_came_out():
+    say = known(*NEIGHBOURS, "neighbours-scores-said")["score_said"]
+    assert say(2.5, 0.2).endswith("learned by 0.2: training averages the noise away")
+    assert say(2.5, 2.0).endswith("the noise was not averaged away")
+
+
+def test_what_a_form_without_curl_brings_is_told_as_it_came_out():
+    say = known(*NEIGHBOURS, "neighbours-option-said", "neighbours-curl")["curl_said"]
+    free, potential = [(0.6, 0.5, 0.2), (0.7, 0.7, 0.3)], [(0.3, 1e-7, 0.0), (0.4, 3e-7, 0.0)]
+    told = say(free, potential)
+    assert "is 0.6 for the free networks and 2\u00a0×\u00a010⁻⁷ for the potentials" in told and "nearer to the truth, too" in told
+    assert "at least 25% of the arrows' size, the potentials by 0%" in told and "errors of 65% (60% to 70%)" in told
+    assert "It is farther from the truth" in say(potential, free)
+    assert "not clearly nearer" in say([(0.3, 1, 0), (0.8, 1, 0)], [(0.5, 0, 0), (0.6, 0, 0)])
+
+
 # --- Seven functions --------------------------------------------------------------------------------------------
 
 SEVEN = ("seven_functions", "dfd6cedb")

@@ -8,8 +8,8 @@ import torch
 from scipy.integrate import solve_ivp
 
 import sobolev_lib as sl
-from sobolev_lib.experiments import gradient_worth, learned_simulator
-from sobolev_lib.experiments.black_box import WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
+from sobolev_lib.experiments import gradient_worth, learned_simulator, random_directions
+from sobolev_lib.experiments.black_box import RANDOM, WAYS, Protocol, asked, calls_a_point, trained, tuned, value_mse
 from sobolev_lib.experiments.gradient_worth import best_step, curvature, pays, waves, worth
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.learned_simulator import SAME_POINTS, simulator, states, valid_time
@@ -30,29 +30,36 @@ class Counting:
 
 # --- labels -----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, RANDOM])
 @pytest.mark.parametrize("outputs", [(), (2,)])
 def test_each_way_spends_the_calls_that_it_says_and_gives_true_slopes(way, outputs):
     box, x = Counting(outputs), torch.rand(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     before = x.clone()
-    data = asked(box, x, way, 1e-6)
+    data = asked(box, x, way, 1e-6, torch.Generator().manual_seed(1))
     assert box.calls == 10 * calls_a_point(way, 3) and torch.equal(x, before)
     true = sl.label(Counting(outputs), x)
     torch.testing.assert_close(data.values, true.values)
     if way == "values":
         assert data.order == 0
-        return
-    known = ~data.jacobian.isnan()
-    assert known.all() == (way == "all differences")
-    torch.testing.assert_close(data.jacobian[known], true.jacobian[known], rtol=1e-4, atol=1e-5)
-    inputs_asked = known.reshape(10, -1, 3).any(1)
-    assert way == "all differences" or (inputs_asked.sum(1) == 1).all() and (inputs_asked.sum(0) >= 3).all()
+    elif way == "all differences":
+        torch.testing.assert_close(data.jacobian, true.jacobian, rtol=1e-4, atol=1e-5)
+    else:
+        along = torch.einsum("n...d,nkd->n...k", true.jacobian, data.directions)
+        torch.testing.assert_close(data.products, along, rtol=1e-4, atol=1e-5)
+
+
+def test_one_difference_asks_about_each_input_in_turn_and_a_random_one_about_all():
+    x = torch.rand(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    single, = asked(Counting(), x, "one difference", 1e-6).directions.unbind(1)
+    torch.testing.assert_close(single, torch.eye(3, dtype=x.dtype)[torch.arange(10) % 3])
+    every, again, other = [asked(Counting(), x, RANDOM, 1e-6, torch.Generator().manual_seed(seed)).directions for seed in (1, 1, 2)]
+    torch.testing.assert_close(every.abs(), torch.ones(10, 1, 3, dtype=x.dtype))
+    assert torch.equal(every, again) and not torch.equal(every, other)
 
 
 @pytest.mark.parametrize("way, step, message", [
-    ("all diferences", 0.1, "way: expected one of values, one difference, all differences, got 'all diferences'"),
-    ("all differences", 0.0, "step: expected a positive number, got 0.0"),
-    ("one difference", math.nan, "step: expected a positive number, got nan")])
+    ("all diferences", 0.1, "way: expected one of values, one difference, all differences, random direction, got 'all diferences'"),
+    ("all differences", 0.0, "step: expected .*got 0.0"), ("one difference", math.nan, "step: expected .*got nan")])
 def test_wrong_ways_and_steps_are_refused(way, step, message):
     with pytest.raises(ValueError, match=message):
         asked(Counting(), torch.rand(5, 2), way, step)
@@ -68,7 +75,7 @@ def test_a_box_may_change_what_it_gets_and_the_step_is_the_one_that_was_made():
     data = asked(greedy, x, "all differences", 1e-3)
     assert torch.equal(data.inputs, torch.full((6, 3), 1000.0))
     torch.testing.assert_close(data.jacobian, torch.ones(6, 3), rtol=0.3, atol=0)
-    assert asked(Counting(), torch.rand(1, 3), "one difference", 0.1).jacobian.isnan().sum() == 2
+    assert asked(Counting(), torch.rand(1, 3), "one difference", 0.1).products.shape == (1, 1)
 
 
 def test_the_best_step_is_where_noise_and_curvature_disturb_least():
@@ -89,11 +96,32 @@ def test_curvature_is_that_of_the_second_derivatives():
     assert curvature(function, x) == pytest.approx(float(second.square().mean().sqrt()), rel=1e-3)
 
 
+@pytest.mark.parametrize("inputs", [2, 8])
+def test_a_slope_along_a_random_direction_is_as_exact_for_its_size_as_a_gradient(inputs):
+    """Each with its own best step: so at equal calls they differ in what is asked, not in how well."""
+    function, generator = waves(inputs, gradient_worth.Config()), torch.Generator().manual_seed(0)
+    x = gradient_worth.cube(2_000, inputs, generator)
+    sigma, true = 0.02 * float(function(x).std()), sl.label(function, x).jacobian
+    along = sl.random_directions(x, distribution="rademacher", generator=generator)[:, 0]
+
+    def call(x):
+        return function(x) + sigma * torch.randn(len(x), generator=generator, dtype=torch.float64)
+
+    def off(found, right):
+        return float((found - right).square().mean() / right.square().mean()) ** 0.5
+
+    shorter, longer = best_step(sigma, curvature(function, x, along)), best_step(sigma, curvature(function, x))
+    slopes = asked(call, x, RANDOM, shorter, generator)
+    gradients = asked(call, x, "all differences", longer)
+    errors = off(slopes.products[:, 0], (slopes.directions[:, 0] * true).sum(1)), off(gradients.jacobian, true)
+    assert shorter < 0.75 * longer and errors[0] == pytest.approx(errors[1], rel=0.2)
+
+
 # --- the protocol -----------------------------------------------------------------------------------------------
 
 def test_all_ways_have_as_many_trials():
     for config in (*gradient_worth.PRESETS.values(), *learned_simulator.PRESETS.values()):
-        assert len({len(config.trials(way)) for way in WAYS}) == 1
+        assert len({len(config.trials(way)) for way in (*WAYS, RANDOM)}) == 1
 
 
 def test_the_winner_is_the_trial_with_the_lowest_validation_error_and_is_kept(tmp_path):
@@ -131,12 +159,16 @@ def test_a_trial_that_diverges_loses():
 
 # --- what a gradient is worth -----------------------------------------------------------------------------------
 
-def cell(gradients, partials=1.0, rate=1.0):
-    """Values alone have test errors factor^-rate; slopes those of ``gradients`` and ``partials`` times as many values."""
-    seeds = [0.99, 1.0, 1.01]
-    return {"values": {str(factor): {"test_mse": [factor ** -rate * s for s in seeds]} for factor in (1, 2, 4, 8)},
-            "all differences": {"test_mse": [gradients ** -rate * s for s in seeds]},
-            "one difference": {"test_mse": [partials ** -rate * s for s in seeds]}}
+SPREAD = (0.98, 0.99, 1.0, 1.0, 1.01, 1.02)
+
+
+def cell(gradients, partials=1.0, rate=1.0, directions=1.0):
+    """Values alone have test errors factor^-rate; slopes those of ``gradients`` and ``partials`` times as many values, and
+    random directions from as many calls as gradients ``directions`` times their error."""
+    errors = {"all differences": gradients ** -rate, "one difference": partials ** -rate, RANDOM: 1.5 * partials ** -rate,
+              gradient_worth.AS_MANY_CALLS: directions * gradients ** -rate}
+    return {"values": {str(factor): {"test_mse": [factor ** -rate * s for s in SPREAD]} for factor in (1, 2, 4, 8)},
+            **{way: {"test_mse": [error * s for s in SPREAD]} for way, error in errors.items()}}
 
 
 @pytest.mark.parametrize("factor", [1, 3, 5.5, 8])
@@ -156,17 +188,18 @@ def test_one_seed_that_is_lost_moves_no_median():
     made = cell(4)
     made["all differences"]["test_mse"] = [*[1 / 4] * 9, 100.0]
     for each in made["values"].values():
-        each["test_mse"] = [each["test_mse"][1]] * 10
+        each["test_mse"] = [each["test_mse"][2]] * 10
     assert worth(made, "all differences") == pytest.approx((4, 4, 4), rel=0.01)
 
 
 @pytest.mark.parametrize("gradients, partials, status", [
     (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open"), (1.2, 2.0, "open")])
 def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
-    record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": [0, 1, 2],
+    record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": list(range(6)),
               "config": gradient_worth.describe(gradient_worth.Config(inputs=(2,)))}
     found = gradient_worth.verdict(record)
     assert found.status == status and "at d = 2" in found.measured
+    assert gradient_worth.verdict(record | {"seeds": list(range(5))}).status == "open"
     assert pays(record["results"]["2/0"], "all differences", 2) == ("above" if gradients > 3.1 else "below" if gradients < 2.9
                                                                     else "around")
 
@@ -174,11 +207,52 @@ def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
 def test_paying_in_most_cells_only_is_a_direction():
     cells = {"1/0": cell(6), "2/0": cell(6), "3/0": cell(1.1)}
     config = gradient_worth.describe(gradient_worth.Config(inputs=(1, 2, 3), noises=(0.0,)))
-    record = {"results": cells, "seeds": [0, 1, 2], "config": config}
+    record = {"results": cells, "seeds": list(range(6)), "config": config}
     assert gradient_worth.verdict(record).status == "confirmed in direction"
     del cells["3/0"]
     with pytest.raises(MissingResults, match="3/0"):
         gradient_worth.verdict(record)
+
+
+# --- random directions ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("ratios, status", [
+    ((0.5, 0.7), "confirmed"), ((0.5, 0.6, 1.0), "confirmed in direction"), ((0.5, 0.6, 2.0), "open"), ((0.5, 1.0), "open"),
+    ((2.0, 1.5, 1.0), "contradicted"), ((2.0, 1.5, 0.5), "open"), ((1.0, 2.0), "open")])
+def test_the_verdict_on_random_directions_follows_its_rule(ratios, status):
+    inputs = (1, *range(2, 2 + len(ratios)))
+    record = {"results": {f"{d}/0": cell(3, directions=ratio) for d, ratio in zip(inputs, (0.1, *ratios))},
+              "seeds": list(range(6)), "config": gradient_worth.describe(gradient_worth.Config(inputs=inputs, noises=(0.0,)))}
+    found = random_directions.verdict(record)
+    assert found.status == status and f"with exact calls {ratios[0]:.2g} at d = 2" in found.measured
+    better, worse = sum(ratio < 0.9 for ratio in ratios), sum(ratio > 1.1 for ratio in ratios)
+    assert f"better in {better} of {len(ratios)} cells, whole gradients in {worse}." in found.measured    # d = 1 is left out
+    thin = random_directions.verdict(record | {"seeds": list(range(5))})
+    assert thin.status == "open" and "and with fewer than six seeds" in thin.rule
+
+
+def test_random_directions_need_two_inputs_and_a_record_that_holds_them():
+    config = gradient_worth.describe(gradient_worth.Config(inputs=(1, 2), noises=(0.0,)))
+    record = {"results": {"1/0": cell(3)}, "seeds": list(range(6)), "config": config}
+    with pytest.raises(MissingResults, match="2/0"):
+        random_directions.verdict(record)
+    with pytest.raises(MissingResults, match="inputs above one"):
+        random_directions.verdict(record | {"config": config | {"inputs": [1]}})
+
+
+def test_random_directions_are_compared_with_values_of_as_many_calls():
+    assert random_directions.against_values(cell(3, directions=0.5), inputs=1).median == pytest.approx(0.5 / 3 * 2, rel=0.03)
+    assert random_directions.against_one_input(cell(3, 2)).median == pytest.approx(1.5)
+    with pytest.raises(MissingResults, match="values alone at 5 times the points, got 1, 2, 4, 8"):
+        random_directions.against_values(cell(3), inputs=4)
+
+
+def test_a_unit_has_directions_at_as_many_calls_as_gradients(monkeypatch):
+    config, asked_for = gradient_worth.PRESETS["quick"], []
+    monkeypatch.setattr(gradient_worth, "measured", lambda way, data, *rest: (asked_for.append((way, len(data(0)))), ([], []))[1])
+    found = gradient_worth.run_unit("5/0.1", config, [0], "cpu")
+    assert asked_for[:4] == [("one difference", 40), ("all differences", 40), (RANDOM, 40), (RANDOM, 40 * 6 // 2)]
+    assert found["step_along"] < found["step"]
 
 
 # --- the simulator ----------------------------------------------------------------------------------------------
