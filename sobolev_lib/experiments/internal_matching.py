@@ -75,7 +75,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
             if config.equal_time:
                 if "price" in found and way != "input":    # whose own time is the measure
                     steps = max(1, round(config.steps / found["price"]))
-                    run = keep.once(f"{count}-{seed}-time", lambda: _told(name, way, count, seed, winner, steps, config, "test"))
+                    run = keep.once(f"{count}-{seed}-time",
+                                    lambda: _told(name, way, count, seed, winner, steps, config, "test"))
                 found["runs"].append({**mine, "equal": "time", **run})
     if config.pictures and name == "digits":
         found["pictures"] = keep.once("pictures", lambda: _pictures(way, config, seeds[0], winner))
@@ -87,12 +88,15 @@ def _told(name: str, way: str, count: int, seed: int, trial: dict, steps: int, c
     x, labels = images(name)[part]
     teacher = teacher_of(name, seed, config.teacher_steps)
     expected, slopes = (found.detach() for found in value_and_derivatives(teacher, x))
-    y, found_slopes = (found.detach() for found in value_and_derivatives(student, x)) if isinstance(student, nn.Module) else (student(x), None)
+    with torch.no_grad():
+        y = student(x)
     kl = (expected.softmax(1) * (expected.log_softmax(1) - y.log_softmax(1))).sum(1).mean()
-    found = {"kl": float(kl), "accuracy": _share(y.argmax(1) == labels), "agreement": _share(y.argmax(1) == expected.argmax(1)),
-             "teacher_accuracy": _share(expected.argmax(1) == labels), "steps": steps, "seconds": seconds}
-    if found_slopes is not None:
-        found["slope"] = float((found_slopes - slopes).square().sum() / slopes.square().sum())
+    says, said = y.argmax(1), expected.argmax(1)
+    found = {"kl": float(kl), "accuracy": _share(says == labels), "agreement": _share(says == said),
+             "teacher_accuracy": _share(said == labels), "steps": steps, "seconds": seconds}
+    if isinstance(student, nn.Module):                     # the reference shows no slopes
+        off = value_and_derivatives(student, x)[1].detach() - slopes
+        found["slope"] = float(off.square().sum() / slopes.square().sum())
     return found
 
 
@@ -186,8 +190,8 @@ def describe(config: Config) -> dict:
 
 def probe() -> dict:
     """The numbers of a few steps by every way, without times."""
-    config = replace(PRESETS["quick"], images={"digits": (20,), "shapes": (20,)}, trials={way: [TRIALS[way][2]] for way in WAYS},
-                     steps=8, teacher_steps=20, tuning_images=20, pictures=0)
+    config = replace(PRESETS["quick"], images={"digits": (20,), "shapes": (20,)}, tuning_images=20, steps=8, pictures=0,
+                     teacher_steps=20, trials={way: [TRIALS[way][2]] for way in WAYS})
     found = {unit: run_unit(unit, config, [0], "cpu") for unit in units(config)}
     return {unit: each | {"runs": [{key: part for key, part in run.items() if key != "seconds"} for run in each["runs"]]}
             for unit, each in found.items()}

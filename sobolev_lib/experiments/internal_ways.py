@@ -1,8 +1,8 @@
 """How a student is taught by a larger network: answers, derivatives by the input or by hidden layers, hints, attention.
 
 A way is made for a teacher and the images x (N, d) that it answers for. What it asks the teacher, it asks once. Then
-``way(student, rows, generator)`` is a step's two terms, both as shares of the size of what the teacher says: the error of the
-logits, and the error of whatever else the way compares.
+``way(student, rows, generator)`` is a step's two terms, both as shares of the size of what the teacher says: the error of
+the logits, and the error of whatever else the way compares.
 """
 import functools
 from collections.abc import Callable
@@ -53,11 +53,13 @@ def shapes(count: int, seed: int, side: int = 12) -> tuple[Tensor, Tensor]:
     place = (side - 1) / 2 + random.uniform(-1.5, 1.5, (2, count, 1, 1))
     turn = random.uniform(-0.3, 0.3, (count, 1, 1))
     down, across = np.mgrid[:side, :side][:, None] - place
-    u, v = (np.abs(part) / size for part in (across * np.cos(turn) + down * np.sin(turn), down * np.cos(turn) - across * np.sin(turn)))
+    cos, sin = np.cos(turn), np.sin(turn)
+    u, v = (np.abs(part) / size for part in (across * cos + down * sin, down * cos - across * sin))
     far, wide, sharp = np.hypot(u, v), np.maximum(u, v), u + v                             # by circles, squares, diamonds
     thin = np.minimum(u, v)
-    edges = np.stack([far - 0.9, wide - 0.8, sharp - 1.1, np.maximum(thin - 0.25, wide - 1), np.maximum(np.abs(u - v) - 0.35, wide - 0.8),
-                      np.abs(far - 0.75) - 0.22, np.abs(wide - 0.7) - 0.2, np.maximum(np.abs(v - 0.6) - 0.25, u - 0.9)])
+    edges = np.stack([far - 0.9, wide - 0.8, sharp - 1.1, np.maximum(thin - 0.25, wide - 1),
+                      np.maximum(np.abs(u - v) - 0.35, wide - 0.8), np.abs(far - 0.75) - 0.22, np.abs(wide - 0.7) - 0.2,
+                      np.maximum(np.abs(v - 0.6) - 0.25, u - 0.9)])                        # in the order of FORMS
     chosen = edges[form, np.arange(count)] * size          # pixels outside the form
     images = random.uniform(0.5, 1, (count, 1, 1)) / (1 + np.exp(3 * chosen)) + random.normal(0, 0.1, chosen.shape)
     return torch.tensor(images.reshape(count, -1), dtype=torch.float32), torch.tensor(form)
@@ -79,7 +81,8 @@ def images(name: str) -> dict[str, tuple[Tensor, Tensor]]:
         found = load_images("digits")
         (x, labels), test = [(x.flatten(1).float() / 255, labels) for x, labels in (found.train, found.test)]
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-        drawn = {"train": (x[order[200:]], labels[order[200:]]), "validation": (x[order[:200]], labels[order[:200]]), "test": test}
+        drawn = {"train": (x[order[200:]], labels[order[200:]]), "validation": (x[order[:200]], labels[order[:200]]),
+                 "test": test}
     mean, std = drawn["train"][0].mean(), drawn["train"][0].std()
     return {part: ((x - mean) / std, labels) for part, (x, labels) in drawn.items()}
 
@@ -166,7 +169,7 @@ def attention(teacher: MLP, x: Tensor) -> Way:
 
 
 def gradient_attention(teacher: MLP, x: Tensor) -> Way:
-    """Logits, and which pixels matter: the gradient of the cross entropy for the class that the teacher says, of length one."""
+    """Logits, and which pixels matter: the cross entropy's gradient for the class that the teacher says, of length one."""
     labels = teacher(x).argmax(1)
 
     def told(network: nn.Module, at: Tensor, classes: Tensor) -> Tensor:
