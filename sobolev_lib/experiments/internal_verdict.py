@@ -78,11 +78,11 @@ def verdict(record: dict) -> Verdict:
     plain = {cell: against(record, cell, chosen(record, cell[0], INTERNAL), "answers") for cell in every}
     steps = [inside_against_input(record, cell, "steps").side() for cell in every]
     return Verdict(
-        claim="An unexplored path is to apply Sobolev Training to internal derivatives (section 5). Asked here: do they beat "
-              "derivatives by the input?",
+        claim="An unexplored path is to apply Sobolev Training to internal derivatives (section 5). Asked here: do they "
+              "beat derivatives by the input?",
         measured=f"Divergence of the chosen internal way over that of matching at the input, at equal time: {_told(gains)}. "
                  f"At equal steps it is clearly larger in {steps.count('above')} and clearly smaller in "
-                 f"{steps.count('below')} of {len(every)} cells. Over that of answers alone, at equal time: {_told(plain)}.",
+                 f"{steps.count('below')} of {len(every)} cells. Over answers alone, at equal time: {_told(plain)}.",
         scale=f"{_named(record)}, multilayer perceptrons, {record['config']['steps']:,} steps, "
               f"{statistics.mode(len(trials) for trials in record['config']['trials'].values())} trials a way, "
               f"{min(pairs)} seeds.",
@@ -100,7 +100,7 @@ def times(log: Interval) -> str:
 
 
 def _told(gains: dict) -> str:
-    return "; ".join(f"{count:,} {SETS[name]} {times(gain)}" for (name, count), gain in gains.items())
+    return "; ".join(f"from {count:,} {SETS[name]} {times(gain)}" for (name, count), gain in gains.items())
 
 
 def _named(record: dict) -> str:

@@ -70,6 +70,12 @@ def test_one_set_alone_does_not_decide(record):
     assert answer(unclear).startswith("**No cell speaks for slopes inside, most speak against.**")
 
 
+def test_the_prose_argues_for_what_was_found(record):
+    """The section "Why" and the rule of thumb are written for this answer."""
+    assert functions_of(record, "internal-derivatives-result")["answer"](record).startswith("**No")
+    assert "ask for slopes by the input first" in cell(PAGE, "internal-derivatives-05")
+
+
 @pytest.mark.parametrize("ways, said", [
     (INTERNAL, "slopes inside are clearly nearer in 4 and clearly farther in 0"),
     (INPUT, "slopes by the pixels are clearly nearer in 4 and clearly farther in 0.")])
@@ -123,8 +129,19 @@ def test_what_validation_chose_is_told(record):
             weight = {"between": 0.02, "input": 0.5}[unit.split("/")[1]]
             found["chosen"], found["trials"][0]["validation_kl"] = {"weight": weight}, 1.0
     said = functions_of(record, "internal-derivatives-table")["chosen_said"](flipped)
-    assert "slopes of layer 2 by layer 1 with weight 0.02 (shapes) and slopes by pixels with weight 0.5 (shapes)." in said
-    assert "0.02 is the smallest that was tried. One" in said and "0.5 is" not in said
+    assert "for shapes “slopes of layer 2 by layer 1” (weight 0.02) and “slopes by pixels” (weight 0.5), " in said
+    assert ", where 0.02 is the smallest that was tried. One" in said and "0.5 is" not in said
+
+
+@pytest.mark.parametrize("factor, count", [(0.1, 4), (10.0, 0)])
+def test_how_the_reference_stands_follows_the_record(record, factor, count):
+    flipped = copy.deepcopy(record)
+    for name in flipped["config"]["images"]:
+        runs, plain = (flipped["results"][f"{name}/{way}"]["runs"] for way in (REFERENCE, "answers"))
+        for run, other in zip(runs, plain):
+            run["kl"] = factor * other["kl"] * (1 + 0.01 * run["seed"])
+    said = functions_of(flipped, "internal-derivatives-table")["reference_said"](flipped)
+    assert f"answers alone in {count} of 4 cells, and than the chosen internal way in {count}." in said
 
 
 def test_the_tables_hold_every_way_and_number(record):

@@ -157,7 +157,7 @@ def made(inside, seeds=5, images=None, steps=1.0):
 def test_the_verdict_follows_its_rule(inside, status):
     found = verdict(made(inside))
     first = internal_verdict.times(internal_verdict.inside_against_input(made(inside), ("digits", 50)))
-    assert found.status == status and f"50 handwritten digits {first}; 200" in found.measured
+    assert found.status == status and f"from 50 handwritten digits {first}; from 200" in found.measured
 
 
 @pytest.mark.parametrize("thin", [{"seeds": 4}, {"seeds": 1}, {"images": {"digits": [50, 200, 1000]}},
