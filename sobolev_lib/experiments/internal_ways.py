@@ -33,7 +33,7 @@ def networks(inputs: int, classes: int, seed: int) -> tuple[MLP, MLP]:
     """A teacher that isn't trained yet and a student; layers of 32 units stand for each other.
 
     >>> [sum(p.numel() for p in network.parameters()) for network in networks(64, 10, seed=0)]
-    [44394, 4514]
+    [44298, 4178]
     """
     generator = torch.Generator().manual_seed(seed)
     return (MLP(inputs, 256, 32, 256, 32, 64, classes, activation="silu", generator=generator),
