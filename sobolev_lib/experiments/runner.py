@@ -26,7 +26,8 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "synthetic-gradients-imagenet": "synthetic_gradients_imagenet", "decoupled-parts": "decoupled_parts",
                "step-cost": "step_cost", "equal-time-race": "equal_time_race",
                "figure-2-variants": "figure_2_variants", "gradient-worth": "gradient_worth",
-               "learned-simulator": "learned_simulator", "own-derivatives": "own_derivatives"}
+               "learned-simulator": "learned_simulator", "own-derivatives": "own_derivatives",
+               "curvature": "curvature"}
 
 
 def find(name: str) -> ModuleType:
