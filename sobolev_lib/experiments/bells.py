@@ -57,6 +57,19 @@ class Bowl(nn.Module):
         return 0.5 * ((points[:, 1] - middle) * steepness.exp()).square()
 
 
+@torch.no_grad()
+def begin(network: MLP, second: float) -> None:
+    """Let the second of a network's two outputs begin near a number, and depend little on the input.
+
+    >>> network = MLP(1, 8, 2, activation="silu")
+    >>> begin(network, 1.5)
+    >>> network[-1].bias.tolist()
+    [0.0, 1.5]
+    """
+    network[-1].weight[1].mul_(0.1)
+    network[-1].bias[1] = second
+
+
 def energy_labels(points: Points) -> SobolevData:
     """What error bars say of an energy E(x, y) at the points (x, y): slope 0 by y, curvature 1 / bar^2; all else is unknown.
 
@@ -121,10 +134,13 @@ def trained(method: str, sets: Sequence[Points], rates: Sequence[float], seeds: 
     members = MEMBERS if method == "ensemble" else 1
     energies = method in ("curvature", "free energy")
 
-    def network(seed: int) -> nn.Module:
-        # the same weights for every method that has the same network
+    def network(seed: int, points: Points) -> nn.Module:
         sizes = (2, *hidden, 1) if method == "free energy" else (1, *hidden, 2)
         inner = MLP(*sizes, activation="silu", generator=torch.Generator().manual_seed(seed))
+        if method == "free energy":
+            return inner
+        # a width that begins far off can stay so: begin at what is known of it, the bars or the spread of the values
+        begin(inner, -np.log(points.bars).mean() if method == "curvature" else np.log(points.y.std()))
         return Bowl(inner) if method == "curvature" else inner
 
     def data(points: Points) -> SobolevData:
@@ -138,7 +154,7 @@ def trained(method: str, sets: Sequence[Points], rates: Sequence[float], seeds: 
         margin = points.y.std()
         return lambda x: valley(networks[0], x, points.y.min() - margin, points.y.max() + margin)
 
-    networks = [network(1000 * k + seed) for seed in seeds for k in range(members)]
+    networks = [network(10_000 * k + seed, points) for points, seed in zip(sets, seeds) for k in range(members)]
     each = [points for points in sets for _ in range(members)]
     groups = [networks[k:k + members] for k in range(0, len(networks), members)]
     loss = SobolevLoss(2, weights=(0.0, 1.0, 1.0)) if energies else SobolevLoss(0, value_loss=scatter_loss)

@@ -38,10 +38,10 @@ class Config:
     methods: tuple[str, ...] = (*bells.NETWORKS, PROCESS, TRUTH)
     hidden: tuple[int, ...] = (32, 32)
     rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
-    steps: tuple[int, ...] = (100, 200, 400, 800)
+    steps: tuple[int, ...] = (50, 150, 400, 800)
     smoothness: tuple = (0.5, 1.5, 2.5, None)              # of Matern's kernel, None is smooth
     smoothness_of_bars: tuple = (1.5, 2.5, None)
-    tuning_seeds: tuple[int, ...] = (1000, 1001)
+    tuning_seeds: tuple[int, ...] = (1000, 1001, 1002, 1003)
     validation_points: int = 200
     test_points: int = 1000
 
