@@ -1,11 +1,13 @@
 """Who says how far a prediction may be off: a mean and a standard deviation at each input, learned in several ways.
 
 "curvature" and "free energy" are told the error bar of each point as a second derivative: an energy E(x, y), minus the log
-density of y but for a constant, has slope 0 by y at its lowest place and curvature 1 / sigma^2. "two outputs" (Nix and Weigend
-1994) and the "ensemble" of five of these (Lakshminarayanan and others 2017) see no error bars and learn the noise from the
-scatter. The "Gaussian process" is scikit-learn's, with the error bars as its noise levels, and a second one for their logarithm.
+density of y but for a constant, has slope 0 by y at its lowest place and curvature 1 / sigma^2. "two outputs" (Nix and
+Weigend 1994) and the "ensemble" of five of these (Lakshminarayanan and others 2017) see no error bars and learn the noise
+from the scatter. The "Gaussian process" is scikit-learn's, with the error bars as its noise levels, and a second one for
+their logarithm.
 """
 import math
+import statistics
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,14 +94,14 @@ def energy_labels(points: Points) -> SobolevData:
 
 
 def valley(energy: nn.Module, x: np.ndarray, low: float, high: float, places: int = 81) -> Bell:
-    """Laplace's bells: for each x where an energy is lowest between ``low`` and ``high``, and one over the root of its curvature.
+    """Laplace's bells: where an energy is lowest from ``low`` to ``high``, and one over the root of its curvature.
 
     >>> energy = lambda points: 2 * (points[:, 1] - points[:, 0]).square()                 # curvature 4
     >>> [each.round(3).tolist() for each in valley(energy, np.array([0.1, 0.2]), -1, 1)]
     [[0.1, 0.2], [0.5, 0.5]]
 
-    The lowest of some places, then two steps of Newton's method. Where the energy is flatter than a bell as wide as the whole
-    range, or no bowl at all, that width is what is returned.
+    For each x the lowest of some places, then two steps of Newton's method. Where the energy is flatter than a bell as wide as
+    the whole range, or no bowl at all, that width is what is returned.
     """
     grid, given = torch.linspace(low, high, places), _float32(x)
     mesh = torch.stack(torch.broadcast_tensors(given[:, None], grid), 2)
@@ -128,7 +130,10 @@ def scatter_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 def trained(method: str, sets: Sequence[Points], rates: Sequence[float], seeds: Sequence[int], steps: Sequence[int],
             hidden: Sequence[int], look: Callable[[int, list[Predict]], object]) -> None:
-    """Networks of one of ``NETWORKS``, one a set, rate and seed, side by side; ``look(step, predictions)`` after each of ``steps``."""
+    """Networks of one of ``NETWORKS``, one a set, rate and seed, side by side.
+
+    ``look(step, predictions)`` is called after each of ``steps``.
+    """
     if method not in NETWORKS:
         raise ValueError(f"method: expected one of {', '.join(NETWORKS)}, got {method!r}")
     members = MEMBERS if method == "ensemble" else 1
@@ -185,8 +190,8 @@ def one_bell(bells: Sequence[Bell]) -> Bell:
 def process(points: Points, smoothness: float | None, smoothness_of_bars: float | None) -> Predict:
     """scikit-learn's Gaussian process with known noise levels, and one more for the logarithm of the error bars.
 
-    ``smoothness`` is that of Matern's kernel, None is the smooth one; lengths and heights by likelihood. What it says of a new
-    y is its own spread and the noise together.
+    ``smoothness`` is that of Matern's kernel, None is the smooth one; lengths and heights by likelihood. What it says of a
+    new y is its own spread and the noise together.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -228,3 +233,13 @@ def log_loss(y: np.ndarray, bell: Bell) -> float:
     with np.errstate(all="ignore"):
         found = float(np.mean(0.5 * ((y - mean) / width)**2 + np.log(width)) + 0.5 * math.log(2 * math.pi))
     return found if math.isfinite(found) and found < 1e9 else 1e9
+
+
+def within(y: np.ndarray, bell: Bell, level: float) -> float:
+    """The share of y in the central intervals that hold ``level`` of each bell.
+
+    >>> within(np.array([0.0, 1.0, 2.0, 3.0]), (np.zeros(4), np.ones(4)), 0.9)
+    0.5
+    """
+    mean, width = bell
+    return float(np.mean(np.abs(y - mean) <= statistics.NormalDist().inv_cdf((1 + level) / 2) * width))

@@ -1,11 +1,11 @@
 """Curvature as uncertainty, which section 5 suggests: error bars at the training points, as labels of a second derivative.
 
-A wave of one input is measured with noise that changes along it; every point comes with its error bar. Each method says a mean
-and a standard deviation at inputs it has not seen (``bells``). They are judged by the log loss and by how often new values lie
-within their intervals, where there are points and outside. In two more cases the error bars mislead: the noise has two branches,
-or the bars are reported half as long as they are. Every method has twelve trials: a learning rate and a number of steps, or the
-smoothness of the two processes. The lowest mean log loss on validation values over the tuning seeds wins, and the winner runs
-for every seed. A seed fixes the points, the noise and the initial weights.
+A wave of one input is measured with noise that changes along it; every point comes with its error bar. Each method says a
+mean and a standard deviation at inputs it has not seen (``bells``). They are judged by the log loss and by how often new
+values lie within their intervals, where there are points and outside. In two more cases the error bars mislead: the noise
+has two branches, or the bars are reported half as long as they are. Every method has twelve trials: a learning rate and a
+number of steps, or the smoothness of the two processes. The lowest mean log loss on validation values over the tuning seeds
+wins, and the winner runs for every seed. A seed fixes the points, the noise and the initial weights.
 """
 import itertools
 import statistics
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from sobolev_lib.experiments import bells
-from sobolev_lib.experiments.bells import PROCESS, TRUTH, Bell, Points, log_loss
+from sobolev_lib.experiments.bells import PROCESS, TRUTH, Bell, Points, log_loss, within
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
@@ -108,7 +108,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     scores = keep.once("tuning", lambda: _tuned(case, method, config)) if len(every) > 1 else [0.0]
     found = [{"settings": list(trial), "validation_log_loss": score} for trial, score in zip(every, scores)]
     winner = every[min(range(len(every)), key=lambda k: scores[k])]
-    return {"trials": found, "chosen": list(winner), "runs": keep.once("runs", lambda: _runs(case, method, winner, seeds, config))}
+    runs = keep.once("runs", lambda: _runs(case, method, winner, seeds, config))
+    return {"trials": found, "chosen": list(winner), "runs": runs}
 
 
 def _tuned(case: str, method: str, config: Config) -> list[float]:
@@ -162,24 +163,14 @@ def shown() -> np.ndarray:
     return np.linspace(-BEYOND, BEYOND, 121)
 
 
-def within(y: np.ndarray, bell: Bell, level: float) -> float:
-    """The share of y in the central intervals that hold ``level`` of each bell.
-
-    >>> within(np.array([0.0, 1.0, 2.0, 3.0]), (np.zeros(4), np.ones(4)), 0.9)
-    0.5
-    """
-    mean, width = bell
-    return float(np.mean(np.abs(y - mean) <= statistics.NormalDist().inv_cdf((1 + level) / 2) * width))
-
-
 def describe(config: Config) -> dict:
     return asdict(config)
 
 
 def probe() -> dict:
     """The numbers of a few steps of each network; the other package's are not asked for."""
-    config = Config(cases={"few": ("error bars", 8), "two branches": ("two branches", 8)}, methods=bells.NETWORKS, hidden=(4,),
-                    rates=(1e-2,), steps=(2, 4), tuning_seeds=(1000,), validation_points=10, test_points=10)
+    config = Config(cases={"few": ("error bars", 8), "two branches": ("two branches", 8)}, methods=bells.NETWORKS,
+                    hidden=(4,), rates=(1e-2,), steps=(2, 4), tuning_seeds=(1000,), validation_points=10, test_points=10)
     return {unit: run_unit(unit, config, [0], "cpu") for unit in units(config)}
 
 
@@ -220,12 +211,13 @@ def honest(record: dict) -> list[str]:
     return found
 
 
-RULE = ("Where the error bars are right, at each number of points, the log loss on new values of the network whose curvature is "
-        "matched to them is compared with that of a network of two outputs and of an ensemble of five such, tuned by as many trials "
-        "and not told the bars; differences are paired by seed, with a 95 % interval. Confirmed if it is lower in every comparison, "
-        "with an interval beyond zero, at three numbers of points at least. Confirmed in direction if so in more than half of the "
-        "comparisons. Contradicted if it is higher in every one, with intervals beyond zero. Open otherwise. The free energy, the "
-        "Gaussian process and the cases whose error bars mislead are told, and decide nothing.")
+RULE = ("Where the error bars are right, at each number of points, the log loss on new values of the network whose "
+        "curvature is matched to them is compared with that of a network of two outputs and of an ensemble of five such, "
+        "tuned by as many trials and not told the bars; differences are paired by seed, with a 95 % interval. Confirmed "
+        "if it is lower in every comparison, with an interval beyond zero, at three numbers of points at least. Confirmed "
+        "in direction if so in more than half of the comparisons. Contradicted if it is higher in every one, with "
+        "intervals beyond zero. Open otherwise. The free energy, the Gaussian process and the cases whose error bars "
+        "mislead are told, and decide nothing.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -239,13 +231,15 @@ def verdict(record: dict) -> Verdict:
         status = "confirmed in direction"
     else:
         status = "contradicted" if all(side == "below" for side in sides) else "open"
-    told = "; ".join(f"from {record['config']['cases'][case][1]} points {', '.join(_lower(found[case, rival], rival) for rival in RIVALS)}"
+    points = {case: record["config"]["cases"][case][1] for case in cases}
+    told = "; ".join(f"from {points[case]} points {', '.join(_lower(found[case, rival], rival) for rival in RIVALS)}"
                      for case in cases)
     held = ", ".join(f"{100 * coverage(record, case, 'curvature').mean:.0f}" for case in cases)
     return Verdict(
-        claim="Where the uncertainty at training points is known, the second-order signal could be matched to it (section 5).",
-        measured=f"Log loss on new values with the curvature matched, against networks that are not told the error bars: {told}. "
-                 f"Its intervals of 90 % hold {held} % of them.",
+        claim="Where the uncertainty at training points is known, the second-order signal could be matched to it "
+              "(section 5).",
+        measured="Log loss on new values with the curvature matched, against networks that are not told the error bars: "
+                 f"{told}. Its intervals of 90 % hold {held} % of them.",
         scale=f"One target of one input, {len(record['seeds'])} seeds, as many trials for each method.",
         status=status, rule=RULE)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sobolev_lib.experiments import bells, curvature
-from sobolev_lib.experiments.bells import Points, energy_labels, log_loss, one_bell, scatter_loss, valley
-from sobolev_lib.experiments.curvature import LEVELS, Config, coverage, drawn, gain, run_unit, trials, truth, units, within
+from sobolev_lib.experiments.bells import Points, energy_labels, log_loss, one_bell, scatter_loss, valley, within
+from sobolev_lib.experiments.curvature import LEVELS, Config, coverage, drawn, gain, run_unit, trials, truth, units
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.records import MissingResults
@@ -30,7 +30,8 @@ def test_nobody_is_tested_on_points_that_were_shown(case):
     assert len(set(np.concatenate([part.x for part in parts]))) == sum(len(part.x) for part in parts)
     assert all(np.abs(part.x).max() <= 2 for part in parts[:3]) and np.abs(outside.x).min() >= 2
     assert (outside.x > 0).any() and (outside.x < 0).any()
-    assert np.array_equal(drawn(case, 3, Config())[0].y, train.y) and not np.array_equal(drawn(case, 4, Config())[0].y, train.y)
+    assert np.array_equal(drawn(case, 3, Config())[0].y, train.y)
+    assert not np.array_equal(drawn(case, 4, Config())[0].y, train.y)
 
 
 def test_error_bars_say_what_they_should():
@@ -72,8 +73,9 @@ def test_the_valley_of_a_bowl_is_its_middle_and_its_width():
     assert np.allclose(mean, np.sin(x), atol=1e-5) and np.allclose(width, 0.2 + x**2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("energy", [lambda xy: -xy[:, 1].square() + 0 * xy[:, 0], lambda xy: xy[:, 1] * xy[:, 0] + 1e-3 * xy[:, 1]**2],
-                         ids=["a hill", "a slope"])
+@pytest.mark.parametrize("energy", [
+    lambda xy: -xy[:, 1].square() + 0 * xy[:, 0], lambda xy: xy[:, 1] * xy[:, 0] + 1e-3 * xy[:, 1]**2],
+    ids=["a hill", "a slope"])
 def test_where_an_energy_is_no_bowl_the_width_is_the_range(energy):
     mean, width = valley(energy, np.array([0.5, 1.0]), -2, 2)
     assert np.allclose(width, 4) and (np.abs(mean) <= 2).all()
@@ -81,7 +83,8 @@ def test_where_an_energy_is_no_bowl_the_width_is_the_range(energy):
 
 def test_scatter_is_judged_by_the_density_of_a_bell():
     prediction, y = torch.randn(6, 2), torch.randn(6)
-    expected = -torch.distributions.Normal(prediction[:, 0], prediction[:, 1].exp()).log_prob(y) - 0.5 * math.log(2 * math.pi)
+    normal = torch.distributions.Normal(prediction[:, 0], prediction[:, 1].exp())
+    expected = -normal.log_prob(y) - 0.5 * math.log(2 * math.pi)
     assert torch.allclose(scatter_loss(prediction, torch.stack([y, y], 1)), expected, atol=1e-5)
     bell = prediction[:, 0].double().numpy(), prediction[:, 1].double().exp().numpy()
     assert log_loss(y.numpy(), bell) == pytest.approx(float(expected.mean()) + 0.5 * math.log(2 * math.pi), rel=1e-5)
@@ -124,7 +127,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="method: expected one of curvature, free energy, two outputs, ensemble, got 'magic'"):
+    with pytest.raises(ValueError, match="expected one of curvature, free energy, two outputs, ensemble, got 'magic'"):
         bells.trained("magic", [], [], [], [1], (4,), print)
 
 
@@ -134,7 +137,8 @@ def test_the_process_is_told_the_bars():
     predict = bells.process(train, None, None)
     assert log_loss(test.y, predict(test.x)) < log_loss(test.y, truth(test.x)) + 0.2
     mean, width = predict(np.array([0.0, 2.9]))
-    assert width[0] == pytest.approx(truth(np.zeros(1))[1][0], rel=0.25) and width[1] > 2 * truth(np.array([2.9]))[1][0]
+    assert width[0] == pytest.approx(truth(np.zeros(1))[1][0], rel=0.25)
+    assert width[1] > 2 * truth(np.array([2.9]))[1][0]
 
 
 def test_the_probe_needs_no_other_package():
@@ -148,15 +152,17 @@ def test_the_probe_needs_no_other_package():
 def made(curved, rivals=1.0, cases=("few", "more", "many"), seeds=4):
     """A record in which the rivals lose ``rivals`` nats, the curvature ``curved`` of each case."""
     def runs(loss):
-        return {"runs": [{"seed": seed, "log_loss": loss + 0.01 * seed**2, "coverage": list(LEVELS), "outside": 0.5} for seed in range(seeds)]}
+        return {"runs": [{"seed": seed, "log_loss": loss + 0.01 * seed**2, "coverage": list(LEVELS), "outside": 0.5}
+                         for seed in range(seeds)]}
 
     losses = {case: {"curvature": loss, **dict.fromkeys(curvature.RIVALS, rivals)} for case, loss in zip(cases, curved)}
     results = {f"{case}/{method}": runs(loss * (1 + 1e-3)) if method == "curvature" else runs(loss)
                for case, methods in losses.items() for method, loss in methods.items()}
-    for case, loss in zip(cases, curved):                  # differences that vary over the seeds
+    for case in cases:                                     # differences that vary over the seeds
         for run in results[f"{case}/curvature"]["runs"]:
             run["log_loss"] += 0.02 * (-1)**run["seed"]
-    config = {"cases": {case: ["error bars", 20 * (k + 1)] for k, case in enumerate(cases)}, "methods": ["curvature", *curvature.RIVALS]}
+    config = {"cases": {case: ["error bars", 20 * (k + 1)] for k, case in enumerate(cases)},
+              "methods": ["curvature", *curvature.RIVALS]}
     return {"config": config, "results": results, "seeds": list(range(seeds)), "experiment": "curvature", "preset": "cpu"}
 
 

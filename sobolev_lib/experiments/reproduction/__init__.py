@@ -9,7 +9,15 @@ book; what stands here are runs of their constructions.
 from collections.abc import Sequence
 
 from sobolev_lib.experiments import step_cost
-from sobolev_lib.experiments.reproduction import black_boxes, distillation, functions, gradients, networks, theory, uncertainty
+from sobolev_lib.experiments.reproduction import (
+    black_boxes,
+    distillation,
+    functions,
+    gradients,
+    networks,
+    theory,
+    uncertainty,
+)
 from sobolev_lib.experiments.reproduction.claim import KINDS, NOT_RUN, Claim, Found, NotRun, Row, row_of
 
 __all__ = ["CLAIMS", "KINDS", "NOT_RUN", "SECTIONS", "Claim", "Found", "NotRun", "Row", "rows"]
