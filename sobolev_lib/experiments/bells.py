@@ -1,10 +1,10 @@
 """Who says how far a prediction may be off: a mean and a standard deviation at each input, learned in several ways.
 
 "curvature" and "free energy" are told the error bar of each point as a second derivative: an energy E(x, y), minus the log
-density of y but for a constant, has slope 0 by y at its lowest place and curvature 1 / sigma^2. "two outputs" (Nix and
-Weigend 1994) and the "ensemble" of five of these (Lakshminarayanan and others 2017) see no error bars and learn the noise
-from the scatter. The "Gaussian process" is scikit-learn's, with the error bars as its noise levels, and a second one for
-their logarithm.
+density of y but for a constant, has slope 0 by y at its lowest place and curvature 1 / sigma^2. "bars as values" is told the
+same bars, as values of a second output. "two outputs" (Nix and Weigend 1994) and the "ensemble" of five of these
+(Lakshminarayanan and others 2017) see no error bars and learn the noise from the scatter. The "Gaussian process" is scikit-
+learn's, with the error bars as its noise levels, and a second one for their logarithm.
 """
 import math
 import statistics
@@ -22,7 +22,7 @@ from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.training import fit_many
 
-NETWORKS = ("curvature", "free energy", "two outputs", "ensemble")
+NETWORKS = ("curvature", "free energy", "bars as values", "two outputs", "ensemble")
 PROCESS, TRUTH = "Gaussian process", "truth"
 MEMBERS = 5                                                # of the ensemble
 TOLERANCE = 0.1                                            # of a curvature, as a share of it
@@ -145,13 +145,19 @@ def trained(method: str, sets: Sequence[Points], rates: Sequence[float], seeds: 
         if method == "free energy":
             return inner
         # a width that begins far off can stay so: begin at what is known of it, the bars or the spread of the values
-        begin(inner, -np.log(points.bars).mean() if method == "curvature" else np.log(points.y.std()))
+        known = np.log(points.y.std()) if method in ("two outputs", "ensemble") else np.log(points.bars).mean()
+        begin(inner, -known if method == "curvature" else known)
         return Bowl(inner) if method == "curvature" else inner
 
     def data(points: Points) -> SobolevData:
         if energies:
             return energy_labels(points)
-        return SobolevData(_float32(points.x)[:, None], _float32(points.y)[:, None].expand(-1, 2))
+        inputs, y = _float32(points.x)[:, None], _float32(points.y)
+        if method != "bars as values":
+            return SobolevData(inputs, y[:, None].expand(-1, 2))
+        bars = _float32(points.bars)                       # a curvature's tolerance is twice that of a width
+        return SobolevData(inputs, torch.stack([y, bars.log()], 1),
+                           noise=(torch.stack([bars, torch.full_like(bars, TOLERANCE / 2)], 1),))
 
     def predict(networks: list[nn.Module], points: Points) -> Predict:
         if not energies:
@@ -162,7 +168,9 @@ def trained(method: str, sets: Sequence[Points], rates: Sequence[float], seeds: 
     networks = [network(10_000 * k + seed, points) for points, seed in zip(sets, seeds) for k in range(members)]
     each = [points for points in sets for _ in range(members)]
     groups = [networks[k:k + members] for k in range(0, len(networks), members)]
-    loss = SobolevLoss(2, weights=(0.0, 1.0, 1.0)) if energies else SobolevLoss(0, value_loss=scatter_loss)
+    loss = SobolevLoss(2, weights=(0.0, 1.0, 1.0)) if energies else SobolevLoss(0)
+    if method in ("two outputs", "ensemble"):
+        loss = SobolevLoss(0, value_loss=scatter_loss)
 
     def on_step(step: int, models: list[nn.Module]) -> None:
         look(step, [predict(group, points) for group, points in zip(groups, sets)])

@@ -25,7 +25,7 @@ NAME = "curvature"
 SHOWS = "Section 5, curvature as uncertainty: error bars as labels of a second derivative"
 DEVICE = "cpu"                                             # the peer's, and small enough
 NOISES = ("error bars", "two branches", "bars too short")
-RIVALS = ("two outputs", "ensemble")                       # are not told the error bars
+RIVALS = {"two outputs": "two outputs", "ensemble": "the ensemble"}                      # are not told the error bars
 LEVELS = tuple(round(0.05 * k, 2) for k in range(1, 20))   # of central intervals
 REACH, BEYOND = 2.0, 3.0                                   # points lie within the one; outside means up to the other
 
@@ -216,8 +216,8 @@ RULE = ("Where the error bars are right, at each number of points, the log loss 
         "tuned by as many trials and not told the bars; differences are paired by seed, with a 95 % interval. Confirmed "
         "if it is lower in every comparison, with an interval beyond zero, at three numbers of points at least. Confirmed "
         "in direction if so in more than half of the comparisons. Contradicted if it is higher in every one, with "
-        "intervals beyond zero. Open otherwise. The free energy, the Gaussian process and the cases whose error bars "
-        "mislead are told, and decide nothing.")
+        "intervals beyond zero. Open otherwise. The same bars told as values, the free energy, the Gaussian process and "
+        "the cases whose error bars mislead are told, and decide nothing.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -232,20 +232,25 @@ def verdict(record: dict) -> Verdict:
     else:
         status = "contradicted" if all(side == "below" for side in sides) else "open"
     points = {case: record["config"]["cases"][case][1] for case in cases}
-    told = "; ".join(f"from {points[case]} points {', '.join(_lower(found[case, rival], rival) for rival in RIVALS)}"
-                     for case in cases)
+    told = "; ".join(f"from {points[case]} points " + ", ".join(f"{_lower(found[case, rival])} than {name}"
+                                                                 for rival, name in RIVALS.items()) for case in cases)
+    control = ", ".join(_lower(gain(record, case, "bars as values")) for case in cases)
     held = ", ".join(f"{100 * coverage(record, case, 'curvature').mean:.0f}" for case in cases)
     return Verdict(
         claim="Where the uncertainty at training points is known, the second-order signal could be matched to it "
               "(section 5).",
         measured="Log loss on new values with the curvature matched, against networks that are not told the error bars: "
-                 f"{told}. Its intervals of 90 % hold {held} % of them.",
+                 f"{told}. Against one that is told the same bars, as values, in the same order: {control}. "
+                 f"Its intervals of 90 % hold {held} % of the values.",
         scale=f"One target of one input, {len(record['seeds'])} seeds, as many trials for each method.",
         status=status, rule=RULE)
 
 
-def _lower(found: Interval, rival: str) -> str:
-    return f"{found.mean:.2g} nats lower than the {_NAMES.get(rival, rival)} ({found.low:.2g} to {found.high:.2g})"
+def _lower(found: Interval) -> str:
+    """How much lower a log loss is, in words; or higher.
 
-
-_NAMES = {"two outputs": "network of two outputs"}
+    >>> _lower(Interval(-0.5, -0.75, 0.25))
+    '0.5 nats higher (-0.25 to 0.75)'
+    """
+    word, (mean, low, high) = ("lower", found) if found.mean >= 0 else ("higher", (-found.mean, -found.high, -found.low))
+    return f"{mean:.2g} nats {word} ({low:.2g} to {high:.2g})"

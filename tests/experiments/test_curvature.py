@@ -126,8 +126,16 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert run_unit(unit, SMALL, [0], "cpu", Keep(tmp_path)) == whole
 
 
+def test_a_bowl_is_no_better_and_no_worse_than_the_same_bars_told_as_values():
+    """The curvature's term sees the widths alone, the slope's term is weighted least squares: two ways to one answer."""
+    config = replace(SMALL, methods=("curvature", "bars as values"), steps=(400,))
+    found = {method: run_unit(f"more/{method}", config, [0, 1, 2], "cpu")["runs"] for method in config.methods}
+    for curved, told in zip(found["curvature"], found["bars as values"]):
+        assert curved["log_loss"] == pytest.approx(told["log_loss"], abs=0.15)
+
+
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="expected one of curvature, free energy, two outputs, ensemble, got 'magic'"):
+    with pytest.raises(ValueError, match="expected one of curvature, free energy, bars as values, two outputs, ensemble, got 'magic'"):
         bells.trained("magic", [], [], [], [1], (4,), print)
 
 
@@ -155,7 +163,7 @@ def made(curved, rivals=1.0, cases=("few", "more", "many"), seeds=4):
         return {"runs": [{"seed": seed, "log_loss": loss + 0.01 * seed**2, "coverage": list(LEVELS), "outside": 0.5}
                          for seed in range(seeds)]}
 
-    losses = {case: {"curvature": loss, **dict.fromkeys(curvature.RIVALS, rivals)} for case, loss in zip(cases, curved)}
+    losses = {case: {"curvature": loss, **dict.fromkeys([*curvature.RIVALS, "bars as values"], rivals)} for case, loss in zip(cases, curved)}
     results = {f"{case}/{method}": runs(loss * (1 + 1e-3)) if method == "curvature" else runs(loss)
                for case, methods in losses.items() for method, loss in methods.items()}
     for case in cases:                                     # differences that vary over the seeds
@@ -173,7 +181,8 @@ def test_the_verdict_follows_its_rule(curved, status):
     found = curvature.verdict(made(curved))
     assert found.status == status and "from 20 points" in found.measured and "hold 90, 90, 90 %" in found.measured
     lower = 1 - curved[0] * 1.001
-    assert f"{lower:.2g} nats lower than the network of two outputs" in found.measured
+    words = f"{abs(lower):.2g} nats {'lower' if lower > 0 else 'higher'} ("
+    assert f"from 20 points {words}" in found.measured and f"as values, in the same order: {words}" in found.measured
 
 
 def test_two_numbers_of_points_or_one_seed_confirm_nothing():
