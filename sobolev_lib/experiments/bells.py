@@ -100,8 +100,8 @@ def valley(energy: nn.Module, x: np.ndarray, low: float, high: float, places: in
     >>> [each.round(3).tolist() for each in valley(energy, np.array([0.1, 0.2]), -1, 1)]
     [[0.1, 0.2], [0.5, 0.5]]
 
-    For each x the lowest of some places, then two steps of Newton's method. Where the energy is flatter than a bell as wide as
-    the whole range, or no bowl at all, that width is what is returned.
+    For each x the lowest of some places, then two steps of Newton's method. Where the energy is flatter than a bell as wide
+    as the whole range, or no bowl at all, that width is what is returned.
     """
     grid, given = torch.linspace(low, high, places), _float32(x)
     mesh = torch.stack(torch.broadcast_tensors(given[:, None], grid), 2)

@@ -135,7 +135,7 @@ def test_a_bowl_is_no_better_and_no_worse_than_the_same_bars_told_as_values():
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="expected one of curvature, free energy, bars as values, two outputs, ensemble, got 'magic'"):
+    with pytest.raises(ValueError, match="one of curvature, free energy, bars as values, two outputs, ensemble, got 'magic'"):
         bells.trained("magic", [], [], [], [1], (4,), print)
 
 
@@ -163,7 +163,8 @@ def made(curved, rivals=1.0, cases=("few", "more", "many"), seeds=4):
         return {"runs": [{"seed": seed, "log_loss": loss + 0.01 * seed**2, "coverage": list(LEVELS), "outside": 0.5}
                          for seed in range(seeds)]}
 
-    losses = {case: {"curvature": loss, **dict.fromkeys([*curvature.RIVALS, "bars as values"], rivals)} for case, loss in zip(cases, curved)}
+    others = dict.fromkeys([*curvature.RIVALS, "bars as values"], rivals)
+    losses = {case: {"curvature": loss, **others} for case, loss in zip(cases, curved)}
     results = {f"{case}/{method}": runs(loss * (1 + 1e-3)) if method == "curvature" else runs(loss)
                for case, methods in losses.items() for method, loss in methods.items()}
     for case in cases:                                     # differences that vary over the seeds
