@@ -240,7 +240,7 @@ def verdict(record: dict) -> Verdict:
         claim="Where the uncertainty at training points is known, the second-order signal could be matched to it "
               "(section 5).",
         measured="Log loss on new values with the curvature matched, against networks that are not told the error bars: "
-                 f"{told}. Against one that is told the same bars, as values, in the same order: {control}. "
+                 f"{told}. Against one that is told the bars as values: {control}. "
                  f"Its intervals of 90 % hold {held} % of the values.",
         scale=f"One target of one input, {len(record['seeds'])} seeds, as many trials for each method.",
         status=status, rule=RULE)

@@ -183,7 +183,7 @@ def test_the_verdict_follows_its_rule(curved, status):
     assert found.status == status and "from 20 points" in found.measured and "hold 90, 90, 90 %" in found.measured
     lower = 1 - curved[0] * 1.001
     words = f"{abs(lower):.2g} nats {'lower' if lower > 0 else 'higher'} ("
-    assert f"from 20 points {words}" in found.measured and f"as values, in the same order: {words}" in found.measured
+    assert f"from 20 points {words}" in found.measured and f"told the bars as values: {words}" in found.measured
 
 
 def test_two_numbers_of_points_or_one_seed_confirm_nothing():
