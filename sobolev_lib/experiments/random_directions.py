@@ -74,7 +74,8 @@ def verdict(record: dict) -> Verdict:
         + ", ".join(f"{ratios[unit].median:.2g} at d = {unit.split('/')[0]}" for unit in ratios if unit.endswith(f"/{noise:g}"))
         for noise in record["config"]["noises"])
     return Verdict(
-        claim="One call along a random direction is a better bargain than d calls for a whole gradient.",
+        claim="Finite differences could stand in for true derivatives (section 5, in one sentence). Asked here: is one call "
+              "along a random direction a better bargain than d calls for a whole gradient?",
         measured=f"At as many calls random directions are clearly better in {better} of {len(sides)} cells, whole gradients in "
                  f"{worse}. Error with random directions over error with gradients: {told}.",
         scale=scale(record), status=status, rule=RULE)

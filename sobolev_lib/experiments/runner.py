@@ -27,7 +27,7 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "step-cost": "step_cost", "equal-time-race": "equal_time_race",
                "figure-2-variants": "figure_2_variants", "gradient-worth": "gradient_worth",
                "learned-simulator": "learned_simulator", "own-derivatives": "own_derivatives",
-               "internal-matching": "internal_matching"}
+               "internal-matching": "internal_matching", "curvature": "curvature"}
 
 
 def find(name: str) -> ModuleType:

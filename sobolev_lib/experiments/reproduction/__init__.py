@@ -9,7 +9,16 @@ book; what stands here are runs of their constructions.
 from collections.abc import Sequence
 
 from sobolev_lib.experiments import step_cost
-from sobolev_lib.experiments.reproduction import black_boxes, distillation, functions, gradients, inside, networks, theory
+from sobolev_lib.experiments.reproduction import (
+    black_boxes,
+    distillation,
+    functions,
+    gradients,
+    inside,
+    networks,
+    theory,
+    uncertainty,
+)
 from sobolev_lib.experiments.reproduction.claim import KINDS, NOT_RUN, Claim, Found, NotRun, Row, row_of
 
 __all__ = ["CLAIMS", "KINDS", "NOT_RUN", "SECTIONS", "Claim", "Found", "NotRun", "Row", "rows"]
@@ -56,7 +65,7 @@ SECTIONS = {                                               # in the order of the
     "Artificial data": (*functions.FIGURES, networks.RELU, *functions.TEXT),
     "Distillation": (*distillation.FIGURES, *distillation.TEXT),
     "Synthetic gradients": (*gradients.TABLE_1, *networks.FIELDS, *gradients.TEXT),
-    "Additions": (*functions.ADDITIONS, *black_boxes.ADDITIONS, *inside.ADDITIONS),
+    "Additions": (*functions.ADDITIONS, *black_boxes.ADDITIONS, *uncertainty.ADDITIONS, *inside.ADDITIONS),
 }
 CLAIMS = tuple(claim for claims in SECTIONS.values() for claim in claims)
 

@@ -1,0 +1,149 @@
+"""The chapter on curvature as uncertainty: sentences that follow the record, an exercise that takes right answers only."""
+import ast
+import copy
+import math
+
+import numpy as np
+import pytest
+from cells import cell
+
+import sobolev_lib as sl
+import sobolev_lib.notebook  # a chapter's setup imports it
+from sobolev_lib.experiments import curvature
+from sobolev_lib.records import load_record
+
+PAGE = "curvature"
+
+
+@pytest.fixture(scope="module")
+def record():
+    return load_record("curvature")
+
+
+def functions_of(record, *names):
+    """What is known after the imports, and the functions and constants of these cells, which show nothing."""
+    known = {"sl": sl, "record": record, "CASES": record["config"]["cases"], "SEEDS": len(record["seeds"])}
+    exec(cell(PAGE, "curvature-setup"), known)
+    for name in ("curvature-guess", *names):
+        kept = [part for part in ast.parse(cell(PAGE, name)).body if isinstance(part, ast.FunctionDef)
+                or isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") in ("NAMES", "SHOWN", "PHRASES")]
+        exec(compile(ast.Module(kept, []), name, "exec"), known)
+    return known
+
+
+def changed(record, case, method, **values):
+    """The record with other numbers of a method in a case; ``coverage`` is one number for all levels."""
+    record = copy.deepcopy(record)
+    for run in record["results"][f"{case}/{method}"]["runs"]:
+        for name, value in values.items():
+            run[name] = [value] * len(curvature.LEVELS) if name == "coverage" else value + 1e-3 * run["seed"]
+    return record
+
+
+def test_a_wide_posterior_has_a_wide_bell():
+    """Laplace's width of a share of heads, against the formula; of two tops one is seen."""
+    known = {"np": np, "chance": np.linspace(0.002, 0.998, 499), "root": np.linspace(-1, 1, 499)}
+    tree = ast.parse(cell(PAGE, "curvature-laplace"))
+    functions = [part for part in tree.body if isinstance(part, ast.FunctionDef)]
+    exec(compile(ast.Module(functions, []), "laplace", "exec"), known)
+    for case, share, tosses in (("half heads", 0.5, 128), ("one head in eight", 0.125, 512),
+                                ("one head in eight", 0.125, 8)):
+        top, width = known["laplace"](*known["log_density"](case, tosses))
+        assert top == pytest.approx(share, abs=2e-3)
+        assert width == pytest.approx(math.sqrt(share * (1 - share) / tosses), rel=0.03)
+    top, width = known["laplace"](*known["log_density"]("only a square is measured", 128))
+    assert top == pytest.approx(0.5, abs=0.01) and width == pytest.approx(0.3 / math.sqrt(128), rel=0.03)
+
+
+def test_who_is_nearest_follows_the_record(record):
+    for method, share in (("curvature", 0.5), ("two outputs", 0.93), ("ensemble", 0.8)):
+        record = changed(record, "few", method, coverage=share)
+    assert functions_of(record)["nearest_said"](record, "few").endswith("two outputs 93 %, ensemble 80 %, curvature 50 %")
+
+
+def test_coverage_is_told_as_it_is(record):
+    say = functions_of(record, "curvature-calibration")["calibration_said"]
+    told = say(changed(changed(record, "few", "curvature", coverage=0.31), "many", "ensemble", coverage=0.99))
+    assert told.startswith("Of new values, intervals of 90 % hold from 20 points 31 % (curvature),")
+    assert told.endswith("99 % (ensemble).")
+
+
+@pytest.mark.parametrize("loss, word", [(-50.0, "worse than"), (50.0, "better than")])
+def test_how_the_bowl_stands_follows_the_record(record, loss, word):
+    for case in ("few", "more", "many"):
+        for method in ("free energy", "bars as values", "two outputs", "ensemble", "Gaussian process"):
+            record = changed(record, case, method, log_loss=loss)
+    known = functions_of(record, "curvature-table")
+    told = known["ranking_said"](record)
+    counts = "(20, 60, 180)"
+    assert told == ("Where the bars are right, the bowl is, at the numbers of points in brackets, "
+                    f"{word} a free energy {counts}, "
+                    f"the same bars as values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts}.")
+
+
+def test_a_draw_is_told_as_a_draw(record):
+    same = copy.deepcopy(record)
+    for method in ("free energy", "bars as values", "two outputs", "ensemble", "Gaussian process"):
+        for case in ("few", "more", "many"):
+            runs = same["results"][f"{case}/curvature"]["runs"]
+            same["results"][f"{case}/{method}"]["runs"] = [
+                run | {"log_loss": run["log_loss"] + 0.1 * (-1)**run["seed"]} for run in runs]
+    told = functions_of(same, "curvature-table")["ranking_said"](same)
+    assert "not told apart from a free energy (20, 60, 180)" in told and "better" not in told and "worse" not in told
+
+
+def test_what_holds_outside_follows_the_record(record):
+    say = functions_of(record, "curvature-outside")["outside_said"]
+    for method in ("curvature", "two outputs", "ensemble", "Gaussian process"):
+        record = changed(record, "more", method, outside=0.3)
+    assert "None of them stays near what it promises." in say(record, "more")
+    honest = changed(record, "more", "Gaussian process", outside=0.89)
+    assert "89 % (Gaussian process)" in say(honest, "more") and say(honest, "more").endswith(
+        "Far from what they promise: curvature, a bowl (Sobolev), two outputs and ensemble.")
+
+
+@pytest.mark.parametrize("loss, said", [(-50.0, "behind"), (50.0, "ahead of")])
+def test_what_wrong_bars_do_follows_the_record(record, loss, said):
+    short = changed(changed(record, "bars too short", "two outputs", log_loss=loss), "bars too short", "ensemble", coverage=0.77)
+    told = functions_of(short, "curvature-table", "curvature-fails")["fails_said"](
+        changed(short, "two branches", "truth", coverage=0.07))
+    assert f"by log loss it is {said} two outputs and " in told and "of the ensemble 77 %" in told
+    assert told.endswith("with the true width 7 %.")
+
+
+def test_the_summary_counts_what_the_record_holds(record):
+    for case in ("few", "more", "many"):
+        record = changed(record, case, "ensemble", log_loss=-50.0)
+        record = changed(record, case, "two outputs", log_loss=50.0)
+        record = changed(record, case, "bars as values", log_loss=-50.0)
+    told = functions_of(record, "curvature-short")["short_said"](record)
+    assert "in 3 of 6 comparisons, and a higher one in 3; against the same bars told as values, " in told
+    assert "lower in 0 of 3 and higher in 3." in told
+
+
+RIGHT = """
+def laplace_width(heads, tosses):
+    top = heads / tosses
+    return (top * (1 - top) / tosses) ** 0.5
+"""
+
+
+@pytest.mark.parametrize("change, said", [
+    (RIGHT, "right"), (RIGHT.replace("** 0.5", "** 0.5 * np.ones(1)"), "right"),
+    (RIGHT.replace("** 0.5", ""), "1 of 8: this is the variance"),
+    (RIGHT.replace("** 0.5", "** -1"), "1 of 8: this is the curvature"),
+    (RIGHT.replace("(1 - top)", "1"), "1 of 8: expected 0.117, got 0.125"),
+    (RIGHT.replace("(top * (1 - top) / tosses) ** 0.5", "'wide'"), "1 of 8: expected one number, got 'wide'"),
+    (RIGHT.replace("(top * (1 - top) / tosses) ** 0.5", "None"), "not yet")])
+def test_the_exercise_takes_right_answers_and_names_what_is_wrong(change, said, capsys):
+    empty = "def laplace_width(heads, tosses):\n    return None  # your answer, a number\n"
+    source = cell(PAGE, "curvature-exercise")
+    assert empty in source
+    exec(source.replace(empty, change), {"sl": sl, "np": np})
+    assert capsys.readouterr().out.strip().startswith(said)
+
+
+def test_the_question_with_a_number_knows_the_answer():
+    call = ast.parse(cell(PAGE, "curvature-number")).body[0].value
+    told = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    assert told["number"] == pytest.approx(0.05**-2) and set(told["hints"]) == {20, 0.0025}
