@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sobolev_lib.data import SobolevData
+from sobolev_lib.models import MLP
 from sobolev_lib.regressor.answers import Answers
 from sobolev_lib.regressor.plans import Plan
 from sobolev_lib.scaling import ZScores
@@ -38,7 +39,7 @@ class Choice:
         return self.message
 
 
-def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple], data: SobolevData, seed: int) -> Choice:
+def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple[list[MLP], ZScores]], data: SobolevData, seed: int) -> Choice:
     """Try plans, the simplest first; a later one must be better than the best so far by more than a standard error.
 
     ``train``: plan, data (N, d) -> networks and their scaling. What is compared is a point's squared error of values plus
@@ -50,10 +51,11 @@ def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple], d
     scaling, best, found, failure = ZScores.of(data), None, {}, None
     for plan in plans:
         try:
-            values, slopes = _errors(*train(plan, points), held, scaling, data)
+            values, slopes = _errors(networks, own, held, scaling, data)
         except FloatingPointError as error:
             failure = error
             continue
+        values, slopes = _errors(networks, own, held, scaling, data)
         both = values if slopes is None else values + slopes
         found[plan.name] = (float(np.sqrt(values.mean())), None if slopes is None else float(np.sqrt(slopes.mean())))
         if best is None or _surely_less(both, best[1]):
@@ -69,8 +71,9 @@ def _surely_less(new: np.ndarray, old: np.ndarray) -> bool:
     return bool(gain.mean() > gain.std() / math.sqrt(len(gain)))
 
 
-def _errors(networks, own: ZScores, held: SobolevData, scaling: ZScores, data: SobolevData):
-    """Squared errors (N,) of values and of slopes, missing labels counted as right, and the weights of points with them."""
+def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScores,
+            data: SobolevData) -> tuple[np.ndarray, np.ndarray | None]:
+    """Squared errors (N,) of values and of slopes, times the points' weights; missing labels count as right."""
     found = Answers(networks, own, held.inputs.numpy(), gradient=held.order > 0, std=False)
     n, q = found.values.shape
     std = scaling.output_std.reshape(q).numpy()
@@ -79,7 +82,9 @@ def _errors(networks, own: ZScores, held: SobolevData, scaling: ZScores, data: S
     values = weights * np.nan_to_num(errors**2).mean(axis=1)
     if held.order < 1:
         return values, None
-    sizes = output_sizes(scaling.standardize(data))
+    scaled = scaling.standardize(data)
+    assert isinstance(scaled, SobolevData) and held.jacobian is not None
+    sizes = output_sizes(scaled)
     errors = (found.gradients - held.jacobian.reshape(n, q, -1).numpy()) * scaling.input_std.numpy() / std[:, None]
     return values, weights * (np.nan_to_num(errors**2).sum(axis=2) / sizes).mean(axis=1)
 
