@@ -37,8 +37,8 @@ class Answers:
         with torch.no_grad():
             for start in range(0, n, rows):
                 block = slice(start, start + rows)
-                # a copy, in float64: X may be read-only, or in less
-                z = scaling.inputs(torch.as_tensor(np.array(X[block], dtype=np.float64))).to(place)
+                # a copy, in float64: X may be read-only, or in less; in one order, so that sums round alike
+                z = scaling.inputs(torch.as_tensor(np.array(X[block], dtype=np.float64, order="C"))).to(place)
                 found = [_answer(network, own, z, gradient) for network, own in zip(networks, layers)]
                 y = torch.stack([each[0] for each in found]).cpu()
                 scale = scaling.output_std.reshape(-1)

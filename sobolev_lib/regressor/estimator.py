@@ -1,4 +1,7 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
+import functools
+from dataclasses import replace
+
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
@@ -6,13 +9,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
+from sobolev_lib.regressor.choosing import Choice, choose
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks
 from sobolev_lib.regressor.onnx_graph import onnx_model
+from sobolev_lib.regressor.plans import as_given, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
-from sobolev_lib.training.estimating import estimate, held_out
+from sobolev_lib.training.estimating import held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.streaming import Stream
 
@@ -31,23 +36,31 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     is missing. Repeated points are merged, and their weights added. Without dy it is plain regression.
 
     Scaling is inside: inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
-    divided by its labels' mean square, so ``derivative_weight=1`` gives values and gradients an equal say. So put no scaler
+    divided by its labels' mean square, the gradients of each output by their own, so ``derivative_weight=1`` gives values and
+    gradients, and all outputs, an equal say. So put no scaler
     before it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
     ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
-    ``derivative_weight``: one number, or (d,) one an input, or (q, 1) one an output, or (q, d). ``steps`` of Adam, or
-    ``epochs``, with ``batch_size`` points a step and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine",
-    "constant" or a callable from the optimiser. ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations,
-    a line search in place of ``lr``; best with ``dtype="float64"`` on few points), a class, or a callable from parameters.
-    ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW): for noisy labels.
+    **Left alone, it chooses**: of each parameter "auto" is a choice by the data. If neither ``steps``, ``epochs`` nor
+    ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: a
+    small smooth network and a larger one, both trained briefly, for noisy labels; for exact ones L-BFGS where points are
+    few, a long training by Adam where they are many. The best is trained on all points. ``choice_`` says what was found and
+    done; what you give is kept in every plan. Below 20 points nothing can be held out, and labels count as exact.
+
+    ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
+    (d,) one an input, or (q, 1) one an output, or (q, d). ``steps`` of Adam, or ``epochs``, with ``batch_size`` points a step
+    and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine", "constant" or a callable from the optimiser.
+    ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations, a line search in place of ``lr``), a class, or
+    a callable from parameters. ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW).
     ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
     lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
     ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
-    ``dtype`` is that of training; predictions are in float64. ``reduce_inputs="gradients"``: train along the directions that
-    hold all squared slopes but 1e-4 of their sum, for correlated inputs and signals in few directions (differential PCA,
-    active subspaces); predictions and gradients are those of all inputs. It takes whole gradients, no missing partials.
+    ``dtype`` is that of training, "float32" or "float64"; predictions are in float64. ``reduce_inputs="gradients"``: train
+    along the directions that hold all squared slopes but 1e-4 of their sum, for correlated inputs and signals in few
+    directions (differential PCA, active subspaces); predictions and gradients are those of all inputs. It takes whole
+    gradients, no missing partials; None: never.
 
-    Fitted: ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
+    Fitted: ``choice_``, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
     the first; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
     wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for ``reduce_inputs`` Constantine, Active
@@ -59,10 +72,10 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     __metadata_request__partial_fit = {"dy": True}
     __metadata_request__predict = {"return_std": True, "return_gradient": True}
 
-    def __init__(self, hidden=(256, 256), activation="silu", derivative_weight=1.0, steps=2000, batch_size=256,
-                 lr=3e-3, random_state=0, device=None, progress=False, *, epochs=None, optimizer="adam",
-                 schedule="one-cycle", weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False,
-                 dtype="float32", reduce_inputs=None):
+    def __init__(self, hidden="auto", activation="auto", derivative_weight=1.0, steps="auto", batch_size="auto", lr="auto",
+                 random_state=0, device=None, progress=False, *, epochs=None, optimizer="auto", schedule="one-cycle",
+                 weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False, dtype="auto",
+                 reduce_inputs="auto"):
         self.hidden = hidden
         self.activation = activation
         self.derivative_weight = derivative_weight
@@ -85,20 +98,19 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
-        settings, again = self._settings(), self.warm_start and hasattr(self, "networks_")
+        again = self.warm_start and hasattr(self, "networks_")
         with self._all_or_nothing():
             data, unit = labelled(self, X, y, dy, sample_weight, first=not again)
             seeds = self._seeds()
             data, held = held_out(data, self.validation_fraction, seeds[0])
             if again:
                 self._check_networks("warm_start", data)
+                self.choice_ = Choice(as_given(self.choice_.plan, self._given()))
             else:
-                self._begin(data, seeds)
-            with self._at_work(anew=not again):
-                scaled, watched = (None if part is None else self._scaled(part) for part in (data, held))
-                self.histories_ = estimate(self.networks_, scaled, watched, self._loss(scaled), settings, seeds)
-                self._stream = Stream(self.networks_, unit)
-                self._stream.see(scaled)
+                plans = self._plans(data)
+                tried = functools.partial(self._tried, seed=seeds[0])
+                self.choice_ = Choice(plans[0]) if len(plans) == 1 else choose(plans, tried, data, seeds[0])
+            self._learn(self.choice_.plan, data, held, seeds, anew=not again, unit=unit)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -107,12 +119,12 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     def partial_fit(self, X, y, dy=None, sample_weight=None):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
-        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call. Scales, and what counts as a sample weight of
+        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call; nothing is tried. Scales, and what counts as a sample weight of
         1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
         Raises ``ValueError`` if data or parameters have changed to those of other networks.
         """
-        settings, first = self._settings(), not hasattr(self, "networks_")
-        if self.optimizer != "adam" or self.weight_decay:
+        first = not hasattr(self, "networks_")
+        if self.optimizer not in ("auto", "adam") or self.weight_decay:
             raise ValueError("partial_fit: expected optimizer=\"adam\" without weight_decay, got "
                              f"{self.optimizer!r} and {self.weight_decay!r}")
         with self._all_or_nothing():
@@ -120,15 +132,19 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             if not first and data.out_shape != self.scaling_.output_mean.shape:
                 raise ValueError(f"y: expected values of shape {tuple(self.scaling_.output_mean.shape)} a point as before, got "
                                  f"{tuple(data.out_shape)}")
-            if first:
-                self._begin(data, self._seeds())
-            else:
+            # how many points there will be is not known: those of now are no reason for L-BFGS, or to give up directions
+            plan = replace(long(len(data)), drop=None, name="given") if first else self.choice_.plan
+            plan = as_given(plan, self._given() | {"optimizer": "adam"})
+            if not first:
                 self._check_networks("partial_fit", data)
+            else:
+                self._begin(plan, data, self._seeds())
             with self._at_work(anew=first):
                 if first:
                     self._stream, self.histories_ = Stream(self.networks_, unit), []
-                scaled = self._scaled(data)
-                more = self._stream.learn(self.networks_, scaled, self._loss(scaled), settings)
+                scaled = self._scaled(plan, data)
+                more = self._stream.learn(self.networks_, scaled, self._loss(plan, scaled), plan.settings)
+            self.choice_ = Choice(plan)
         self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self
 

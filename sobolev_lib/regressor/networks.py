@@ -1,19 +1,24 @@
 """What a regressor trains: networks and scales of the shape that parameters and data ask for."""
 import copy
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import Tensor
 
 from sobolev_lib._arguments import device_of, integer, several
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.regressor.reduction import folded, reduction, rotated, unfolded
+from sobolev_lib.regressor.choosing import LEAST
+from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
+from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import Settings, loss_of
+from sobolev_lib.training.estimating import estimate, loss_of
+from sobolev_lib.training.streaming import Stream
 
 
 class WithNetworks:
@@ -26,31 +31,77 @@ class WithNetworks:
     ``reduce_inputs``, take the directions of ``reduction_``.
     """
 
-    def _settings(self) -> Settings:
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype: expected \"float32\" or \"float64\", got {self.dtype!r}")
-        if self.reduce_inputs not in (None, "gradients"):
-            raise ValueError(f"reduce_inputs: expected \"gradients\" or None, got {self.reduce_inputs!r}")
-        return Settings(self.steps, self.epochs, self.batch_size, self.lr, self.optimizer, self.schedule, self.weight_decay,
-                        self.patience, device_of(self.device), self.progress)
+    def _given(self) -> dict:
+        """The parameters of network and training that are not left alone."""
+        names = ("hidden", "activation", "dtype", "reduce_inputs", "steps", "batch_size", "lr", "optimizer")
+        given = {name: getattr(self, name) for name in names if not _is_auto(getattr(self, name))}
+        if given.get("dtype", "float32") not in ("float32", "float64"):
+            raise ValueError(f"dtype: expected \"float32\", \"float64\" or \"auto\", got {self.dtype!r}")
+        if given.get("reduce_inputs") not in (None, "gradients"):
+            raise ValueError(f"reduce_inputs: expected \"gradients\", None or \"auto\", got {self.reduce_inputs!r}")
+        if "hidden" in given:
+            sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
+            given["hidden"] = tuple(integer(size, "hidden", "positive sizes") for size in sizes)
+        return given | {"epochs": self.epochs, "schedule": self.schedule, "weight_decay": self.weight_decay,
+                        "patience": self.patience, "device": device_of(self.device), "progress": self.progress}
+
+    def _plans(self, data: SobolevData) -> list[Plan]:
+        """What may be trained on the data: one plan where steps or optimiser are given, or points are too few for a trial."""
+        given, n = self._given(), len(data)
+        d, q = data.in_shape[0], 1 if data.out_shape == () else data.out_shape[0]
+        if {"steps", "optimizer"} & {*given} or self.epochs is not None:
+            told = {"drop": None} if "reduce_inputs" not in given else {}
+            base = exact(n, d, q) if given.get("optimizer") == "lbfgs" else long(n)
+            return [replace(as_given(replace(base, name="given", dtype="float32"), given), **told)]
+        found = plans_for(n, d, q) if n >= LEAST else [exact(n, d, q)]
+        if self.weight_decay or self.schedule != "one-cycle":    # which are Adam's
+            found = [plan if plan.name != "exact" else long(n) for plan in found]
+        return [as_given(plan, given) for plan in found]
 
     def _seeds(self) -> list[int]:
         random = check_random_state(self.random_state)
         return [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
 
-    def _hidden(self) -> list[int]:
-        sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
-        return [integer(size, "hidden", "positive sizes") for size in sizes]
+    def _learn(self, plan: Plan, data: SobolevData, held: SobolevData | None, seeds: list[int], anew: bool = True,
+               unit: float = 1.0) -> None:
+        """Train as planned: new networks, or those that are there; ``unit`` is the sample weight that counts as 1."""
+        if anew:
+            self._begin(plan, data, seeds)
+        with self._at_work(anew):
+            scaled, watched = (None if part is None else self._scaled(plan, part) for part in (data, held))
+            self._stream = Stream(self.networks_, unit)
+            self._stream.see(scaled)
+            self.histories_ = estimate(self.networks_, scaled, watched, self._loss(plan, scaled), plan.settings, seeds)
 
-    def _begin(self, data: SobolevData, seeds: list[int]) -> None:
+    def _tried(self, plan: Plan, data: SobolevData, seed: int) -> tuple[list[MLP], ZScores]:
+        """One network trained as planned, and its scaling; the regressor stays as it is."""
+        other = copy.copy(self)
+        other._learn(replace(plan, settings=replace(plan.settings, progress=False)), data, None, [seed])
+        return other.networks_, other.scaling_
+
+    def _begin(self, plan: Plan, data: SobolevData, seeds: list[int]) -> None:
         self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
         scaling = ZScores.of(data)                         # in float64
-        self.reduction_ = None if self.reduce_inputs is None else reduction(scaling.standardize(data))
-        self._build(self.n_features_in_ if self.reduction_ is None else len(self.reduction_), len(seeds), seeds, scaling)
+        self.reduction_ = self._directions(plan, scaling.standardize(data))
+        inputs = self.n_features_in_ if self.reduction_ is None else len(self.reduction_)
+        self._build(plan, inputs, len(seeds), seeds, scaling)
 
-    def _build(self, inputs: int, members: int, seeds: list[int] | None = None, scaling: ZScores | None = None) -> None:
+    def _directions(self, plan: Plan, scaled: SobolevData) -> Tensor | None:
+        if plan.drop is None:
+            return None
+        if self.reduce_inputs == "gradients":              # what stands in its way is an error
+            return reduction(scaled, plan.drop)
+        if not may_be_reduced(scaled) or np.ndim(self.derivative_weight) and np.shape(self.derivative_weight)[-1] > 1:
+            return None
+        found = reduction(scaled, plan.drop)
+        # exact slopes gain nothing by turning alone
+        return found if plan.drop > NONE or len(found) < found.shape[1] else None
+
+    def _build(self, plan: Plan, inputs: int, members: int, seeds: list[int] | None = None,
+               scaling: ZScores | None = None) -> None:
         """Networks and scales of that shape; without seeds and scaling, to be filled from a file."""
-        self.networks_ = [MLP(inputs, *self._hidden(), self.n_outputs_, activation=self.activation,
+        how = {"gain": GAINS[plan.activation]} if plan.activation in GAINS else {}
+        self.networks_ = [MLP(inputs, *plan.hidden, self.n_outputs_, activation=plan.activation, **how,
                               generator=torch.Generator() if seeds is None else torch.Generator().manual_seed(seeds[k]),
                               dtype=torch.float64 if seeds is None else torch.float32) for k in range(members)]
         out = () if self._scalar else (self.n_outputs_,)
@@ -61,30 +112,32 @@ class WithNetworks:
     def _check_networks(self, name: str, data: SobolevData) -> None:
         """Raises ``ValueError`` unless data and parameters are those of the networks that are there."""
         outputs = 1 if data.out_shape == () else data.out_shape[0]
-        there = (len(self.networks_), *self.networks_[0].sizes, self.networks_[0].activation)
-        now = (integer(self.ensemble, "ensemble"), data.in_shape[0], *self._hidden(), outputs, self.activation)
+        given, network = self._given(), self.networks_[0]
+        there = (len(self.networks_), *network.sizes, network.activation)
+        now = (integer(self.ensemble, "ensemble"), data.in_shape[0], *given.get("hidden", network.sizes[1:-1]), outputs,
+               given.get("activation", network.activation))
         if there != now or self._scalar != (data.out_shape == ()):
             raise ValueError(f"{name}: expected data and parameters of the networks that are there (how many, sizes, "
                              f"activation), {there}, got {now}; clone the regressor to begin anew")
         reduced = None if self.reduction_ is None else "gradients"
-        if reduced != self.reduce_inputs:
+        if given.get("reduce_inputs", reduced) != reduced:
             raise ValueError(f"{name}: expected reduce_inputs={reduced!r} as the networks that are there, got "
                              f"{self.reduce_inputs!r}; clone the regressor to begin anew")
 
-    def _loss(self, scaled: SobolevData) -> SobolevLoss:
+    def _loss(self, plan: Plan, scaled: SobolevData) -> SobolevLoss:
         if self.reduction_ is not None:
             shape = np.shape(self.derivative_weight)
             if shape and (len(shape) != 2 or shape[1] != 1):
                 raise ValueError(f"derivative_weight: expected a number, or ({self.n_outputs_}, 1) of them, one an output, "
                                  f"beside reduce_inputs, which leaves no input alone; got {self.derivative_weight!r}")
-        return loss_of(self.derivative_weight, scaled)
+        return loss_of(self.derivative_weight, scaled, plan.emphasis, self._stream.sizes)
 
-    def _scaled(self, data: SobolevData) -> SobolevData:
+    def _scaled(self, plan: Plan, data: SobolevData) -> SobolevData:
         """Data for the networks, and these, in the dtype of training."""
         # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
         scaled = self.scaling_.standardize(data)
         scaled = scaled if self.reduction_ is None else rotated(scaled, self.reduction_)
-        scaled = scaled.to(getattr(torch, self.dtype))
+        scaled = scaled.to(getattr(torch, plan.dtype))
         mark_as_checked(scaled)
         for network in self.networks_:
             network.to(scaled.inputs.dtype)
@@ -113,3 +166,7 @@ class WithNetworks:
             self.networks_ = [folded(network, self.reduction_) for network in self.networks_]
         for network in self.networks_:
             network.double()                               # predictions must not depend on how many points are asked for
+
+
+def _is_auto(value) -> bool:
+    return isinstance(value, str) and value == "auto"

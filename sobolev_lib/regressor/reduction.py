@@ -5,15 +5,30 @@ from torch import Tensor
 from sobolev_lib.data import SobolevData
 from sobolev_lib.models import MLP
 
-SHARE = 1e-4                                               # of all squared slopes, what the dropped directions may hold
+ENOUGH = 5                                                 # gradients, times inputs, by which directions can be told
 
 
-def reduction(data: SobolevData) -> Tensor:
-    """The matrix R (k, d) of new inputs R z, from z-scored data (N, d): along them all squared slopes but 1e-4 of their sum.
+def may_be_reduced(data: SobolevData) -> bool:
+    """Whether the data (N, d) hold what ``reduction`` takes, and gradients enough to trust what it finds.
+
+    >>> [may_be_reduced(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(n, 2))) for n in (5, 20)]
+    [False, True]
+    """
+    if data.order < 1 or data.in_shape[0] < 2:
+        return False
+    assert data.jacobian is not None
+    missing = data.jacobian.isnan().reshape(len(data), -1)
+    known = data.jacobian[~missing.any(1)]
+    return bool((missing.any(1) == missing.all(1)).all()) and bool(known.any()) and \
+        known.numel() >= ENOUGH * data.in_shape[0] ** 2
+
+
+def reduction(data: SobolevData, share: float) -> Tensor:
+    """The matrix R (k, d) of new inputs R z, from z-scored data (N, d): along them all squared slopes but a share of their sum.
 
     >>> z = torch.randn(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     >>> data = sobolev_lib.label(lambda z: (z[:, 0] + 2 * z[:, 1]).sin(), z)
-    >>> R = reduction(data)
+    >>> R = reduction(data, share=1e-4)
     >>> (R / R[0, 0]).round(decimals=6).tolist()
     [[1.0, 2.0, 0.0]]
 
@@ -33,7 +48,7 @@ def reduction(data: SobolevData) -> Tensor:
     if not float(sizes[-1]) > 0:
         raise ValueError("reduce_inputs: expected gradients that are known and not zero everywhere, got none")
     # ascending: what the first ones hold together
-    kept = (sizes.clamp_min(0).cumsum(0) > SHARE * sizes.clamp_min(0).sum()).flip(0)
+    kept = (sizes.clamp_min(0).cumsum(0) > share * sizes.clamp_min(0).sum()).flip(0)
     rows = vectors.T.flip(0)[kept]
     rows = rows * torch.where(rows.sum(1, keepdim=True) < 0, -1.0, 1.0)            # a sign that does not hang on rounding
     spread = (data.inputs @ rows.T).std(dim=0, correction=0)

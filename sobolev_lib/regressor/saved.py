@@ -6,24 +6,28 @@ import torch
 
 from sobolev_lib._arguments import integer, number
 from sobolev_lib._tensor_files import read_tensors, write_tensors
+from sobolev_lib.regressor.choosing import Choice
+from sobolev_lib.regressor.plans import Plan, as_given
 from sobolev_lib.regressor.reduction import unfolded
 from sobolev_lib.training import History
+from sobolev_lib.training.estimating import Settings
 from sobolev_lib.training.streaming import Stream
 
 
 def write(path, regressor) -> None:
     """Weights, scales, parameters and histories; whole or not at all."""
     parameters = {name: _plain(value) for name, value in regressor.get_params().items() if not callable(value)}
-    # of the networks that are saved: set_params may have been called since
-    sizes, activation = list(regressor.network_.sizes), regressor.network_.activation
-    if (regressor._hidden(), regressor.activation) != (sizes[1:-1], activation):
-        parameters |= {"hidden": sizes[1:-1], "activation": activation}
-    parameters |= {"reduce_inputs": None if regressor.reduction_ is None else "gradients"}
+    # what is given must be that of the networks that are saved: set_params may have been called since
+    plan, given = regressor.choice_.plan, regressor._given()
+    parameters |= {name: _plain(getattr(plan, name)) for name in ("hidden", "activation") if name in given}
+    if "reduce_inputs" in given:
+        parameters["reduce_inputs"] = None if regressor.reduction_ is None else "gradients"
     stream = regressor._stream
-    header = {"parameters": parameters, "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
+    header = {"parameters": parameters, "choice": _choice(regressor.choice_), "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
               "histories": [vars(history) for history in regressor.histories_],
-              "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items())}}
+              "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items()),
+                         "sizes": None if stream.sizes is None else stream.sizes.tolist()}}
     write_tensors(path, _tensors(regressor), {"SobolevRegressor": json.dumps(header)})
 
 
@@ -40,8 +44,9 @@ def read(path, cls):
         if mean.ndim != (0 if regressor._scalar else 1):
             raise ValueError(f"scaling.output_mean of shape {tuple(mean.shape)}")
         regressor.n_outputs_ = mean.numel()
-        # files of earlier versions hold one network, and no history
-        regressor._build(regressor.n_features_in_, integer(header.get("members", 1), "members"))
+        # files of earlier versions hold one network, no history and no choice
+        regressor.choice_ = _chosen(header["choice"]) if "choice" in header else _told(regressor)
+        regressor._build(regressor.choice_.plan, regressor.n_features_in_, integer(header.get("members", 1), "members"))
         regressor.histories_ = [History(**each) for each in header.get("histories", [])]
         stream = header.get("stream", {"unit": 1.0, "passes": 0, "divisors": []})
         regressor.reduction_, trained = None, regressor.networks_
@@ -54,6 +59,8 @@ def read(path, cls):
         regressor._stream = Stream(trained, number(stream["unit"], "unit"))
         regressor._stream.passes = integer(stream["passes"], "passes", least=0)
         regressor._stream.divisors = {integer(k, "divisors", least=0): number(v, "divisors") for k, v in stream["divisors"]}
+        if stream.get("sizes") is not None:
+            regressor._stream.sizes = np.array([number(size, "sizes") for size in stream["sizes"]])
         own = _tensors(regressor)
         _check(tensors, own)
     except (KeyError, TypeError, ValueError) as error:
@@ -71,6 +78,23 @@ def _tensors(regressor) -> dict[str, torch.Tensor]:
     found |= {"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {}
     found |= {} if regressor.reduction_ is None else {"reduction": regressor.reduction_}
     return found | regressor._stream.tensors()
+
+
+def _choice(choice: Choice) -> dict:
+    plan, settings = vars(choice.plan), vars(choice.plan.settings)
+    keep = {name: _plain(value) for name, value in settings.items() if name not in ("device", "progress") and not callable(value)}
+    return {"plan": plan | {"settings": keep}, "held_out": choice.held_out, "message": choice.message}
+
+
+def _chosen(told: dict) -> Choice:
+    plan = told["plan"] | {"hidden": tuple(integer(size, "hidden") for size in told["plan"]["hidden"]),
+                           "settings": Settings(**told["plan"]["settings"])}
+    return Choice(Plan(**plan), {name: (value, slope) for name, (value, slope) in told["held_out"].items()}, str(told["message"]))
+
+
+def _told(regressor) -> Choice:
+    """The choice of a regressor that an earlier version wrote, which was told everything."""
+    return Choice(as_given(Plan("given"), regressor._given()))
 
 
 def _plain(value):

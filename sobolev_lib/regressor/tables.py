@@ -28,11 +28,11 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
     # scikit-learn knows no missing values: it looks at the others
     missing = None if dy is None or not isinstance(y, np.ndarray) or y.dtype.kind != "f" else np.isnan(y)
     known = y if missing is None else np.where(missing, 0.0, y)
-    X, y = validate_data(estimator, X, known, dtype=np.float64, multi_output=True, y_numeric=True, reset=first)
+    X, y = validate_data(estimator, X, known, dtype=np.float64, order="C", multi_output=True, y_numeric=True, reset=first)
     y = y.astype(np.float64)
     if missing is not None:
         y[missing.reshape(y.shape)] = np.nan
-    given = [X, y] if dy is None else [X, y, slopes_of(dy, inputs, y.shape, X.shape[1])]
+    given = [X, y] if dy is None else [X, y, np.ascontiguousarray(slopes_of(dy, inputs, y.shape, X.shape[1]))]
     given, weights = without_copies(given, None if sample_weight is None else weights_of(sample_weight, len(X)))
     weights = np.ones(len(given[0])) if weights is None else weights
     if unit is None:                                       # a mean of equal numbers may differ from them in the last digit

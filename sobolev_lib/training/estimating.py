@@ -69,8 +69,30 @@ class Settings:
         return -(-n // min(int(self.batch_size or n), n))
 
 
-def loss_of(derivative_weight, data: SobolevData) -> SobolevLoss:
+def output_sizes(data: SobolevData) -> np.ndarray:
+    """The mean squared norm of each output's gradients, (q,), over the entries that are known; their mean where none is.
+
+    >>> output_sizes(sobolev_lib.label(lambda x: torch.stack([x[:, 0], 3 * x[:, 1]], dim=1), torch.rand(20, 2))).tolist()
+    [1.0, 9.0]
+
+    No less than 1e-4 of the largest, so that labels of almost no slope don't count without end.
+    """
+    assert data.jacobian is not None
+    n, d = len(data), data.in_shape[0]
+    slopes = data.jacobian.reshape(n, -1, d).double().cpu().numpy()
+    known = ~np.isnan(slopes)
+    weights = np.ones(n) if data.weights is None else data.weights.double().cpu().numpy()
+    counts = (known * weights[:, None, None]).sum(axis=0)
+    squares = (np.nan_to_num(slopes)**2 * weights[:, None, None]).sum(axis=0)
+    sizes = np.divide(squares, counts, out=np.zeros_like(squares), where=counts > 0).sum(axis=1)
+    return np.maximum(sizes, 1e-4 * sizes.max()) if sizes.max() > 0 else np.ones_like(sizes)
+
+
+def loss_of(derivative_weight, data: SobolevData, emphasis: float = 1.0, sizes: np.ndarray | None = None) -> SobolevLoss:
     """The loss of data (N, d), each term over its labels' mean square, with a weight for gradients or each of their entries.
+
+    Of several outputs each one's gradients count alike, whatever their ``sizes``, those of ``data`` if None; all count
+    ``emphasis`` times.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
     >>> loss_of(0.5, data).weights, loss_of([1.0, 0.0], data).weights
@@ -83,11 +105,15 @@ def loss_of(derivative_weight, data: SobolevData) -> SobolevLoss:
     except (TypeError, ValueError):
         weight = np.full(1, np.nan)
     if weight.ndim == 0:
-        weight = number(derivative_weight, "derivative_weight", rule, zero=True)
-        return SobolevLoss(data.order, weights=(1.0, weight)[:data.order + 1], normalize=True)
-    if weight.shape not in ((q, d), (d,), (q, 1)) or not (np.isfinite(weight) & (weight >= 0)).all():
+        weight = np.float64(number(derivative_weight, "derivative_weight", rule, zero=True))
+        if q == 1 or data.order < 1:
+            return SobolevLoss(data.order, weights=(1.0, float(weight) * emphasis)[:data.order + 1], normalize=True)
+    elif weight.shape not in ((q, d), (d,), (q, 1)) or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(f"derivative_weight: expected {rule}, got {derivative_weight!r}")
-    each = torch.as_tensor(np.broadcast_to(weight, (q, d)).copy()).reshape(*data.out_shape, d)
+    if data.order and q > 1:
+        sizes = output_sizes(data) if sizes is None else sizes
+        weight = weight * (sizes.mean() / sizes)[:, None]
+    each = torch.as_tensor(np.broadcast_to(emphasis * weight, (q, d)).copy()).reshape(*data.out_shape, d)
     return SobolevLoss(data.order, derivative_loss=EntryWeights(each), normalize=True)
 
 

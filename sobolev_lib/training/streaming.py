@@ -1,13 +1,14 @@
 """Training on points as they come: one pass over each lot, by an Adam that goes on from lot to lot."""
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss
-from sobolev_lib.training.estimating import Settings
+from sobolev_lib.training.estimating import Settings, output_sizes
 from sobolev_lib.training.fitting import fit
 from sobolev_lib.training.history import History
 
@@ -25,12 +26,14 @@ class Stream:
     3
 
     ``unit``: the sample weight that counts as 1, whichever points come next. ``divisors``: by order, the mean square of the
-    first labels there were, by which a normalised loss divides its terms from then on.
+    first labels there were, by which a normalised loss divides its terms from then on; ``sizes`` (q,), each output's mean
+    squared gradient then, or None.
     """
 
     def __init__(self, networks: Sequence[nn.Module], unit: float = 1.0):
         self.unit, self.passes = unit, 0
         self.divisors: dict[int, float] = {}
+        self.sizes: np.ndarray | None = None
         # as Adam itself begins: nothing has happened yet
         self.moments = [{f"{name}.{key}": torch.zeros(()) if key == "step" else torch.zeros_like(parameter.detach())
                          for name, parameter in network.named_parameters() for key in MOMENTS} for network in networks]
@@ -41,10 +44,12 @@ class Stream:
         if new:
             squares = data.mean_squares(data.order)
             self.divisors |= {k: squares[k] for k in new}
+        if 1 in new:
+            self.sizes = output_sizes(data)
 
     def learn(self, networks: Sequence[nn.Module], data: SobolevData, loss: Loss, settings: Settings) -> list[History]:
         """Train the networks, in place, by one pass over the data; if that fails, they and the stream are as before."""
-        seen = dict(self.divisors)
+        seen = dict(self.divisors), self.sizes
         weights = [{name: tensor.clone() for name, tensor in network.state_dict().items()} for network in networks]
         try:
             self.see(data)
@@ -54,7 +59,7 @@ class Stream:
                              batch_size=settings.batch_size, seed=self.passes, progress=settings.progress)
                          for network, adam in zip(networks, adams)]
         except Exception:
-            self.divisors = seen
+            self.divisors, self.sizes = seen
             for network, before in zip(networks, weights):
                 network.load_state_dict(before)
             raise

@@ -1,0 +1,96 @@
+"""Plans: whole trainings, among which a regressor chooses where it is left the choice.
+
+They were chosen by one half of the cases in ``benchmarks/regressor`` and others like them; the other half is reported.
+"""
+from dataclasses import dataclass, field, replace
+
+from sobolev_lib.training.estimating import Settings
+
+# where hidden weights begin, by activation, over 1 / sqrt(fan in); He's sqrt(2) for the others
+GAINS = {"silu": 0.7, "gelu": 0.7, "tanh": 0.7, "elu": 0.7, "relu": 1.0, "leaky_relu": 1.0}
+LABELS = 7_500                                             # at most, that L-BFGS takes at every iteration
+STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
+WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
+SLIGHT, NONE = 1e-4, 1e-8                                  # shares of squared slopes that noise covers, and that rounding does
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network and its training.
+
+    >>> plan = Plan("given", hidden=(32,), settings=Settings(steps=100))
+    >>> plan.activation, plan.dtype, plan.drop
+    ('silu', 'float32', None)
+
+    ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
+    ``emphasis``: what ``derivative_weight`` is multiplied by.
+    """
+
+    name: str
+    hidden: tuple[int, ...] = (64, 64, 64)
+    activation: str = "silu"
+    settings: Settings = field(default_factory=Settings)
+    dtype: str = "float32"
+    drop: float | None = None
+    emphasis: float = 1.0
+
+
+def plans_for(n: int, d: int, q: int) -> list[Plan]:
+    """What is worth a trial for n points with d inputs and q outputs, the simplest first.
+
+    >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(20_000, d=2, q=1)]
+    (['smooth', 'brief', 'exact'], ['smooth', 'brief', 'long'])
+
+    Source: "smooth" is the network of Huge and Savine (Differential Machine Learning, 2020) with their batches and weights;
+    the rest is this library's own.
+    """
+    slopes_count = float(d)                                # every partial as much as the value, as Huge and Savine have it
+    smooth = Plan("smooth", (20, 20, 20, 20), "softplus", drop=SLIGHT, emphasis=slopes_count, settings=Settings(
+        steps=400, lr=0.02, batch_size=min(LARGEST_BATCH, max(BATCH, n // 4))))
+    brief = Plan("brief", settings=Settings(steps=400, lr=0.01), drop=SLIGHT, emphasis=slopes_count)
+    return [smooth, brief, exact(n, d, q) if n * q * (1 + d) <= LABELS else long(n)]
+
+
+def exact(n: int, d: int, q: int) -> Plan:
+    """L-BFGS on all points in double precision, for labels that are few and exact.
+
+    >>> exact(30, d=2, q=1).settings.steps
+    1000
+    """
+    iterations = min(1_000, max(300, 2_000_000 // (n * q * (1 + d))))
+    return Plan("exact", settings=Settings(steps=iterations, optimizer="lbfgs", lr=0.01), dtype="float64", drop=NONE)
+
+
+def long(n: int) -> Plan:
+    """Adam on many exact labels.
+
+    >>> long(50_000).settings.steps
+    7840
+    """
+    return Plan("long", settings=Settings(steps=max(STEPS, EPOCHS * -(-n // BATCH)), lr=0.02), drop=NONE)
+
+
+def rate_for(hidden) -> float:
+    """Adam's peak rate for hidden layers of these sizes: wider ones take smaller steps.
+
+    >>> rate_for((64, 64)), rate_for((256, 256))
+    (0.02, 0.005)
+    """
+    return min(LARGEST_RATE, WIDTH_TIMES_RATE / max(hidden, default=1))
+
+
+def as_given(plan: Plan, given: dict) -> Plan:
+    """The plan with what was given in place: parameters of ``SobolevRegressor`` by name, without those left alone.
+
+    >>> as_given(long(100), {"hidden": (256,), "steps": 10}).settings.lr
+    0.005
+    """
+    network = {name: given[name] for name in ("hidden", "activation", "dtype") if name in given}
+    settings = {name: value for name, value in given.items() if name not in (*network, "reduce_inputs")}
+    if "hidden" in given and "lr" not in given:
+        settings["lr"] = rate_for(given["hidden"])
+    if settings.get("optimizer") == "lbfgs" and "dtype" not in given:
+        network["dtype"] = "float64"                       # a line search needs the digits
+    if "reduce_inputs" in given:
+        network["drop"] = None if given["reduce_inputs"] is None else SLIGHT
+    return replace(plan, settings=replace(plan.settings, **settings), **network)
