@@ -18,20 +18,12 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 UNHASHED = "torch"
 # what PyTorch brings for a graphics card: the pins are those of the build without one, and serve both
 FOR_CARDS = re.compile(r"nvidia-|cuda-|triton")
-
-
-def canonical(name):
-    """Return the name as registries compare it.
-
-    >>> canonical("Farama_Notifications")
-    'farama-notifications'
-    """
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def direct(text):
@@ -49,7 +41,7 @@ def pins(needs):
     found, waiting, seen = {}, list(needs), set()
     while waiting:
         need = waiting.pop()
-        name, extras = canonical(need.name), frozenset(need.extras)
+        name, extras = canonicalize_name(need.name), frozenset(need.extras)
         if (name, extras) in seen or FOR_CARDS.match(name):
             continue
         seen.add((name, extras))

@@ -18,7 +18,7 @@ from sobolev_lib.experiments import bells
 from sobolev_lib.experiments.bells import PROCESS, TRUTH, Bell, Points, log_loss, within
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
-from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.experiments.verdicts import Verdict, status_of
 from sobolev_lib.records import MissingResults, result
 
 NAME = "curvature"
@@ -230,12 +230,9 @@ def verdict(record: dict) -> Verdict:
     cases = honest(record)
     found = {(case, rival): gain(record, case, rival) for case in cases for rival in RIVALS}
     sides = [each.side() for each in found.values()]
-    if len(cases) >= 3 and all(side == "above" for side in sides):
-        status = "confirmed"
-    elif 2 * sides.count("above") > len(sides):
+    status = status_of(sides, better="above")
+    if len(cases) < 3 and status == "confirmed":
         status = "confirmed in direction"
-    else:
-        status = "contradicted" if all(side == "below" for side in sides) else "open"
     points = {case: record["config"]["cases"][case][1] for case in cases}
     told = "; ".join(f"from {points[case]} points " + ", ".join(f"{_lower(found[case, rival])} than {name}"
                                                                  for rival, name in RIVALS.items()) for case in cases)

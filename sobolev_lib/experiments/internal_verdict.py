@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.internal_ways import INPUT, INTERNAL, SETS
 from sobolev_lib.experiments.intervals import Interval
-from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.experiments.verdicts import Verdict, status_of
 from sobolev_lib.records import MissingResults, result, runs_of
 
 SEEDS, CELLS = 5, 3                                        # fewer say too little
@@ -67,14 +67,7 @@ def verdict(record: dict) -> Verdict:
     gains = {cell: inside_against_input(record, cell) for cell in every}
     sides = [gain.side() for gain in gains.values()]
     pairs = [len(numbers(record, cell, chosen(record, cell[0], ways))) for cell in every for ways in (INPUT, INTERNAL)]
-    if min(pairs) < SEEDS or len(every) < CELLS or len({name for name, _ in every}) < 2:
-        status = "open"
-    elif all(side == "below" for side in sides):
-        status = "confirmed"
-    elif 2 * sides.count("below") > len(sides):
-        status = "confirmed in direction"
-    else:
-        status = "contradicted" if all(side == "above" for side in sides) else "open"
+    thin = min(pairs) < SEEDS or len(every) < CELLS or len({name for name, _ in every}) < 2
     plain = {cell: against(record, cell, chosen(record, cell[0], INTERNAL), "answers") for cell in every}
     steps = [inside_against_input(record, cell, "steps").side() for cell in every]
     return Verdict(
@@ -86,7 +79,7 @@ def verdict(record: dict) -> Verdict:
         scale=f"{_named(record)}, multilayer perceptrons, {record['config']['steps']:,} steps, "
               f"{statistics.mode(len(trials) for trials in record['config']['trials'].values())} trials a way, "
               f"{min(pairs)} seeds.",
-        status=status, rule=RULE)
+        status="open" if thin else status_of(sides, better="below"), rule=RULE)
 
 
 def times(log: Interval) -> str:

@@ -22,7 +22,7 @@ from sobolev_lib.experiments import own_peers
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
-from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.experiments.verdicts import Verdict, status_of
 from sobolev_lib.records import MissingResults, result
 
 NAME = "own-derivatives"
@@ -240,12 +240,6 @@ def verdict(record: dict) -> Verdict:
         raise MissingResults("record: expected cases, got none")
     gains = {case: against(record, case, "slopes", "values") for case in cases}
     sides = [gain.side() for gain in gains.values()]
-    if all(side == "below" for side in sides):
-        status = "confirmed"
-    elif 2 * sides.count("below") > len(sides):
-        status = "confirmed in direction"
-    else:
-        status = "contradicted" if all(side == "above" for side in sides) else "open"
     told = "; ".join(f"{CASES[case]} {10 ** -gain.mean:.3g} times smaller ({10 ** -gain.high:.3g} to {10 ** -gain.low:.3g})"
                      for case, gain in gains.items())
     beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OURS)]
@@ -255,7 +249,7 @@ def verdict(record: dict) -> Verdict:
                  + (f" Beside the best of the others, {'; '.join(beside)}." if beside else ""),
         scale=f"{len(cases)} cases, {_counts(record)} points, {len(record['seeds'])} seeds, as many trials for each method. "
               "With one number of points a case, data efficiency is not measured.",
-        status=status, rule=RULE)
+        status=status_of(sides, better="below"), rule=RULE)
 
 
 def beside_peers(record: dict, case: str) -> str:

@@ -1,4 +1,5 @@
 """A verdict: what the paper says beside what was measured, and by which rule the one bears the other out."""
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 STATUSES = ("confirmed", "confirmed in direction", "open", "contradicted")
@@ -34,3 +35,22 @@ class Verdict:
                 raise ValueError(f"{field.name}: expected text, got {value!r}")
         if self.status not in STATUSES:
             raise ValueError(f"status: expected one of {', '.join(STATUSES)}, got {self.status!r}")
+
+
+def status_of(sides: Sequence[str], better: str) -> str:
+    """The status that intervals give which lie on ``sides`` ("above", "below" or "around") of no difference.
+
+    >>> status_of(["below", "below", "around"], better="below")
+    'confirmed in direction'
+
+    "confirmed" if all lie on the ``better`` side, "confirmed in direction" if more than half do, "contradicted" if all lie on
+    the other, "open" otherwise and for none.
+    """
+    other = {"above": "below", "below": "above"}[better]
+    if not sides:
+        return "open"
+    if all(side == better for side in sides):
+        return "confirmed"
+    if 2 * list(sides).count(better) > len(sides):
+        return "confirmed in direction"
+    return "contradicted" if all(side == other for side in sides) else "open"

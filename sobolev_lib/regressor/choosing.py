@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.models import MLP
@@ -13,6 +14,8 @@ from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out, output_sizes
 
 LEAST, SHARE, MOST = 20, 0.2, 2_000                        # points for a trial; held out of them: a share, and at most
+LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
+UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried, and the labels count as exact."
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 
 
@@ -24,12 +27,12 @@ class Choice:
     Choice(plan='given', held_out={})
 
     ``held_out``: for each plan that was tried the errors of values and slopes on held-out points, as shares of the labels'
-    own size: 0 is exact, 1 as good as a constant or as no slopes; slopes None where there are none. ``message`` says what
-    was found and done.
+    own size: 0 is exact, 1 as good as a constant or as no slopes; None where no label is known. ``message`` says what was
+    found and done.
     """
 
     plan: Plan
-    held_out: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    held_out: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     message: str = "Trained as told."
 
     def __repr__(self) -> str:
@@ -39,16 +42,22 @@ class Choice:
         return self.message
 
 
-def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple[list[MLP], ZScores]], data: SobolevData, seed: int) -> Choice:
-    """Try plans, the simplest first; a later one must be better than the best so far by more than a standard error.
+Train = Callable[[Plan, SobolevData], tuple[list[MLP], ZScores]]
+
+
+def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> Choice:
+    """Try plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
     ``train``: plan, data (N, d) -> networks and their scaling. What is compared is a point's squared error of values plus
     that of slopes, each over its labels' size; the difference of two plans is taken point by point. A plan whose training
-    does not stay finite is out; if all are, raises the last one's ``FloatingPointError``.
+    does not stay finite is out; if all are, raises the last one's ``FloatingPointError``. A single plan is not tried.
     """
+    if len(plans) == 1:
+        return Choice(plans[0]) if plans[0].name == "given" else Choice(plans[0], message=UNTRIED)
     points, held = held_out(data, min(SHARE, MOST / len(data)), seed)
     assert held is not None
     scaling, best, found, failure = ZScores.of(data), None, {}, None
+    known = [_known(labels) for labels in held.derivatives[:2]]
     for plan in plans:
         try:
             networks, own = train(plan, points)
@@ -57,7 +66,9 @@ def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple[lis
             continue
         values, slopes = _errors(networks, own, held, scaling, data)
         both = values if slopes is None else values + slopes
-        found[plan.name] = (float(np.sqrt(values.mean())), None if slopes is None else float(np.sqrt(slopes.mean())))
+        value, slope = (None if part is None or not share else float(np.sqrt(part.mean() / share))
+                        for part, share in zip((values, slopes), (*known, 0.0)))
+        found[plan.name] = value, slope
         if best is None or _surely_less(both, best[1]):
             best = plan, both
     if best is None:
@@ -66,9 +77,13 @@ def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], tuple[lis
     return Choice(best[0], found, _message(best[0], found))
 
 
+def _known(labels: Tensor) -> float:
+    return float((~labels.isnan()).double().mean())
+
+
 def _surely_less(new: np.ndarray, old: np.ndarray) -> bool:
     gain = old - new
-    return bool(gain.mean() > gain.std() / math.sqrt(len(gain)))
+    return bool(gain.mean() > min(gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
 
 
 def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScores,
@@ -90,10 +105,10 @@ def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScor
 
 
 def _message(plan: Plan, found: dict) -> str:
-    value, slope = found[plan.name]
-    told = f"{100 * value:.2g} % of the values' size" + ("" if slope is None else f" and {100 * slope:.2g} % of the slopes'")
-    tried = f"Of {len(found)} plans \"{plan.name}\" was chosen: it predicts held-out points to {told}."
-    if plan.name in ("smooth", "brief") and max(value, slope or 0.0) > NOISY:
+    parts = [f"{100 * error:.2g} % of the {name}' size" for name, error in zip(("values", "slopes"), found[plan.name])
+             if error is not None]
+    tried = f"Of {len(found)} plans \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
+    if plan.name in ("smooth", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
         return (f"{tried} Longer training predicts them no better: the labels are noisy, or the function is finer than the "
                 "points. So a brief training was done.")
     return tried

@@ -37,9 +37,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
 
     Scaling is inside: inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
     divided by its labels' mean square, the gradients of each output by their own, so ``derivative_weight=1`` gives values and
-    gradients, and all outputs, an equal say. So put no scaler
-    before it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
-    ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
+    gradients, and all outputs, an equal say. So put no scaler before it: that would change X and not dy, and is warned of
+    where it shows. After a step that transforms X, or in a ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
     **Left alone, it chooses**: of each parameter "auto" is a choice by the data. If neither ``steps``, ``epochs`` nor
     ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: a
@@ -109,7 +108,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             else:
                 plans = self._plans(data)
                 tried = functools.partial(self._tried, seed=seeds[0])
-                self.choice_ = Choice(plans[0]) if len(plans) == 1 else choose(plans, tried, data, seeds[0])
+                self.choice_ = choose(plans, tried, data, seeds[0])
             self._learn(self.choice_.plan, data, held, seeds, anew=not again, unit=unit)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:

@@ -203,8 +203,8 @@ def test_every_pin_but_that_of_torch_has_hashes():
     text = (ROOT / "requirements-hashed.txt").read_text()
     found = re.findall(r"^([\w.-]+)==([\w.]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.MULTILINE)
     assert "".join(f"{name}=={version}{hashes}\n" for name, version, hashes in found) == text
-    pins = {freeze.canonical(name): version for name, version in requirements().items() if name != "torch"}
-    assert {freeze.canonical(name): version for name, version, _ in found} == pins, "run make freeze"
+    pins = {freeze.canonicalize_name(name): version for name, version in requirements().items() if name != "torch"}
+    assert {freeze.canonicalize_name(name): version for name, version, _ in found} == pins, "run make freeze"
 
 
 def test_a_need_that_the_installed_version_does_not_meet_is_told():

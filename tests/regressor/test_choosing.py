@@ -95,7 +95,8 @@ def test_what_is_given_is_kept_in_every_plan():
 
 
 def test_few_points_and_many():
-    assert sl.SobolevRegressor().fit(*wave(12)).choice_.plan.name == "exact"
+    few = sl.SobolevRegressor().fit(*wave(12)).choice_
+    assert few.plan.name == "exact" and few.held_out == {} and str(few).startswith("Fewer than 20 points: nothing was held out")
     assert [plan.name for plan in plans_for(5_000, 3, 1)] == ["smooth", "brief", "long"]
     assert plans_for(100_000, 3, 1)[-1].settings.steps == 40 * 391 and plans_for(100_000, 3, 1)[0].settings.batch_size == 2_048
 
@@ -147,3 +148,28 @@ def test_a_trial_that_diverges_is_out(monkeypatch):
     plans.append(plan("wilder", 1e30))
     with pytest.raises(FloatingPointError):
         sl.SobolevRegressor().fit(*wave(40))
+
+
+def test_labels_that_are_not_known_are_no_errors_of_zero():
+    X, y, dy = wave(40)
+    regressor = sl.SobolevRegressor().fit(X, y, np.full_like(dy, np.nan))
+    assert all(value > 0 and slope is None for value, slope in regressor.choice_.held_out.values())
+    assert "slopes" not in str(regressor.choice_)
+    one = np.where(np.arange(40) == 7, y, np.nan)
+    assert {value for value, _ in sl.SobolevRegressor().fit(X, one, dy).choice_.held_out.values()} == {None}
+    # half of the labels unknown: the error is that of the others
+    some = dy.copy()
+    some[:, 0] = np.nan
+    for table in (dy, some):
+        found = sl.SobolevRegressor(hidden=(8,)).fit(X, y, table).choice_.held_out["smooth"]
+        assert 0.005 < found[1] < 1
+
+
+def test_a_few_held_out_points_are_enough_for_a_large_gain():
+    """By a standard error alone, four points with one large gain among them would keep the worse plan."""
+    from sobolev_lib.regressor.choosing import _surely_less
+
+    old = np.array([1e-3, 1e-3, 1e-3, 1.0])
+    assert _surely_less(old / 10, old)
+    noise = np.random.default_rng(0).normal(size=(2, 400))**2
+    assert not _surely_less(noise[0] + noise[1].mean(), noise[1] + noise[0].mean())
