@@ -56,6 +56,17 @@ class PiecewiseLinear:
         return _torch.leaky_relu_backward_in_place(t, kept, self.below)
 
 
+class Sine(nn.Module):
+    """The sine as an activation, for networks of waves; PyTorch has none.
+
+    >>> Sine()(torch.tensor([0.0, math.pi / 2]))
+    tensor([0., 1.])
+    """
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.sin()
+
+
 def activation_of(module: nn.Module) -> Activation | PiecewiseLinear | None:
     """What ``module`` computes, or None if there is no closed form for it here.
 
@@ -102,6 +113,10 @@ def _silu() -> Activation:
     return Activation(F.silu, _torch.silu_backward, curvature)
 
 
+def _sine() -> Activation:
+    return Activation(torch.sin, torch.mul, lambda z, slope: -z.sin(), kept=lambda z, a: z.cos())
+
+
 _ACTIVATIONS: dict[type, Callable[[nn.Module], Activation | PiecewiseLinear | None]] = {
     nn.ReLU: lambda module: PiecewiseLinear(0.0),
     # a falling branch would hide the sign of z
@@ -112,4 +127,5 @@ _ACTIVATIONS: dict[type, Callable[[nn.Module], Activation | PiecewiseLinear | No
     nn.GELU: lambda module: _gelu() if module.approximate == "none" else None,
     nn.SiLU: lambda module: _silu(),
     nn.ELU: lambda module: _elu(module.alpha),
+    Sine: lambda module: _sine(),
 }

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib._arguments import number
+from sobolev_lib.activations import Sine
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh, "softplus": nn.Softplus, "gelu": nn.GELU,
-    "silu": nn.SiLU, "elu": nn.ELU, "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU, "elu": nn.ELU, "sigmoid": nn.Sigmoid, "sine": Sine,
 }
 
 
@@ -26,7 +27,7 @@ class MLP(nn.Sequential):
     the unit's weights, so the hinges of the first layer are spread as widely as z-scored inputs are. This matters more
     here than in plain regression: in a ReLU network the derivative term gives no signal on where a hinge should be.
 
-    ``activation``: relu, leaky_relu, tanh, softplus, gelu, silu, elu or sigmoid. ``generator`` makes the initial
+    ``activation``: relu, leaky_relu, tanh, softplus, gelu, silu, elu, sigmoid or sine. ``generator`` makes the initial
     weights repeatable. Raises ``ValueError`` for fewer than two sizes, an unknown activation or a gain that is not above 0.
     Source: section 4.1 (two hidden layers of 256 ReLU units).
     """

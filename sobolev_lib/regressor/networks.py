@@ -14,8 +14,9 @@ from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
 from sobolev_lib.regressor.choosing import LEAST
-from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
+from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for, waves
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
+from sobolev_lib.regressor.waves import solve_each
 from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import estimate, loss_of
 from sobolev_lib.training.streaming import Stream
@@ -53,7 +54,9 @@ class WithNetworks:
             told = {"drop": None} if "reduce_inputs" not in given else {}
             base = exact(n, d, q) if given.get("optimizer") == "lbfgs" else long(n)
             return [replace(as_given(replace(base, name="given", dtype="float32"), given), **told)]
-        found = plans_for(n, d, q) if n >= LEAST else [exact(n, d, q)]
+        found = plans_for(n, d, q) if n >= LEAST else [waves(n, d, q)]
+        if {"hidden", "activation", "batch_size", "lr"} & {*given} or given.get("dtype") == "float32":    # have no meaning for what is solved
+            found = [plan for plan in found if not plan.solved] or [exact(n, d, q)]
         if self.weight_decay or self.schedule != "one-cycle":    # which are Adam's
             found = [plan if plan.name != "exact" else long(n) for plan in found]
         return [as_given(plan, given) for plan in found]
@@ -71,7 +74,18 @@ class WithNetworks:
             scaled, watched = (None if part is None else self._scaled(plan, part) for part in (data, held))
             self._stream = Stream(self.networks_, unit)
             self._stream.see(scaled)
-            self.histories_ = estimate(self.networks_, scaled, watched, self._loss(plan, scaled), plan.settings, seeds)
+            loss = self._loss(plan, scaled)
+            if plan.solved:
+                self.histories_ = solve_each(self.networks_, scaled, watched, loss, self._row_weights(plan, scaled), seeds)
+            else:
+                self.histories_ = estimate(self.networks_, scaled, watched, loss, plan.settings, seeds)
+
+    def _row_weights(self, plan: Plan, scaled: SobolevData) -> Tensor:
+        """What a squared error of each slope counts in least squares, (q, d), beside one of a value: as in the loss."""
+        d = scaled.in_shape[0]
+        sizes = torch.as_tensor(self._stream.sizes if scaled.order else np.ones(self.n_outputs_))
+        weights = torch.as_tensor(np.asarray(self.derivative_weight, dtype=np.float64))
+        return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 
     def _tried(self, plan: Plan, data: SobolevData, seed: int) -> tuple[list[MLP], ZScores]:
         """One network trained as planned, and its scaling; the regressor stays as it is."""

@@ -138,9 +138,14 @@ def _gelu(graph: _Graph, z: str) -> tuple[str, str]:
     return graph("Mul", z, share), graph("Add", share, graph("Mul", z, density))
 
 
+def _sine(graph: _Graph, z: str) -> tuple[str, str]:
+    return graph("Sin", z), graph("Cos", z)
+
+
 _ACTIVATIONS: dict[str, Callable[[_Graph, str], tuple[str, str]]] = {
     "relu": _leaky(0.0), "leaky_relu": _leaky(0.01), "tanh": _tanh, "sigmoid": _sigmoid, "silu": _silu,
-    "softplus": _softplus, "elu": _elu, "gelu": _gelu}
+    "softplus": _softplus, "elu": _elu, "gelu": _gelu,
+    "sine": _sine}
 
 
 def _onnx():

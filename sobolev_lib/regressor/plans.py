@@ -11,6 +11,8 @@ GAINS = {"silu": 0.7, "gelu": 0.7, "tanh": 0.7, "elu": 0.7, "relu": 1.0, "leaky_
 LABELS = 7_500                                             # at most, that L-BFGS takes at every iteration
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
+POINTS, OUTPUTS = 20_000, 4                                # at most, that sines are solved for
+LEAST_SINES, SINES = 200, 1_000                            # for each output
 SLIGHT, NONE = 1e-4, 1e-8                                  # shares of squared slopes that noise covers, and that rounding does
 
 
@@ -23,7 +25,8 @@ class Plan:
     ('silu', 'float32', None)
 
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
-    ``emphasis``: what ``derivative_weight`` is multiplied by.
+    ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
+    settings are those of what may follow, ``partial_fit``.
     """
 
     name: str
@@ -33,13 +36,14 @@ class Plan:
     dtype: str = "float32"
     drop: float | None = None
     emphasis: float = 1.0
+    solved: bool = False
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
     """What is worth a trial for n points with d inputs and q outputs, the simplest first.
 
-    >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(20_000, d=2, q=1)]
-    (['smooth', 'brief', 'exact'], ['smooth', 'brief', 'long'])
+    >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(50_000, d=2, q=1)]
+    (['smooth', 'waves', 'brief', 'exact'], ['smooth', 'brief', 'long'])
 
     Source: "smooth" is the network of Huge and Savine (Differential Machine Learning, 2020) with their batches and weights;
     the rest is this library's own.
@@ -48,7 +52,18 @@ def plans_for(n: int, d: int, q: int) -> list[Plan]:
     smooth = Plan("smooth", (20, 20, 20, 20), "softplus", drop=SLIGHT, emphasis=slopes_count, settings=Settings(
         steps=400, lr=0.02, batch_size=min(LARGEST_BATCH, max(BATCH, n // 4))))
     brief = Plan("brief", settings=Settings(steps=400, lr=0.01), drop=SLIGHT, emphasis=slopes_count)
-    return [smooth, brief, exact(n, d, q) if n * q * (1 + d) <= LABELS else long(n)]
+    last = exact(n, d, q) if n * q * (1 + d) <= LABELS else long(n)
+    return [smooth, waves(n, d, q), brief, last] if n <= POINTS and q <= OUTPUTS else [smooth, brief, last]
+
+
+def waves(n: int, d: int, q: int) -> Plan:
+    """Least squares for sines at random frequencies: kriging, as a network.
+
+    >>> waves(30, d=2, q=1).hidden, waves(1_000, d=2, q=3).hidden
+    ((270,), (3000,))
+    """
+    sines = q * min(SINES, max(LEAST_SINES, 3 * n * (1 + d)))
+    return Plan("waves", (sines,), "sine", Settings(lr=WIDTH_TIMES_RATE / 100 / sines), dtype="float64", drop=NONE, emphasis=float(d), solved=True)
 
 
 def exact(n: int, d: int, q: int) -> Plan:

@@ -1,0 +1,184 @@
+"""A network of one hidden layer of sines that is solved, not trained: kriging with slopes, as a network.
+
+Frequencies are drawn at random and stay; the output weights follow from values and slopes by least squares. That is a
+Gaussian process with a squared-exponential kernel, up to the number of sines (random features, Rahimi and Recht 2007); its
+length scales and noise are those under which the labels are likeliest, as kriging has it (Rasmussen and Williams 2006, ch. 5, 9.4).
+"""
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sobolev_lib.data import SobolevData
+from sobolev_lib.losses import Loss
+from sobolev_lib.models import MLP
+from sobolev_lib.training.history import History, record
+from sobolev_lib.training.watching import EarlyStopping
+
+FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
+NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)          # variances tried, over that of the labels; the first is rounding
+COMPARED = 1_000                                           # labels by which these are compared, at most
+ROWS = 4_096                                               # labels that are summed up at once
+
+
+def solve_each(networks: Sequence[MLP], data: SobolevData, held: SobolevData | None, loss: Loss, weights: Tensor,
+               seeds: Sequence[int]) -> list[History]:
+    """``solve`` each network with draws of its own; histories of one step, with the loss and, if points are held out, theirs.
+
+    >>> data = sobolev_lib.label(lambda x: x.sin().prod(dim=1), torch.rand(40, 2, dtype=torch.float64))
+    >>> network = sobolev_lib.models.MLP(2, 300, 1, activation="sine").double()
+    >>> solve_each([network], data, None, sobolev_lib.SobolevLoss(1), torch.ones(1, 2), [0])[0].steps
+    [1]
+    """
+    histories = []
+    for network, seed in zip(networks, seeds):
+        start, history = time.perf_counter(), History(path="solved")
+        solve(network, data, weights, torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            terms = loss.normalized_by(data).terms(network, data)
+        record(history, 1, float(loss.total(terms)), [float(term) for term in terms])
+        EarlyStopping(network, held, loss.normalized_by(data), "loss", None, history).look()
+        history.seconds = time.perf_counter() - start
+        histories.append(history)
+    return histories
+
+
+@dataclass
+class Rows:
+    """Labels of one output as rows of a least-squares problem: values first, then known partials, each times its weight.
+
+    ``points`` (n,) is each row's point, ``inputs`` (n,) the input of a partial, -1 for a value.
+    """
+
+    points: Tensor
+    inputs: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: Tensor) -> "Rows":
+        return Rows(self.points[index], self.inputs[index], self.targets[index], self.weights[index])
+
+
+def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Generator) -> None:
+    """Set the weights of a network of one hidden layer of sines, in place, from z-scored data (N, d) in float64.
+
+    >>> data = sobolev_lib.label(lambda x: (2 * x).sin().prod(dim=1), torch.rand(40, 2, dtype=torch.float64))
+    >>> network = sobolev_lib.models.MLP(2, 300, 1, activation="sine").double()
+    >>> solve(network, data, torch.ones(1, 2), torch.Generator().manual_seed(0))
+    >>> bool((network(data.inputs)[:, 0] - data.values).abs().max() < 1e-4)
+    True
+
+    ``weights`` (q, d): how much a squared error of each slope counts beside one of a value. Each output has sines of its
+    own, an equal part of the hidden layer. Labels that are NaN are left out.
+    """
+    first, _, last = network
+    q, hidden = last.weight.shape
+    own = hidden // q
+    z, spread = data.inputs, torch.ones(own, data.in_shape[0], dtype=torch.float64)
+    with torch.no_grad():
+        last.weight.zero_()
+        for k in range(q):
+            draws = torch.randn(spread.shape, generator=generator, dtype=torch.float64)
+            phases = 2 * math.pi * torch.rand(own, generator=generator, dtype=torch.float64)
+            rows, rms = _rows(data, k, weights[k])
+            frequencies, coefficients, constant = _likeliest(z, rows, rms, draws, phases, generator)
+            part = slice(k * own, (k + 1) * own)
+            first.weight[part], first.bias[part] = frequencies, phases
+            last.weight[k, part], last.bias[k] = coefficients, constant
+        first.weight[q * own:], first.bias[q * own:] = 0.0, 0.0
+
+
+def _rows(data: SobolevData, k: int, weights: Tensor) -> tuple[Rows, Tensor]:
+    """Rows of output k, and the relative size of its slopes by input, (d,)."""
+    n, d = data.inputs.shape
+    values = data.values.reshape(n, -1)[:, k]
+    slopes = data.jacobian.reshape(n, -1, d)[:, k] if data.order else values.new_full((n, d), torch.nan)
+    point = torch.ones(n, dtype=torch.float64) if data.weights is None else data.weights
+    targets = torch.cat([values[:, None], slopes], dim=1)
+    each = (point[:, None] * torch.cat([weights.new_ones(1), weights])).sqrt()
+    known = ~targets.isnan() & (each > 0)
+    points, columns = known.nonzero(as_tuple=True)
+    squares = slopes.square().nanmean(dim=0).nan_to_num()
+    rms = (squares / squares.mean()).sqrt().clamp_min(1e-3) if squares.sum() > 0 else torch.ones(d, dtype=torch.float64)
+    return Rows(points, columns - 1, targets[known], each[known]), rms
+
+
+def _design(z: Tensor, rows: Rows, frequencies: Tensor, phases: Tensor) -> Tensor:
+    """What the coefficients, and the constant, contribute to each row: (n, sines + 1)."""
+    angles = z[rows.points] @ frequencies.T + phases
+    value = rows.inputs < 0
+    found = torch.empty(len(rows), len(phases) + 1, dtype=torch.float64)
+    found[value, :-1] = angles[value].sin()
+    found[~value, :-1] = angles[~value].cos() * frequencies.T[rows.inputs[~value]]
+    found[:, :-1] *= math.sqrt(2 / len(phases))
+    found[:, -1] = value.double()
+    return found * rows.weights[:, None]
+
+
+def _likeliest(z: Tensor, rows: Rows, rms: Tensor, draws: Tensor, phases: Tensor, generator: torch.Generator
+               ) -> tuple[Tensor, Tensor, Tensor]:
+    """Frequencies, coefficients and constant under the likeliest length scales and noise."""
+    some = rows
+    if len(rows) > COMPARED:
+        points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(rows))]
+        some = rows[torch.isin(rows.points, points).nonzero()[:, 0]]
+    targets = some.targets * some.weights
+    best = None
+    shapes = (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,)
+    for shape in shapes:
+        for size in FREQUENCIES:
+            A = _design(z, some, draws * (size * shape), phases)
+            for noise, value in _surprises(A, targets):
+                if best is None or value < best[0]:
+                    best = value, size * shape, noise
+    _, scales, noise = best
+    found = _coefficients(z, rows, draws * scales, phases, noise)
+    return draws * scales, math.sqrt(2 / len(phases)) * found[:-1], found[-1]
+
+
+def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:
+    """For each noise the negative logarithm of the targets' likelihood, the variance being the likeliest."""
+    n, m = A.shape
+    K = A @ A.T if n <= m else A.T @ A
+    size, moments = float(A.square().sum()) / n, A.T @ targets
+    for noise in NOISES:
+        a = noise * size
+        L, failed = torch.linalg.cholesky_ex(K + a * torch.eye(len(K), dtype=K.dtype))
+        if failed:
+            continue
+        logdet = 2 * float(L.diagonal().log().sum())
+        if n <= m:
+            square = float(torch.linalg.solve_triangular(L, targets[:, None], upper=False).square().sum())
+        else:
+            half = torch.linalg.solve_triangular(L, moments[:, None], upper=False)
+            square, logdet = float(targets.square().sum() - half.square().sum()) / a, logdet + (n - m) * math.log(a)
+        if square > 0:
+            yield noise, 0.5 * (n * math.log(square / n) + logdet)
+
+
+def _coefficients(z: Tensor, rows: Rows, frequencies: Tensor, phases: Tensor, noise: float) -> Tensor:
+    """Least squares with the noise as ridge, (sines + 1,)."""
+    n, m = len(rows), len(phases) + 1
+    targets = rows.targets * rows.weights
+    if n <= m:
+        A = _design(z, rows, frequencies, phases)
+        return A.T @ _solved(A @ A.T, targets, noise * float(A.square().sum()) / n)
+    K, moments, size = torch.zeros(m, m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64), 0.0
+    for part in torch.arange(n).split(ROWS):
+        A = _design(z, rows[part], frequencies, phases)
+        K, moments, size = K + A.T @ A, moments + A.T @ targets[part], size + float(A.square().sum())
+    return _solved(K, moments, noise * size / n)
+
+
+def _solved(K: Tensor, right: Tensor, ridge: float) -> Tensor:
+    while True:                                            # as little more ridge as rounding asks for
+        L, failed = torch.linalg.cholesky_ex(K + ridge * torch.eye(len(K), dtype=K.dtype))
+        if not failed:
+            return torch.cholesky_solve(right[:, None], L)[:, 0]
+        ridge *= 10
