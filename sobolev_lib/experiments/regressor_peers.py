@@ -8,7 +8,7 @@ import numpy as np
 from sobolev_lib.experiments import own_peers
 from sobolev_lib.experiments.own_peers import Predict
 
-KRIGING_POINTS = 400                                       # its matrix has a row a point and slope
+KRIGING_ROWS = 1_200                                       # its matrix has a row a point and direction
 JENN_LABELS = 100_000                                      # that take a full pass an iteration; beyond, batches
 
 
@@ -29,7 +29,7 @@ def jenn(X, y, dy, seed: int) -> Predict | None:
 def kriging(X, y, dy, seed: int) -> Predict | None:
     """Gradient-enhanced kriging of ``smt`` (GEKPLS): every direction counts, up to five."""
     d = X.shape[1]
-    if len(X) > KRIGING_POINTS or np.isnan(dy).any():
+    if len(X) * (1 + min(d, 5)) > KRIGING_ROWS or np.isnan(dy).any():
         return None
     return own_peers.kriging(X, y, dy, seed, n_comp=min(d, 5), extra_points=min(d, 5))
 

@@ -14,8 +14,10 @@ from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out, output_sizes
 
 LEAST, SHARE, MOST = 20, 0.2, 2_000                        # points for a trial; held out of them: a share, and at most
+SURE = 2.0                                                 # standard errors that a gain must have
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried, and the labels count as exact."
+HOPELESS = 0.5                                             # error shares that longer training does not mend
 EXACT = 0.003                                              # an error share that no other plan need be tried for
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 
@@ -47,7 +49,7 @@ Train = Callable[[Plan, SobolevData], tuple[list[MLP], ZScores]]
 
 
 def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> Choice:
-    """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
+    """Compare plans, the simplest first; a later one must be better than the best so far by two standard errors, or by half of it.
 
     What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``. ``train``: plan, data (N, d) -> networks and their scaling. What is compared is a point's squared error of values plus
     that of slopes, each over its labels' size; the difference of two plans is taken point by point. A plan whose training
@@ -60,6 +62,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     scaling, errors, found, failure = ZScores.of(data), {}, {}, None
     known = [_known(labels) for labels in held.derivatives[:2]]
     for plan in sorted(plans, key=lambda plan: not plan.solved):
+        if plan is plans[-1] and found and all(min(error or 0.0 for error in errs) > HOPELESS for errs in found.values()):
+            break
         try:
             networks, own = train(plan, points)
         except FloatingPointError as error:
@@ -88,7 +92,7 @@ def _known(labels: Tensor) -> float:
 
 def _surely_less(new: np.ndarray, old: np.ndarray) -> bool:
     gain = old - new
-    return bool(gain.mean() > min(gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
+    return bool(gain.mean() > min(SURE * gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
 
 
 def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScores,

@@ -12,7 +12,7 @@ LABELS = 7_500                                             # at most, that L-BFG
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
 POINTS, OUTPUTS = 20_000, 4                                # at most, that sines are solved for
-LEAST_SINES, SINES = 200, 1_000                            # for each output
+LEAST_SINES, SINES_PER_INPUT, SINES = 200, 400, 1_000      # for each output
 SLIGHT, NONE = 1e-4, 1e-8                                  # shares of squared slopes that noise covers, and that rounding does
 
 
@@ -62,7 +62,7 @@ def waves(n: int, d: int, q: int) -> Plan:
     >>> waves(30, d=2, q=1).hidden, waves(1_000, d=2, q=3).hidden
     ((270,), (3000,))
     """
-    sines = q * min(SINES, max(LEAST_SINES, 3 * n * (1 + d)))
+    sines = q * min(SINES, SINES_PER_INPUT * d, max(LEAST_SINES, 3 * n * (1 + d)))
     return Plan("waves", (sines,), "sine", Settings(lr=WIDTH_TIMES_RATE / 100 / sines), dtype="float64", drop=NONE, emphasis=float(d), solved=True)
 
 

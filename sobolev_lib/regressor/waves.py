@@ -20,7 +20,7 @@ from sobolev_lib.training.watching import EarlyStopping
 
 FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)          # variances tried, over that of the labels; the first is rounding
-COMPARED = 1_000                                           # labels by which these are compared, at most
+COMPARED = 600                                             # labels by which these are compared, at most
 ROWS = 4_096                                               # labels that are summed up at once
 
 
