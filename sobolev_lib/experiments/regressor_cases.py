@@ -213,7 +213,7 @@ CASES = [
         "basket of 5, correlation 0.95, 8192": basket(5, 8192, 0.95),
         "beale, 100": function("beale", 100), "bukin, 100": function("bukin", 100),
         "rosenbrock, 50": function("rosenbrock", 50), "JENN's sinusoid, 4": sinusoid(4),
-        "JENN's Rosenbrock, 389": rosenbrock(389), "greeks, 30% missing, 1000": greeks(1000, missing=0.3),
+        "JENN's Rosenbrock, 389": rosenbrock(389), "greeks, 30 % missing, 1000": greeks(1000, missing=0.3),
         "two outputs, 50": two_outputs(50), "engine deck, 600": deck(600), "metal cluster, 400": cluster(400),
         "airfoil, 33600": airfoil(33_600), "greeks by QuantLib, 500": quantlib(500), "greeks, 50000": greeks(50_000)}),
 ]

@@ -27,7 +27,8 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "step-cost": "step_cost", "equal-time-race": "equal_time_race",
                "figure-2-variants": "figure_2_variants", "gradient-worth": "gradient_worth",
                "learned-simulator": "learned_simulator", "own-derivatives": "own_derivatives",
-               "internal-matching": "internal_matching", "curvature": "curvature"}
+               "internal-matching": "internal_matching", "curvature": "curvature",
+               "regressor-defaults": "regressor_defaults"}
 
 
 def find(name: str) -> ModuleType:
