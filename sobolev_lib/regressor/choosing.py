@@ -14,10 +14,10 @@ from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out, output_sizes
 
 LEAST, SHARE, MOST = 20, 0.2, 2_000                        # points for a trial; held out of them: a share, and at most
-SURE = 2.0                                                 # standard errors that a gain must have
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried, and the labels count as exact."
-HOPELESS = 0.5                                             # error shares that longer training does not mend
+HOPELESS = 0.5                                             # error shares of values and slopes that longer training does not mend
+SURE, SURER = 1.0, 2.0                                     # standard errors that a gain must have, and where that is so
 EXACT = 0.003                                              # an error share that no other plan need be tried for
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 
@@ -49,11 +49,13 @@ Train = Callable[[Plan, SobolevData], tuple[list[MLP], ZScores]]
 
 
 def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> Choice:
-    """Compare plans, the simplest first; a later one must be better than the best so far by two standard errors, or by half of it.
+    """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
-    What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``. ``train``: plan, data (N, d) -> networks and their scaling. What is compared is a point's squared error of values plus
-    that of slopes, each over its labels' size; the difference of two plans is taken point by point. A plan whose training
-    does not stay finite is out; if all are, raises the last one's ``FloatingPointError``. A single plan is not tried.
+    What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``; the last costs most,
+    and is spared if the others are ``HOPELESS``. ``train``: plan, data (N, d) -> networks and their scaling. What is
+    compared is a point's squared error of values plus that of slopes, each over its labels' size; the difference of two
+    plans is taken point by point. A plan whose training does not stay finite is out; if all are, raises the last one's
+    ``FloatingPointError``. A single plan is not tried.
     """
     if len(plans) == 1:
         return Choice(plans[0]) if plans[0].name == "given" else Choice(plans[0], message=UNTRIED)
@@ -62,7 +64,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     scaling, errors, found, failure = ZScores.of(data), {}, {}, None
     known = [_known(labels) for labels in held.derivatives[:2]]
     for plan in sorted(plans, key=lambda plan: not plan.solved):
-        if plan is plans[-1] and found and all(min(error or 0.0 for error in errs) > HOPELESS for errs in found.values()):
+        if plan is plans[-1] and _hopeless(found):
             break
         try:
             networks, own = train(plan, points)
@@ -76,9 +78,9 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         errors[plan.name] = values if slopes is None else values + slopes
         if max(value or 0.0, slope or 0.0) < EXACT:
             break
-    best = None
+    best, sure = None, SURER if _hopeless(found) else SURE
     for plan in plans:
-        if plan.name in errors and (best is None or _surely_less(errors[plan.name], errors[best.name])):
+        if plan.name in errors and (best is None or _surely_less(errors[plan.name], errors[best.name], sure)):
             best = plan
     if best is None:
         assert failure is not None
@@ -90,9 +92,14 @@ def _known(labels: Tensor) -> float:
     return float((~labels.isnan()).double().mean())
 
 
-def _surely_less(new: np.ndarray, old: np.ndarray) -> bool:
+def _hopeless(found: dict) -> bool:
+    """Whether all plans that were tried miss half of the values and half of the slopes: noise, or too few points."""
+    return bool(found) and all(error is None or error > HOPELESS for errors in found.values() for error in errors)
+
+
+def _surely_less(new: np.ndarray, old: np.ndarray, sure: float) -> bool:
     gain = old - new
-    return bool(gain.mean() > min(SURE * gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
+    return bool(gain.mean() > min(sure * gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
 
 
 def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScores,
