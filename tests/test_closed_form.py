@@ -9,14 +9,14 @@ from torch import nn
 
 import sobolev_lib as sl
 from sobolev_lib import derivatives
-from sobolev_lib.activations import activation_of
+from sobolev_lib.activations import Sine, activation_of
 from sobolev_lib.closed_form import Layers, Sweeps
 from sobolev_lib.derivatives import path_of, value_and_derivatives, value_and_projections
 from sobolev_lib.fast import backward_of
 from sobolev_lib.models import MLP
 
 DOUBLE = torch.float64
-MODULES = [nn.ReLU(), nn.LeakyReLU(0.2), nn.Tanh(), nn.Sigmoid(), nn.Softplus(2.0, threshold=3.0), nn.Softplus(), nn.GELU(),
+MODULES = [nn.ReLU(), nn.LeakyReLU(0.2), nn.Tanh(), nn.Sigmoid(), Sine(), nn.Softplus(2.0, threshold=3.0), nn.Softplus(), nn.GELU(),
            nn.SiLU(), nn.ELU(0.7)]
 SIZES = [(2, 1), (1, 3), (2, 7, 1), (3, 7, 6, 1), (2, 5, 5, 5, 4), (5, 6, 6, 3), (3, 4, 4, 3), (1, 4, 1)]
 
@@ -123,7 +123,7 @@ def test_projections_and_their_gradients_equal_double_backward(sizes, activation
         expected = torch.einsum("pnm,nmd->pnd", vectors, jacobian)
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "softplus", "gelu", "silu", "elu", "sigmoid"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "softplus", "gelu", "silu", "elu", "sigmoid", "sine"])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_single_precision_keeps_its_digits(activation, outputs, device):
     """Against double backward in double precision, at the size of section 4.1's network."""

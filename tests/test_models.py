@@ -34,7 +34,7 @@ def test_it_computes_what_its_layers_say():
     ("relu", lambda t: t.clamp_min(0)), ("leaky_relu", lambda t: torch.where(t > 0, t, 0.01 * t)), ("tanh", torch.tanh),
     ("softplus", lambda t: torch.log1p(t.exp())), ("gelu", lambda t: t * 0.5 * (1 + torch.erf(t / math.sqrt(2)))),
     ("silu", lambda t: t / (1 + (-t).exp())), ("elu", lambda t: torch.where(t > 0, t, t.exp() - 1)),
-    ("sigmoid", lambda t: 1 / (1 + (-t).exp())),
+    ("sigmoid", lambda t: 1 / (1 + (-t).exp())), ("sine", torch.sin),
 ])
 def test_activations(name, f):
     model, x = MLP(2, 6, 1, activation=name, dtype=torch.float64), torch.randn(20, 2, dtype=torch.float64)
@@ -43,10 +43,10 @@ def test_activations(name, f):
 
 
 def test_every_activation_is_tested():
-    assert set(ACTIVATIONS) == {"relu", "leaky_relu", "tanh", "softplus", "gelu", "silu", "elu", "sigmoid"}
+    assert set(ACTIVATIONS) == {"relu", "leaky_relu", "tanh", "softplus", "gelu", "silu", "elu", "sigmoid", "sine"}
 
 
-@pytest.mark.parametrize("activation", ["tanh", "softplus", "gelu", "silu", "elu", "sigmoid"])
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "gelu", "silu", "elu", "sigmoid", "sine"])
 def test_smooth_activations_carry_second_order(activation):
     model, x = MLP(2, 6, 1, activation=activation, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
     hessian = sl.value_and_derivatives(model, x, 2)[2]

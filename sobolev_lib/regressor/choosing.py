@@ -64,7 +64,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     scaling, errors, found, failure = ZScores.of(data), {}, {}, None
     known = [_known(labels) for labels in held.derivatives[:2]]
     for plan in sorted(plans, key=lambda plan: not plan.solved):
-        if plan is plans[-1] and _hopeless(found):
+        if plan is plans[-1] and any(each.solved for each in plans) and _hopeless(found):      # whose noise is the likeliest
             break
         try:
             networks, own = train(plan, points)
@@ -124,7 +124,7 @@ def _message(plan: Plan, found: dict) -> str:
     parts = [f"{100 * error:.2g} % of the {name}' size" for name, error in zip(("values", "slopes"), found[plan.name])
              if error is not None]
     tried = f"Of {len(found)} plans \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
-    if plan.name in ("smooth", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
-        return (f"{tried} Longer training predicts them no better: the labels are noisy, or the function is finer than the "
-                "points. So a brief training was done.")
+    if plan.name in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
+        return (f"{tried} Following the labels closely would predict no better: the labels are noisy, or the function is finer "
+                "than the points.")
     return tried

@@ -55,9 +55,10 @@ class WithNetworks:
             base = exact(n, d, q) if given.get("optimizer") == "lbfgs" else long(n)
             return [replace(as_given(replace(base, name="given", dtype="float32"), given), **told)]
         found = plans_for(n, d, q) if n >= LEAST else [waves(n, d, q)]
-        if {"hidden", "activation", "batch_size", "lr"} & {*given} or given.get("dtype") == "float32":    # have no meaning for what is solved
-            found = [plan for plan in found if not plan.solved] or [exact(n, d, q)]
-        if self.weight_decay or self.schedule != "one-cycle":    # which are Adam's
+        adams = bool(self.weight_decay) or self.schedule != "one-cycle"
+        if adams or {"hidden", "activation", "batch_size", "lr"} & {*given} or given.get("dtype") == "float32":
+            found = [plan for plan in found if not plan.solved] or [exact(n, d, q)]        # for which they have no meaning
+        if adams:
             found = [plan if plan.name != "exact" else long(n) for plan in found]
         return [as_given(plan, given) for plan in found]
 
@@ -83,7 +84,7 @@ class WithNetworks:
     def _row_weights(self, plan: Plan, scaled: SobolevData) -> Tensor:
         """What a squared error of each slope counts in least squares, (q, d), beside one of a value: as in the loss."""
         d = scaled.in_shape[0]
-        sizes = torch.as_tensor(self._stream.sizes if scaled.order else np.ones(self.n_outputs_))
+        sizes = torch.as_tensor(np.ones(self.n_outputs_) if self._stream.sizes is None else self._stream.sizes)
         weights = torch.as_tensor(np.asarray(self.derivative_weight, dtype=np.float64))
         return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 

@@ -104,8 +104,8 @@ def _rows(data: SobolevData, k: int, weights: Tensor) -> tuple[Rows, Tensor]:
     each = (point[:, None] * torch.cat([weights.new_ones(1), weights])).sqrt()
     known = ~targets.isnan() & (each > 0)
     points, columns = known.nonzero(as_tuple=True)
-    squares = slopes.square().nanmean(dim=0).nan_to_num()
-    rms = (squares / squares.mean()).sqrt().clamp_min(1e-3) if squares.sum() > 0 else torch.ones(d, dtype=torch.float64)
+    squares = torch.where(known[:, 1:], slopes, torch.nan).square().nanmean(dim=0).nan_to_num()
+    rms = (squares / squares.mean()).sqrt().clamp_min(1e-3) if squares.sum() > 0 else torch.ones_like(squares)
     return Rows(points, columns - 1, targets[known], each[known]), rms
 
 
