@@ -15,7 +15,7 @@ from sobolev_lib.training.estimating import held_out, output_sizes
 
 LEAST, SHARE, MOST = 20, 0.2, 2_000                        # points for a trial; held out of them: a share, and at most
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
-UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried, and the labels count as exact."
+UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
 HOPELESS = 0.5                                             # error shares of values and slopes that longer training does not mend
 SURE, SURER = 1.0, 2.0                                     # standard errors that a gain must have, and where that is so
 EXACT = 0.003                                              # an error share that no other plan need be tried for

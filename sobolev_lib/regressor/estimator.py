@@ -41,10 +41,13 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     where it shows. After a step that transforms X, or in a ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
     **Left alone, it chooses**: of each parameter "auto" is a choice by the data. If neither ``steps``, ``epochs`` nor
-    ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: a
+    ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: sines at
+    random frequencies whose weights are solved for, with the likeliest length scales and noise (kriging, as a network); a
     small smooth network and a larger one, both trained briefly, for noisy labels; for exact ones L-BFGS where points are
-    few, a long training by Adam where they are many. The best is trained on all points. ``choice_`` says what was found and
-    done; what you give is kept in every plan. Below 20 points nothing can be held out, and labels count as exact.
+    few, a long training by Adam where they are many. What is exact on held-out points ends the trials. The best is trained
+    on all points. ``choice_`` says what was found and done; what you give is kept in every plan, and what a solved network
+    has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points nothing can be held
+    out: these are solved.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d). ``steps`` of Adam, or ``epochs``, with ``batch_size`` points a step
@@ -60,10 +63,10 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     gradients, no missing partials; None: never.
 
     Fitted: ``choice_``, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
-    the first; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
+    the first, of a solved network a single step; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
     wrong sign, unit or order: see ``sobolev_lib.check_labels``.
-    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for ``reduce_inputs`` Constantine, Active
-    Subspaces (2015), and Huge and Savine, Axes that matter (2021).
+    Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for sines Rahimi and Recht, Random Features
+    (2007); for ``reduce_inputs`` Constantine, Active Subspaces (2015), and Huge and Savine, Axes that matter (2021).
     """
 
     # what scikit-learn's metadata routing sends here without being told, once it is switched on

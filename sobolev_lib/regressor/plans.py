@@ -1,6 +1,6 @@
 """Plans: whole trainings, among which a regressor chooses where it is left the choice.
 
-They were chosen by one half of the cases in ``benchmarks/regressor`` and others like them; the other half is reported.
+They were chosen by one half of the cases in ``experiments/regressor_cases`` and others like them; the other half is reported.
 """
 from dataclasses import dataclass, field, replace
 
