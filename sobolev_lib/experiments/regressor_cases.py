@@ -33,14 +33,24 @@ class Case:
     draw: Callable[[int], tuple[Points, Points]]
 
 
-def generated(points: int, sample: Callable, truth: Callable[[np.ndarray], Labels], labels: Callable | None = None):
-    """Draws by a sampler; ``labels`` may be noisy or missing, ``truth`` is neither."""
-    def draw(seed: int) -> tuple[Points, Points]:
-        random, unseen = np.random.default_rng([seed, 0]), sample(np.random.default_rng([seed, 1]), TEST)
-        X = sample(random, points)
-        return (X, *(labels(random, X) if labels else truth(X))), (unseen, *truth(unseen))
+@dataclass(frozen=True)
+class Generated:
+    """Draws by a sampler; ``labels`` may be noisy or missing, ``truth`` is neither.
 
-    return draw
+    >>> half = Generated(5, uniform([0], [1]), lambda X: (X[:, 0] / 2, 0 * X + 0.5))
+    >>> half(0)[0][2].shape
+    (5, 1)
+    """
+
+    points: int
+    sample: Callable[[np.random.Generator, int], np.ndarray]
+    truth: Callable[[np.ndarray], Labels]
+    labels: Callable[[np.random.Generator, np.ndarray], Labels] | None = None
+
+    def __call__(self, seed: int) -> tuple[Points, Points]:
+        random, unseen = np.random.default_rng([seed, 0]), self.sample(np.random.default_rng([seed, 1]), TEST)
+        X = self.sample(random, self.points)
+        return (X, *(self.labels(random, X) if self.labels else self.truth(X))), (unseen, *self.truth(unseen))
 
 
 def rows(points: int, table: Callable[[], Points]):
@@ -77,13 +87,13 @@ def black_scholes(points: int, strike: float = 1.1, volatility: float = 0.2):
         d1 = np.log(X / strike) / volatility + volatility / 2
         return (X * ndtr(d1) - strike * ndtr(d1 - volatility))[:, 0], ndtr(d1)
 
-    return generated(points, sample, truth, paths)
+    return Generated(points, sample, truth, paths)
 
 
 def basket(inputs: int, points: int, correlation: float | None = None):
     """A call on a basket of normal prices, by one path; the price depends on the basket alone, one direction in all."""
     option = BasketOption(inputs, correlation)
-    return generated(points, option.sample, option.exact, option.paths)
+    return Generated(points, option.sample, option.exact, option.paths)
 
 
 # --- exact labels -----------------------------------------------------------------------------------------------------
@@ -96,18 +106,18 @@ def function(name: str, points: int):
         data = label(f, torch.as_tensor(X))
         return data.values.numpy(), data.jacobian.numpy()
 
-    return generated(points, uniform(*np.asarray(f.domain, float).T), truth)
+    return Generated(points, uniform(*np.asarray(f.domain, float).T), truth)
 
 
 def sinusoid(points: int):
     """JENN's first demonstration, on points drawn at random: x sin x."""
-    return generated(points, uniform([-np.pi], [np.pi]),
+    return Generated(points, uniform([-np.pi], [np.pi]),
                      lambda X: ((X * np.sin(X))[:, 0], np.sin(X) + X * np.cos(X)))
 
 
 def rastrigin(points: int):
     """JENN's second."""
-    return generated(points, uniform([-1, -1], [1.5, 1.5]),
+    return Generated(points, uniform([-1, -1], [1.5, 1.5]),
                      lambda X: ((10 + X**2 - 10 * np.cos(2 * np.pi * X)).sum(1), 2 * X + 20 * np.pi * np.sin(2 * np.pi * X)))
 
 
@@ -117,7 +127,7 @@ def rosenbrock(points: int):
         a, b = X.T
         return (1 - a)**2 + 100 * (b - a**2)**2, np.stack([-2 * (1 - a) - 400 * a * (b - a**2), 200 * (b - a**2)], 1)
 
-    return generated(points, uniform([-2, -2], [2, 2]), truth)
+    return Generated(points, uniform([-2, -2], [2, 2]), truth)
 
 
 def greeks(points: int, missing: float = 0.0):
@@ -138,7 +148,7 @@ def greeks(points: int, missing: float = 0.0):
         y, dy = truth(X)
         return y, np.where(random.random(dy.shape) < missing, np.nan, dy)
 
-    return generated(points, uniform([0.5, 0.1, 0.0, 0.1], [1.5, 0.6, 0.1, 2.0]), truth, some)
+    return Generated(points, uniform([0.5, 0.1, 0.0, 0.1], [1.5, 0.6, 0.1, 2.0]), truth, some)
 
 
 def two_outputs(points: int):
@@ -148,7 +158,7 @@ def two_outputs(points: int):
         slopes = [[np.cos(a) * b, np.sin(a)], [12 * np.cos(12 * a), 0 * a]]
         return np.stack([np.sin(a) * b, np.sin(12 * a)], axis=1), np.moveaxis(np.array(slopes), -1, 0)
 
-    return generated(points, uniform([-2, -2], [2, 2]), truth)
+    return Generated(points, uniform([-2, -2], [2, 2]), truth)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -191,7 +201,7 @@ def quantlib(points: int):
         found = np.array(found)
         return found[:, 0], found[:, 1:]
 
-    return generated(points, uniform([0.6, 0.1, 0.0, 0.0, 0.2], [1.4, 0.5, 0.08, 0.05, 2.0]), truth)
+    return Generated(points, uniform([0.6, 0.1, 0.0, 0.0, 0.2], [1.4, 0.5, 0.08, 0.05, 2.0]), truth)
 
 
 def _named(half: str, draws: dict[str, Callable]) -> list[Case]:
@@ -220,12 +230,10 @@ CASES = [
 
 
 def find(name: str) -> Case:
-    """The case of this name.
+    """The case of this name; raises ``ValueError`` for an unknown one.
 
     >>> find("booth, 30").half
     'choosing'
-
-    Raises ``ValueError`` for an unknown name.
     """
     for case in CASES:
         if case.name == name:
