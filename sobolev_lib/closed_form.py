@@ -221,7 +221,7 @@ def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tenso
     for parameter, slope in zip([*layers.weights, *layers.biases], slopes):
         if slope is not None and parameter.requires_grad:
             slope = slope.to(parameter.dtype)              # under autocast it is in less than that
-            parameter.grad = slope if parameter.grad is None else parameter.grad + slope
+            parameter.grad = slope.contiguous() if parameter.grad is None else parameter.grad + slope
 
 
 class _ValuesAndDerivatives(torch.autograd.Function):

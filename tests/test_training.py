@@ -699,3 +699,15 @@ def test_a_broken_checkpoint_is_refused_by_name(broken, tmp_path):
         save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(ValueError, match="checkpoint: expected .*run.safetensors"):
         trained(path)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 7])
+@pytest.mark.parametrize("order", [0, 1])
+def test_gradients_lie_in_order_for_optimisers_that_flatten_them(outputs, order):
+    # L-BFGS takes views of gradients; of three outputs the last layer's were transposed, and it failed
+    model = sl.models.MLP(2, 8, 8, outputs, activation="tanh")
+    data = sl.label(lambda x: torch.stack([(k * x[:, 0]).sin() + x[:, 1] for k in range(1, outputs + 1)], dim=1), torch.rand(20, 2))
+    history = sl.fit(model, data, loss=sl.SobolevLoss(order), steps=3, progress=False,
+                     optimizer=lambda p: torch.optim.LBFGS(p, line_search_fn="strong_wolfe"))
+    assert history.train["loss"][-1] < history.train["loss"][0]
+    assert all(p.grad.is_contiguous() for p in model.parameters())

@@ -9,11 +9,11 @@ from torch import Tensor
 from sobolev_lib.data import SobolevData
 from sobolev_lib.models import MLP
 from sobolev_lib.regressor.answers import Answers
-from sobolev_lib.regressor.plans import Plan
+from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out, output_sizes
 
-LEAST, SHARE, MOST = 20, 0.2, 2_000                        # points for a trial; held out of them: a share, and at most
+SHARE, MOST = 0.2, 2_000                                   # of the points, held out for trials: a share, and at most
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
 HOPELESS = 0.5                                             # error shares of values and slopes that longer training does not mend

@@ -13,8 +13,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.regressor.choosing import LEAST
-from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for, waves
+from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
 from sobolev_lib.scaling import ZScores
@@ -54,7 +53,7 @@ class WithNetworks:
             told = {"drop": None} if "reduce_inputs" not in given else {}
             base = exact(n, d, q) if given.get("optimizer") == "lbfgs" else long(n)
             return [replace(as_given(replace(base, name="given", dtype="float32"), given), **told)]
-        found = plans_for(n, d, q) if n >= LEAST else [waves(n, d, q)]
+        found = plans_for(n, d, q)
         adams = bool(self.weight_decay) or self.schedule != "one-cycle"
         if adams or {"hidden", "activation", "batch_size", "lr"} & {*given} or given.get("dtype") == "float32":
             found = [plan for plan in found if not plan.solved] or [exact(n, d, q)]        # for which they have no meaning

@@ -8,6 +8,7 @@ from sobolev_lib.training.estimating import Settings
 
 # where hidden weights begin, by activation, over 1 / sqrt(fan in); He's sqrt(2) for the others
 GAINS = {"silu": 0.7, "gelu": 0.7, "tanh": 0.7, "elu": 0.7, "relu": 1.0, "leaky_relu": 1.0}
+LEAST = 20                                                 # points for a trial
 LABELS = 7_500                                             # at most, that L-BFGS takes at every iteration
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
@@ -40,7 +41,7 @@ class Plan:
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
-    """What is worth a trial for n points with d inputs and q outputs, the simplest first.
+    """What is worth a trial for n points with d inputs and q outputs, the simplest first; one plan where points are too few.
 
     >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(50_000, d=2, q=1)]
     (['smooth', 'waves', 'brief', 'exact'], ['smooth', 'brief', 'long'])
@@ -48,12 +49,15 @@ def plans_for(n: int, d: int, q: int) -> list[Plan]:
     Source: "smooth" is the network of Huge and Savine (Differential Machine Learning, 2020) with their batches and weights;
     the rest is this library's own.
     """
+    solvable = n <= POINTS and q <= OUTPUTS
+    if n < LEAST:
+        return [waves(n, d, q) if solvable else exact(n, d, q)]
     slopes_count = float(d)                                # every partial as much as the value, as Huge and Savine have it
     smooth = Plan("smooth", (20, 20, 20, 20), "softplus", drop=SLIGHT, emphasis=slopes_count, settings=Settings(
         steps=400, lr=0.02, batch_size=min(LARGEST_BATCH, max(BATCH, n // 4))))
     brief = Plan("brief", settings=Settings(steps=400, lr=0.01), drop=SLIGHT, emphasis=slopes_count)
     last = exact(n, d, q) if n * q * (1 + d) <= LABELS else long(n)
-    return [smooth, waves(n, d, q), brief, last] if n <= POINTS and q <= OUTPUTS else [smooth, brief, last]
+    return [smooth, waves(n, d, q), brief, last] if solvable else [smooth, brief, last]
 
 
 def waves(n: int, d: int, q: int) -> Plan:

@@ -129,13 +129,13 @@ def _likeliest(z: Tensor, rows: Rows, rms: Tensor, draws: Tensor, phases: Tensor
         points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(rows))]
         some = rows[torch.isin(rows.points, points).nonzero()[:, 0]]
     targets = some.targets * some.weights
-    best = None
+    best = math.inf, rms, NOISES[-1]                       # of labels that are all zero nothing is likelier
     shapes = (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,)
     for shape in shapes:
         for size in FREQUENCIES:
             A = _design(z, some, draws * (size * shape), phases)
             for noise, value in _surprises(A, targets):
-                if best is None or value < best[0]:
+                if value < best[0]:
                     best = value, size * shape, noise
     _, scales, noise = best
     found = _coefficients(z, rows, draws * scales, phases, noise)

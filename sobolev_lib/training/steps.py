@@ -106,7 +106,7 @@ def _compiled_backward(model: nn.Module, loss: Loss):
         found, terms = gradients({name: parameter.detach().unsqueeze(0) for name, parameter in named.items()},
                                  tables[0].new_tensor([list(loss.weights)]), tables)
         for parameter, slope in zip(named.values(), found):
-            parameter.grad = slope[0].to(parameter.dtype)  # under autocast it is in less than that
+            parameter.grad = slope[0].to(parameter.dtype).contiguous()      # under autocast in less; L-BFGS wants rows in order
         terms = [term[0] for term in terms]
         return loss.total(terms), terms
 

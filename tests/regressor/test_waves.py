@@ -172,3 +172,21 @@ def test_what_a_trained_network_is_told_is_not_solved():
         regressor = sl.SobolevRegressor(**given)
         assert not any(plan.solved for plan in regressor._plans(sl.SobolevData(X, y, dy))), given
         assert not any(plan.solved for plan in regressor._plans(sl.SobolevData(X[:9], y[:9], dy[:9]))), given
+
+
+def test_labels_that_are_all_alike():
+    X, y, dy = table(40)
+    for labels in ((0 * y + 3, 0 * dy), (np.stack([y, 0 * y], 1), np.stack([dy, 0 * dy], 1))):
+        regressor = sl.SobolevRegressor().fit(X, *labels)
+        np.testing.assert_allclose(regressor.predict(X), labels[0], atol=1e-3)
+    assert np.ptp(regressor.predict(X)[:, 1]) == 0
+    few = sl.SobolevRegressor().fit(X[:1], y[:1], dy[:1])
+    np.testing.assert_allclose(few.predict(X[:1]), y[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [10, 40])
+def test_many_outputs_are_trained(n):
+    X, y, dy = table(n, q=6)
+    regressor = sl.SobolevRegressor().fit(X, y, dy)        # of six outputs, sines of each would be too many
+    assert "waves" not in regressor.choice_.held_out and not regressor.choice_.plan.solved
+    assert regressor.score(X, y) > 0.5
