@@ -69,7 +69,7 @@ class Claims:
 
 def _html(row: Row) -> str:
     word = f'<span class="sl-word">{sign(row.status) if row.status != NOT_RUN else ""}{row.status}</span>'
-    ours = as_html(row.ours) + (f" ({as_html(row.interval)})" if row.interval else "")
+    ours = as_html(f"{row.ours} ({row.interval})" if row.interval else row.ours)
     made = ". ".join(text.rstrip(".") for text in (
         f"Scale: {row.scale}" if row.scale else "", f"The paper's: {row.paper_scale}" if row.paper_scale else "",
         f"Record {row.record}" if row.date and row.record else row.record,
