@@ -54,9 +54,9 @@ def test_numbers_have_a_real_minus_and_powers_of_ten_are_written_out(value, spec
 
 def test_text_gets_a_real_minus_before_numbers_only():
     cells = ["-1.5 (-2 to -0.5)", "2026-11-26", "a-1", "--seeds 5", "1-2", "6e3f", "infinite", "`1e-3`"]
-    assert columns(parsed(table(cells, []))) == [["−1.5 (−2 to −0.5)", *cells[1:-1], "1e-3"]]
+    assert columns(parsed(table(cells, []))) == [["−1.5 (−2\xa0to\xa0−0.5)", *cells[1:-1], "1e-3"]]
     cells = ["8.5e-05", "1e+03 to inf", "-inf"]
-    assert columns(parsed(table(cells, []))) == [["8.5\xa0×\xa010⁻⁵", "1\xa0×\xa010³ to ∞", "−∞"]]
+    assert columns(parsed(table(cells, []))) == [["8.5\xa0×\xa010⁻⁵", "1\xa0×\xa010³\xa0to\xa0∞", "−∞"]]
 
 
 @pytest.mark.parametrize("value, expected", [(0.0123, "0.012"), (1.0, "1"), (9.94, "9.9"), (9.96, "10"), (12.5, "12"),
@@ -84,6 +84,16 @@ def test_a_seed_gives_the_same_numbers_and_leaves_the_global_ones_alone():
 
 # --- tables -----------------------------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("text, expected", [
+    ("**1.5** (-2 to +0.5) on 3 of 5 seeds", "1.5 (−2_to_+0.5) on 3_of_5 seeds"), ("a gain of 3 to be had", "a gain of 3 to be had"),
+    ("9 (1 of 5 dead)", "9 (1_of_5_dead)"), ("(section 4, in one sentence)", "(section 4, in one sentence)"),
+    ("0.1 to 1e-3 to 10%", "0.1_to_1_×_10⁻³_to_10%"), ("88.5 ± 2.70, said", "88.5_±_2.70, said"), ("`1 to 2`", "1 to 2")])
+def test_intervals_break_before_their_bracket_and_not_within(text, expected):
+    shown = columns(parsed(table(["a"], [[text]])))[1][0]
+    assert shown.replace("\xa0", "_") == expected
+    assert shown.replace("\xa0", " ") == table(["a"], [[text]]).to_pandas()["a"][0].replace("\xa0", " ")
+
+
 TABLE = table(["method", "error", "R (95 %)", "seeds won", "note"],
               [["regular", 0.5, "", "3 of 5", "a < b & c"], ["*Sobolev*", -12345.0, "**2.1** (1.8 to 2.4)", "5 of 5", "1|2"],
                ["`noise`", 1e-7, "–", "0 of 5", "x"]], caption="What *we* saw.")
@@ -99,9 +109,10 @@ def test_columns_of_numbers_are_flush_right_and_only_these():
 
 
 def test_cells_keep_their_text_whatever_it_holds():
-    expected = [["method", "error", "R (95\xa0%)", "seeds won", "note"], ["regular", "0.5", "", "3 of 5", "a < b & c"],
-                ["Sobolev", "−12,345", "2.1 (1.8 to 2.4)", "5 of 5", "1|2"], ["noise", "1\xa0×\xa010⁻⁷", "–", "0 of 5", "x"]]
-    assert columns(parsed(TABLE)) == expected and columns(rendered(TABLE)) == expected
+    expected = [["method", "error", "R (95 %)", "seeds won", "note"], ["regular", "0.5", "", "3 of 5", "a < b & c"],
+                ["Sobolev", "−12,345", "2.1 (1.8 to 2.4)", "5 of 5", "1|2"], ["noise", "1 × 10⁻⁷", "–", "0 of 5", "x"]]
+    for soup in (parsed(TABLE), rendered(TABLE)):
+        assert [[text.replace("\xa0", " ") for text in row] for row in columns(soup)] == expected
     for soup in (parsed(TABLE), rendered(TABLE)):
         assert [tag.get_text() for tag in soup.table.select("em, strong, code") if tag.find_parent("caption") is None] == [
             "Sobolev", "2.1", "noise"]

@@ -24,6 +24,7 @@ div.sl-output.sl-claims .sl-word {{ display: flex; gap: 0.4em; align-items: base
 div.sl-output.sl-claims .sl-word svg {{ align-self: center; }}
 div.sl-output.sl-claims .sl-made td {{ color: {SOFT}; font-size: 0.88em; padding-bottom: 0.7em; border-bottom: 1px solid
   {LINE}; }}
+div.sl-output.sl-claims .sl-interval {{ display: block; color: {SOFT}; }}
 div.sl-output.sl-claims code {{ color: inherit; background: none; border: 0; padding: 0; font-size: 0.95em; overflow-wrap:
   anywhere; }}
 div.sl-output.sl-claims details {{ border: 0; margin: 0; padding: 0; background: none; }}
@@ -69,14 +70,15 @@ class Claims:
 
 def _html(row: Row) -> str:
     word = f'<span class="sl-word">{sign(row.status) if row.status != NOT_RUN else ""}{row.status}</span>'
-    ours = as_html(row.ours) + (f" ({as_html(row.interval)})" if row.interval else "")
+    # on a line of its own: behind a sentence with several numbers it would seem to be the last one's
+    interval = f'<span class="sl-interval">95\xa0% interval: {as_html(row.interval)}</span>' if row.interval else ""
     made = ". ".join(text.rstrip(".") for text in (
         f"Scale: {row.scale}" if row.scale else "", f"The paper's: {row.paper_scale}" if row.paper_scale else "",
         f"Record {row.record}" if row.date and row.record else row.record,
         ", ".join(filter(None, (row.device, row.date)))) if text)
     rule = f"<details><summary>The rule</summary>{as_html(row.rule)}</details>" if row.rule else ""
     return (f'<tr id="{row.key}"><th scope="row"><b>{as_html(row.place)}</b>{as_html(row.says)}</th>'
-            f'<td>{word}</td><td data-label="Ours">{ours or "–"}</td>'
+            f'<td>{word}</td><td data-label="Ours">{as_html(row.ours) or "–"}{interval}</td>'
             f'<td data-label="The paper\'s number">{as_html(row.paper)}</td></tr><tr class="sl-made"><td colspan="4">'
             f"{as_html(made)}{'. ' if made else ''}<code>{html.escape(row.command)}</code>{rule}</td></tr>")
 

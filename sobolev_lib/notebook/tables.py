@@ -22,7 +22,10 @@ div.sl-output.sl-table thead th {{ font-weight: 600; vertical-align: bottom; }}
 div.sl-output.sl-table tbody th {{ font-weight: 400; position: sticky; left: 0; background: {GROUND}; }}
 div.sl-output.sl-table .sl-number {{ text-align: right; }}
 div.sl-output.sl-table td.sl-number {{ white-space: nowrap; }}
-@media (max-width: 480px) {{ div.sl-output.sl-table td.sl-number {{ white-space: normal; }} }}
+@media (max-width: 480px) {{
+  div.sl-output.sl-table td.sl-number {{ white-space: normal; }}
+  div.sl-output.sl-table caption {{ max-width: calc(100vw - 5.75rem); }}  /* of a table that scrolls, too, all can be read */
+}}
 """
 
 

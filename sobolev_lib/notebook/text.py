@@ -3,7 +3,7 @@ import html
 import re
 from numbers import Integral, Real
 
-from sobolev_lib.formats import number, typeset
+from sobolev_lib.formats import MINUS, number, typeset
 
 # of the book, else of JupyterLab, else of Colab, else whatever text around has
 INK = "var(--sl-ink, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)))"
@@ -14,6 +14,9 @@ GROUND = "var(--sl-ground, var(--jp-layout-color0, var(--colab-primary-surface-c
 BARE = ".text_html:has(> .sl-output) { background: none !important; color: inherit !important; padding: 0 !important; }"
 _MARKS = ((r"`([^`]+)`", r"<code>\1</code>"), (r"\*\*(?=\S)(.+?)\*\*", r"<strong>\1</strong>"),
           (r"(?<![*\w])\*(?=[^\s*])([^*]+?)\*", r"<em>\1</em>"))
+_END = rf"[+{MINUS}]?(?:\d[\d.,]*(?:\xa0×\xa010[⁻⁰¹²³⁴-⁹]+)?%?|∞)"
+_INTERVAL = re.compile(rf"(?<![\w.]){_END}(?: (?:to|±|of) {_END})+")
+_ASIDE = re.compile(rf"\([+{MINUS}]?[\d∞][^()]{{0,24}}\)")     # a short one that begins with a number: (3 of 5 dead)
 
 
 def one_line(text: str) -> str:
@@ -29,9 +32,21 @@ def as_text(cell) -> str:
     return number(cell, ",d" if isinstance(cell, Integral) else ",.3g")  # type: ignore[arg-type]  # any number with a format
 
 
+def held(text: str) -> str:
+    """Intervals, counts and short brackets without a line break within: on a phone a cell breaks before them.
+
+    >>> held("1.5 (1.25 to 1.8) on 3 of 5 seeds")
+    '1.5 (1.25\\xa0to\\xa01.8) on 3\\xa0of\\xa05 seeds'
+    """
+    for pattern in (_INTERVAL, _ASIDE):
+        text = pattern.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    return text
+
+
 def as_html(cell) -> str:
     """Text with the few marks of Markdown that cells may hold, as HTML."""
-    text = html.escape(as_text(cell))
+    parts = html.escape(as_text(cell)).split("`")
+    text = "`".join(part if k % 2 else held(part) for k, part in enumerate(parts))      # code stays as it is
     for mark, tag in _MARKS:
         text = re.sub(mark, tag, text)
     return text

@@ -103,6 +103,14 @@ def test_no_formula_is_cut_at_its_beginning(served):
     assert served.cut == []
 
 
+def test_captions_of_tables_that_scroll_are_seen_whole_on_a_phone(served):
+    assert served.veiled == []
+
+
+def test_no_line_ends_within_an_interval_on_a_phone(served):
+    assert served.parted == []
+
+
 def test_every_code_cell_has_a_copy_button(served):
     assert served.facts["copyButtons"] == served.facts["cells"]
 

@@ -70,6 +70,27 @@ MUTE = """
     || getComputedStyle(el).maskImage === "none" || (el.matches("div.math, .sl-table") && !el.nextElementSibling?.matches(".sl-hint")))
   .map(el => el.outerHTML.slice(0, 120))
 """
+# A caption that goes on behind the edge of a table that scrolls, or into the fade there.
+VEILED = """
+() => [...document.querySelectorAll(".bd-article .sl-scrolls caption")].filter(caption => {
+  const range = document.createRange(), box = caption.closest(".sl-scrolls").getBoundingClientRect();
+  range.selectNodeContents(caption);
+  return caption.checkVisibility() && range.getBoundingClientRect().right > box.right - 50;
+}).map(caption => caption.textContent)
+"""
+# An interval that a line break parts: from a number to a number.
+PARTED = """
+() => [...document.querySelectorAll(".bd-article .sl-output :is(td, th, p)")].filter(el => el.checkVisibility()).flatMap(el => {
+  const texts = [...el.childNodes].filter(node => node.nodeType === 3);
+  return texts.flatMap(text => [...text.data.matchAll(/[\\d∞%]\\s(?:to|±)\\s[+−\\d∞][^\\s,;)]*/g)].filter(found => {
+    const range = document.createRange();
+    range.setStart(text, found.index);
+    range.setEnd(text, found.index + found[0].length);
+    const tops = [...range.getClientRects()].map(({ top }) => top);
+    return Math.max(...tops) - Math.min(...tops) > 8;
+  }).map(found => `${found[0]} of ${el.textContent.slice(0, 80)}`));
+})
+"""
 # A formula that begins left of its box: scrolling does not reach there.
 CUT = """
 () => [...document.querySelectorAll(".bd-article div.math")].filter(el => el.checkVisibility() && el.querySelector("svg")
@@ -118,6 +139,8 @@ class Visit:
     dark: dict = dataclasses.field(default_factory=dict)
     sideways: list = dataclasses.field(default_factory=list)
     mute: list = dataclasses.field(default_factory=list)  # what scrolls on the phone and does not say so
+    veiled: list = dataclasses.field(default_factory=list)  # captions on the phone that are only seen by scrolling
+    parted: list = dataclasses.field(default_factory=list)  # intervals on the phone that go over a line's end
     cut: list = dataclasses.field(default_factory=list)  # formulas whose beginning is out of reach, wide and narrow
 
 
@@ -180,6 +203,8 @@ def open_page(chromium, url, *, whole=True):
                 break
             page.wait_for_timeout(250)
         visit.cut += page.evaluate(CUT)
+        visit.veiled = page.evaluate(VEILED)
+        visit.parted = page.evaluate(PARTED)
     finally:
         page.close()
     return visit

@@ -327,10 +327,14 @@ def test_the_page_shows_every_row_with_all_that_it_holds(found):
     for row in found.values():
         first = soup.find(id=row.key)
         second = first.find_next_sibling("tr")
-        text = first.get_text() + second.get_text()
+        text = (first.get_text() + second.get_text()).replace("\xa0", " ")
         said = (row.place, row.says, row.status, row.paper, row.ours, row.interval, row.scale.rstrip("."), row.paper_scale,
                 row.record, row.device, row.date, row.rule)
-        assert [part for part in said if typeset(part) not in text] == [] and second.code.get_text() == row.command
+        assert [part for part in said if typeset(part).replace("\xa0", " ") not in text] == []
+        assert second.code.get_text() == row.command
+        # an interval is behind no sentence, whose last number may be another one
+        own = [span.get_text().replace("\xa0", " ") for span in first.select(".sl-interval")]
+        assert own == [f"95 % interval: {typeset(row.interval)}".replace("\xa0", " ")] * bool(row.interval)
     assert len(soup.select("tbody tr")) == 2 * len(found)
 
 

@@ -51,7 +51,7 @@ def says(reader):
 # --- mathematics ------------------------------------------------------------------------------------------------
 
 def test_what_is_drawn_agrees_with_the_function_wherever_the_points_lie(read):
-    source = book_output.module_script("hypotheses").replace("export default", "const widget =")
+    source = book_output.bundle("hypotheses_model")
     grid = [0.02, 0.1, 0.3, 0.35, 0.37, 0.5, 0.63, 0.65, 0.8, 0.98]
     triples = [list(triple)[::-1] for triple in itertools.combinations(grid, 3)]   # the order must not matter
     page = read("<p></p>").page
@@ -76,7 +76,7 @@ def test_what_is_drawn_agrees_with_the_function_wherever_the_points_lie(read):
 
 
 def test_the_same_points_give_the_same_functions_and_the_next_ones_differ(read):
-    source = book_output.module_script("hypotheses").replace("export default", "const widget =")
+    source = book_output.bundle("hypotheses_model")
     call = ["withValues", KNOTS, [0.1, 0.5, 0.9], HEIGHTS, 16]
     first, again, others = read("<p></p>").page.evaluate(FUNCTIONS, [source, [[*call, 0], [*call, 0], [*call, 300]]])
     assert first == again and len(first) == 16

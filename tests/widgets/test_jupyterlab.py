@@ -18,7 +18,41 @@ CELLS = ["import sobolev_lib as sl\nplayground = sl.widgets.Playground('booth', 
          "playground.settings = {'points': 7}\nplayground.running = True",
          "playground.running = False\nearly = sl.widgets.Playground('wave', points=5)\nearly.running = True\nearly",
          "line = lambda N: sl.widgets.line_panel([0, 1], {'true': [0, N]}, caption=f'N is {N}')\n"
-         "sl.widgets.Explorer({'N': [1, 2, 5, 9]}, compute=line)"]
+         "sl.widgets.Explorer({'N': [1, 2, 5, 9]}, compute=line)",
+         "import matplotlib.pyplot as plt\nfrom IPython.display import display\nfrom sobolev_lib import plotting\n"
+         "from sobolev_lib.experiments.reproduction import rows\nfrom sobolev_lib.notebook import table\n"
+         "from sobolev_lib.notebook.claims import claims\nplotting.style.use()\nfigure, ax = plt.subplots()\n"
+         "for name in ('true', 'Regular', 'Sobolev'):\n    ax.plot([0, 1], [0, 1], label=name, **plotting.style_of(name).line())\n"
+         "ax.legend()\ndisplay(table(['method', 'error'], [['*Sobolev*', '`0.5` (0.1 to 1)']], caption='What we saw.'),\n"
+         "        claims(rows(['theorem-2', 'section-3-polynomials'])),\n"
+         "        sl.widgets.Question('Which?', {'one': 'Yes.', 'two': 'No.'}, right='one'), sl.widgets.Wave())\n"
+         "plotting.show(figure, caption='Three lines.', alt='Three straight lines that rise from zero to one.')"]
+# Contrast as WCAG defines it, of what the outputs of a cell say, against the nearest ground that is painted behind it.
+FAINT = """i => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = parts(colour).map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (el) => {
+    for (; el; el = el.parentElement) {
+      const colour = getComputedStyle(el).backgroundColor, [, , , a = 1] = parts(colour);
+      if (a > 0.5) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const cell = document.querySelectorAll(".jp-Notebook .jp-CodeCell")[i];
+  const says = (el) => [...el.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const told = [...cell.querySelectorAll(".jp-OutputArea-output *")].filter((el) => el.checkVisibility({ visibilityProperty: true })
+    && el.getClientRects().length && says(el) && !el.closest("style, script, defs"));
+  const faint = told.flatMap((el) => {
+    const style = getComputedStyle(el), colour = el.closest("svg") ? style.fill : style.color;
+    if (!colour.startsWith("rgb")) return [];
+    const [a, b] = [light(colour), light(ground(el))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05) < 4.5 ? [`${el.outerHTML.slice(0, 120)}: ${colour} on ${ground(el)}`] : [];
+  });
+  return { ground: light(ground(cell.querySelector(".jp-OutputArea-output"))), told: told.length, faint };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +233,21 @@ def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyterlab):
     run(page, 5)
     page.wait_for_selector(".sbx canvas")
     page.wait_for_function("!document.body.innerText.includes('The kernel was restarted')")
+
+
+@pytest.mark.parametrize("theme, dark", [("JupyterLab Light", False), ("JupyterLab Dark", True)])
+def test_what_the_notebook_kit_shows_is_readable_in_both_themes(page, jupyterlab, theme, dark):
+    page.goto(f"{jupyterlab}/lab/tree/try.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
+    wait_for_kernel(page, jupyterlab)
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for item in ("Theme", theme):
+        page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+    page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    run(page, 0)
+    run(page, 6)
+    page.wait_for_selector(".swv-point", timeout=90_000)
+    page.wait_for_timeout(1000)     # the theme fades
+    seen = page.evaluate(FAINT, 6)
+    assert seen["told"] > 40 and (seen["ground"] < 0.1) == dark
+    assert seen["faint"] == []

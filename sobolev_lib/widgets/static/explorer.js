@@ -2,14 +2,17 @@
 //
 // The model holds: spec {axes, play, alt}, selection {axis: option}, frames {key: panels}, blobs {key: base64}. A key is
 // the positions of the chosen options, joined by commas. A frame that is not there is asked of the kernel.
-import { colourGradient, colourOf, format, inkOf, onThemeChange, ticks } from "./common.js";
+import { axisInput } from "./axes.js";
+import { colourBar, overlayBar } from "./bars.js";
+import { colourOf, inkOf, onThemeChange } from "./common.js";
 import { element } from "./elements.js";
 import STYLE from "./explorer.css" with { type: "text" };
-import { decodeImage, drawImage, overlayGradient } from "./images.js";
+import { decodeImage, drawImage } from "./images.js";
 import { decodeLines, drawLines, swatch } from "./lines.js";
 import { PALETTE } from "./palette.js";
 import { decodePlane, drawPlane } from "./plane.js";
 import { decodeSurface, draw3d, drawMap } from "./surface.js";
+import { turnable } from "./turning.js";
 
 const PATIENCE = 20000; // milliseconds
 const DECODE = { surface: decodeSurface, line: decodeLines, image: decodeImage, plane: decodePlane };
@@ -37,29 +40,12 @@ export default {
 
     // --- controls ---------------------------------------------------------------------------------------------
     const controls = element("div", { className: "sbx-controls" });
-    const inputs = spec.axes.map((axis, a) => {
-      const last = axis.options.length - 1;
-      if (!axis.numeric) {
-        const select = element("select", {}, ...axis.text.map((text, i) => element("option", { value: i, textContent: text })));
-        select.addEventListener("change", () => choose(a, select.selectedIndex));
-        controls.append(element("label", {}, element("span", { textContent: axis.label }), select));
-        return { show: (i) => { select.selectedIndex = i; } };
-      }
-      const range = element("input", { type: "range", min: 0, max: last, step: 1, disabled: last === 0 });
-      const output = element("output", {});
-      range.setAttribute("aria-label", axis.label);
-      range.addEventListener("input", () => { pause(); choose(a, Number(range.value)); if (a === playing) { rewind = false; showPlay(); } });
-      const box = element("label", {}, element("span", {}, axis.label, output), range);
-      const longest = Math.max(...axis.text.map((text) => text.length));
-      output.style.minWidth = `${longest}ch`; // a longer number must not move its neighbours
-      output.style.textAlign = "right";
-      controls.append(box);
-      return { show: (i) => {
-        range.value = i;
-        output.textContent = axis.text[i];
-        range.setAttribute("aria-valuetext", axis.text[i]);
-      } };
-    });
+    const inputs = spec.axes.map((axis, a) => axisInput(axis, (position) => {
+      if (axis.numeric) pause();
+      choose(a, position);
+      if (a === playing) { rewind = false; showPlay(); }
+    }));
+    controls.append(...inputs.map((input) => input.node));
     const playing = spec.axes.findIndex((axis) => axis.name === spec.play);
     const play = element("button", { type: "button" });
     play.style.minWidth = "6.2em";
@@ -146,10 +132,10 @@ export default {
         panel.shared = limits(panels.filter((other) => other.ylabel === panel.ylabel && other.logy === panel.logy), "yrange");
       }
       flip.hidden = bar.hidden = !shared;
-      if (shared) showBar(shared);
+      if (shared) bar.replaceChildren(...colourBar(shared));
       const overlay = panels.find((panel) => panel.overlay !== undefined); // all of a frame have the same legend
       scale.hidden = !overlay;
-      if (overlay) showScale(overlay);
+      if (overlay) scale.replaceChildren(...overlayBar(overlay));
       if (!clock) spoken.textContent = spec.axes.map((axis, a) => `${axis.label} ${axis.text[choice[a]]}`).join(", ") + ". "
         + panels.map((panel) => [panel.title, panel.caption].filter(Boolean).join(": ")).join("; ");
       showView();
@@ -210,23 +196,6 @@ export default {
       return ["title", "caption"].map((name) => alike.reduce((most, panel) => (panel[name].length > most.length ? panel[name] : most), ""));
     }
 
-    function showBar({ low, high }) {
-      const marks = ticks(low, high, 4).map((value) => {
-        const mark = element("span", { textContent: format(value) });
-        mark.style.left = `${(100 * (value - low)) / (high - low || 1)}%`;
-        return mark;
-      });
-      const strip = element("i");
-      strip.style.background = colourGradient();
-      bar.replaceChildren(strip, element("div", {}, ...marks), element("p", { textContent: "value" }));
-    }
-
-    function showScale({ colours, labels }) {
-      const strip = element("i");
-      strip.style.background = overlayGradient(colours);
-      scale.replaceChildren(strip, element("div", {}, ...labels.map((text) => element("span", { textContent: text }))));
-    }
-
     function showView() {
       flip.textContent = view.map ? "Show in 3-D" : "Show as map";
       const turns = shared && !view.map;
@@ -247,33 +216,10 @@ export default {
       }
     }
 
-    // --- turning: all panels together -------------------------------------------------------------------------
-    let redraw = 0;
-    function turn(by, up) {
-      if (view.map || !shared) return;
-      view.turn += by;
-      view.tilt = Math.min(Math.max(view.tilt + up, 0.08), 1.5);
+    let redraw = 0; // all panels turn together
+    turnable(row, view, () => shared && !view.map, () => {
       cancelAnimationFrame(redraw);
       redraw = requestAnimationFrame(draw);
-    }
-    let grip = null;
-    row.addEventListener("pointerdown", (event) => {
-      if (event.target.tagName !== "CANVAS" || view.map) return;
-      grip = [event.clientX, event.clientY];
-      event.target.setPointerCapture(event.pointerId);
-    });
-    row.addEventListener("pointermove", (event) => {
-      if (!grip) return;
-      turn((event.clientX - grip[0]) * 0.01, (event.clientY - grip[1]) * 0.008);
-      grip = [event.clientX, event.clientY];
-    });
-    for (const end of ["pointerup", "pointercancel"]) row.addEventListener(end, () => { grip = null; });
-    const KEYS = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, 0.08], ArrowDown: [0, -0.08] };
-    row.addEventListener("keydown", (event) => {
-      if (!KEYS[event.key] || view.map || !shared) return;
-      event.preventDefault(); // else the page scrolls
-      event.stopPropagation(); // else the book turns a page, or Jupyter leaves the cell
-      turn(...KEYS[event.key]);
     });
 
     // --- animation --------------------------------------------------------------------------------------------
