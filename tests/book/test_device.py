@@ -14,14 +14,14 @@ import sobolev_lib as sl
 
 ASKS = 'device = "cuda" if torch.cuda.is_available() else "cpu"'
 TRAINS = {"fit", "fit_many", "train", "SobolevRegressor", "step"}
-# Trained where it stands. A step of one such network is a few dozen small operations, and a card takes longer to begin one than
-# a processor takes for the whole of it; many networks side by side are one operation each on a card, and fit_many is for those.
+# Trained on the processor. A step of one such network is a few dozen small operations one after another: what takes the time
+# is to begin each, on a card as well. Many networks side by side are one operation each there; fit_many is for those.
 SMALL = {
     ("curvature", "curvature-fit"): "one network of 32 units, all its points in each step",
     ("internal_derivatives", "internal-derivatives-three-lines"): "twenty steps of one small network, to show the call",
     ("neighbours", "neighbours-equation"): "one network of 16 units at 30 points",
     ("neighbours", "neighbours-scores"): "one network of 32 units",
-    ("synthetic_gradients", "synthetic_gradients-22"): "batches of 50 images of 8 by 8 pixels, whose parts wait for each other",
+    ("synthetic_gradients", "synthetic_gradients-22"): "batches of 50 images of 8 by 8 pixels",
 }
 # In these pages all is on the card, labels and figures' points too; in the others networks go there to be trained, and return.
 STAYS = {"five_minutes", "seven_functions", "stochastic", "the_loss", "welcome"}
