@@ -86,7 +86,8 @@ def taken_over(path: Path) -> Iterator[None]:
                          f"{type(error).__name__} {error}") from error
 
 
-def _put_back(contents: dict[str, Tensor], rests: list[dict], model: nn.Module, optimizers: list[Optimizer]) -> dict[str, Tensor]:
+def _put_back(contents: dict[str, Tensor], rests: list[dict], model: nn.Module,
+              optimizers: list[Optimizer]) -> dict[str, Tensor]:
     """Fill model and optimisers; returns the other tensors."""
     if len(rests) != len(optimizers):
         raise ValueError(f"expected {len(optimizers)} optimisers, got {len(rests)}")

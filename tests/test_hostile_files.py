@@ -1,4 +1,4 @@
-"""Files that others have written, whole by their own account and with a right sum, but made to harm: a clear error, and soon."""
+"""Files that others have made to harm, whole by their own account and with a right sum: a clear error, and soon."""
 import json
 import pickle
 
@@ -9,8 +9,6 @@ import torch
 import sobolev_lib as sl
 from sobolev_lib import records
 from sobolev_lib._tensor_files import read_tensors, write_tensors
-
-pytestmark = pytest.mark.timeout(120)                      # what fills the memory or counts without end would take longer
 
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
 DATA = sl.SobolevData(*[torch.tensor(t, dtype=torch.float32) for t in (X, X[:, 0] * X[:, 1], X[:, ::-1].copy())])
@@ -44,7 +42,8 @@ def rewritten(path, place, new, kind):
 
 @pytest.fixture(scope="module")
 def regressor():
-    return sl.SobolevRegressor(hidden=(8,), activation="silu", steps=5, ensemble=2).fit(X, X[:, 0] * X[:, 1], X[:, ::-1].copy())
+    estimator = sl.SobolevRegressor(hidden=(8,), activation="silu", steps=5, ensemble=2)
+    return estimator.fit(X, X[:, 0] * X[:, 1], X[:, ::-1].copy())
 
 
 @pytest.mark.parametrize("place, new", [
@@ -69,7 +68,8 @@ def test_regressors(regressor, tmp_path, place, new):
 
 def one(path):
     model = sl.models.MLP(2, 8, 1, generator=torch.Generator().manual_seed(0))
-    return sl.fit(model, DATA, steps=10, batch_size=16, validation=DATA, patience=5, evaluate_every=5, progress=False, checkpoint=path)
+    return sl.fit(model, DATA, steps=10, batch_size=16, validation=DATA, patience=5, evaluate_every=5, progress=False,
+                  checkpoint=path)
 
 
 def many(path):

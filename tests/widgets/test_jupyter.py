@@ -1,5 +1,5 @@
-"""Widgets in a real JupyterLab and a real Notebook 7: the playground trains and Python reads what it has learned; the keyboard; a
-kernel's restart."""
+"""Widgets in a real JupyterLab and a real Notebook 7: the playground trains and Python reads what it has learned; the keyboard;
+a kernel's restart."""
 import json
 import os
 import signal
