@@ -170,6 +170,8 @@ class Together:
     def restore(self, tensors: dict[str, Tensor], progress: dict) -> None:
         """Put back what ``state`` gave, from any device."""
         for memory, name in ((self.rows, "rows"), (self.means, "means"), (self.squares, "squares")):
+            if tensors[name].shape != memory.shape:        # copy_ would broadcast
+                raise ValueError(f"{name}: expected {tuple(memory.shape)}, got {tuple(tensors[name].shape)}")
             memory.copy_(tensors[name])
         self.draws.restore(tensors["generators"], progress)
         begun, done = (integer(progress[name], name, least=0) for name in ("begun", "done"))
