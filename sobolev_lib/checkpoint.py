@@ -1,6 +1,7 @@
 """One file that holds all of a training run: weights, optimiser, random states, history. No pickle."""
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,39 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
     try:
         header = json.loads(about["sobolev_lib"])
         progress, rests, found = header["progress"], header["optimizers"], header["fingerprint"]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise ValueError(f"checkpoint: expected a file that a training wrote, got another one in {path}") from None
     _check_same(path, found, fingerprint)
-    optimizers, extra, weights = _several(optimizer), {}, {}
+    with taken_over(path):
+        if not isinstance(progress, dict):
+            raise TypeError(f"progress: expected a dictionary, got {type(progress).__name__}")
+        return _put_back(contents, rests, model, _several(optimizer)), progress
+
+
+@contextlib.contextmanager
+def taken_over(path: Path) -> Iterator[None]:
+    """Within it a checkpoint's contents are put to use. What then goes wrong says that they are not what this call writes.
+
+    >>> with taken_over(Path("run.safetensors")):
+    ...     {}["step"]
+    Traceback (most recent call last):
+    ValueError: checkpoint: expected what this call writes, got other contents in run.safetensors: KeyError 'step'
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint: expected what this call writes, got other contents in {path}: "
+                         f"{type(error).__name__} {error}") from error
+
+
+def _put_back(contents: dict[str, Tensor], rests: list[dict], model: nn.Module,
+              optimizers: list[Optimizer]) -> dict[str, Tensor]:
+    """Fill model and optimisers; returns the other tensors."""
+    if len(rests) != len(optimizers):
+        raise ValueError(f"expected {len(optimizers)} optimisers, got {len(rests)}")
+    extra, weights = {}, {}
     states = [{int(index): dict(entries) for index, entries in rest["numbers"].items()} for rest in rests]
     numbers = {_prefix(number): number for number in range(len(optimizers))}
     for name, tensor in contents.items():
@@ -83,7 +113,7 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
         groups = [{key: _restored(value, now.get(key)) for key, value in group.items()}
                   for group, now in zip(rest["groups"], each.param_groups)]
         each.load_state_dict({"state": state, "param_groups": groups})
-    return extra, progress
+    return extra
 
 
 def _as_json(value):
@@ -95,7 +125,7 @@ def _as_json(value):
 def _check_own(path: Path, fingerprint: str | dict[str, str]) -> None:
     try:
         found = json.loads(read_about(path)["sobolev_lib"])["fingerprint"]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return                                             # no checkpoint, or a damaged one
     _check_same(path, found, fingerprint)
 

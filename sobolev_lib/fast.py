@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sobolev_lib._arguments import integer, number, several, several_numbers
-from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint, taken_over
 from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
 from sobolev_lib.identity import digest
@@ -72,7 +72,9 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
     if checkpoint is not None and Path(checkpoint).exists():
         # the rows hold all that is to be kept of models and optimiser
         kept, progress = load_checkpoint(Path(checkpoint), model=nn.Identity(), optimizer=[], fingerprint=mark)
-        _check_same(sums, progress["sums"], Path(checkpoint))
+        with taken_over(Path(checkpoint)):
+            theirs, _, _ = progress["sums"], progress["reported"], progress["parts"]
+        _check_same(sums, theirs, Path(checkpoint))
     bounds = progress.get("bounds") or bounds_of(len(models), at_once or that_fit(models[0], tables[0], size))
     gradients = side_by_side(models[0], loss, extras=data[0].up_to(loss.order).extras, compile=compile)
     pool = torch.cuda.graph_pool_handle() if tables[0][0].is_cuda else None
@@ -80,7 +82,8 @@ def train_many(models: Sequence[nn.Module], data: Sequence[SobolevData], *, loss
              for a, b in zip(bounds, bounds[1:])]
     for k, part in enumerate(parts):
         if kept:
-            part.restore({name: kept[f"{k}.{name}"] for name in part.state()[0]}, progress["parts"][k])
+            with taken_over(Path(checkpoint)):
+                part.restore({name: kept[f"{k}.{name}"] for name in part.state()[0]}, progress["parts"][k])
     reported, saved = progress["reported"], time.monotonic()
     reports = sorted({step for step in report if 0 < step <= steps}) if on_step is not None else []
     for step in sorted({*reports[len(reported):], steps}):

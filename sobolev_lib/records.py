@@ -104,7 +104,7 @@ def command(experiment: str, preset: str, seeds: int | None = None) -> str:
 def _checked(path: Path, experiment: str, preset: str) -> dict:
     try:
         record = json.loads(path.read_text(), parse_constant=_refuse)
-    except ValueError as error:
+    except (OSError, RecursionError, ValueError) as error:  # a folder; brackets without end; no JSON
         raise ValueError(f"record: expected JSON in {path}, got something else: {error}") from error
     if not isinstance(record, dict) or not {"config", "seeds", "results", "provenance"} <= record.keys():
         raise ValueError(f"record: expected one with config, seeds, results and provenance in {path}, got "

@@ -8,7 +8,7 @@ DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 USES_DEVICE = re.compile(r"^ *def \w+\((?:[^)]*\W)?device[,)]", re.MULTILINE)
 
 
-NEED_A_BROWSER = {"chromium", "jupyterlab", "site"}
+NEED_A_BROWSER = {"chromium", "jupyter", "site"}
 
 
 @pytest.hookimpl(tryfirst=True)

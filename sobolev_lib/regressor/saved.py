@@ -46,7 +46,9 @@ def read(path, cls):
         regressor.n_outputs_ = mean.numel()
         # files of earlier versions hold one network, no history and no choice
         regressor.choice_ = _chosen(header["choice"]) if "choice" in header else _told(regressor)
-        regressor._build(regressor.choice_.plan, regressor.n_features_in_, integer(header.get("members", 1), "members"))
+        members = integer(header.get("members", 1), "members")
+        _check_size(tensors, [regressor.n_features_in_, *regressor.choice_.plan.hidden, regressor.n_outputs_], members)
+        regressor._build(regressor.choice_.plan, regressor.n_features_in_, members)
         regressor.histories_ = [History(**each) for each in header.get("histories", [])]
         stream = header.get("stream", {"unit": 1.0, "passes": 0, "divisors": []})
         regressor.reduction_, trained = None, regressor.networks_
@@ -63,7 +65,7 @@ def read(path, cls):
             regressor._stream.sizes = np.array([number(size, "sizes") for size in stream["sizes"]])
         own = _tensors(regressor)
         _check(tensors, own)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"load: expected a file written by SobolevRegressor.save, got {path}: "
                          f"{type(error).__name__} {error}") from None
     for name, tensor in own.items():
@@ -108,6 +110,14 @@ def _plain(value):
     if isinstance(value, torch.device):
         return str(value)
     return None if isinstance(value, (np.random.RandomState, np.random.Generator)) else value
+
+
+def _check_size(tensors: dict[str, torch.Tensor], sizes: list[int], members: int) -> None:
+    """Before networks are made: a file that tells of larger ones than it holds would take all memory."""
+    told = members * sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+    held = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("network"))
+    if told != held:
+        raise ValueError(f"networks: expected {told} weights of {members} networks with layers {sizes}, got {held}")
 
 
 def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:

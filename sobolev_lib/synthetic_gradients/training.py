@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from sobolev_lib._arguments import integer, number
-from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint, taken_over
 from sobolev_lib.files import check_writable
 from sobolev_lib.synthetic_gradients.network import DecoupledNetwork, StepReport
 
@@ -100,9 +100,10 @@ def train(model: DecoupledNetwork, batches: Batches, *, steps: int, lr: float = 
     history, first = TrainingHistory(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         _, saved = load_checkpoint(Path(checkpoint), model=model, optimizer=optimizers, fingerprint=mark)
-        history, first = TrainingHistory(**saved["history"]), saved["step"]
-        for schedule, state in zip(schedules, saved["schedules"]):
-            schedule.load_state_dict(state)
+        with taken_over(Path(checkpoint)):
+            history, first = TrainingHistory(**saved["history"]), integer(saved["step"], "step")
+            for schedule, state in zip(schedules, saved["schedules"], strict=True):
+                schedule.load_state_dict(state)
     objective = _Objective(model)
     parallel = dist.is_available() and dist.is_initialized()
     if parallel:

@@ -128,7 +128,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
             "settings": [steps, batch_size, seed, metric, patience, evaluate_every, compile, place.type,
                          *([sorted(reports.steps)] if reports.steps else [])]})
         keeper = Checkpoint(checkpoint, mark, model=model, optimizer=optimizer, scheduler=scheduler, batches=batches,
-                            vectors=vectors, history=history, stopping=stopping, place=place)
+                            vectors=vectors, history=history, stopping=stopping, place=place, steps=steps)
         watchers.append(keeper.save)
     with random_state(seed, place):
         first = 0 if keeper is None else keeper.restore()

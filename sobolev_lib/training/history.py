@@ -38,6 +38,24 @@ class History:
         return plotting.learning_curves({"fit": self}, **kwargs)
 
 
+def told(found: dict) -> History:
+    """The history that a file holds; raises ``TypeError`` or ``ValueError`` for what is none.
+
+    >>> told({"steps": [5], "seconds": 1.5}).seconds
+    1.5
+    """
+    history = History(**found)
+    for name, fresh in vars(History()).items():
+        kinds = (int, type(None)) if fresh is None else (int, float) if isinstance(fresh, float) else type(fresh)
+        if not isinstance(getattr(history, name), kinds):
+            raise TypeError(f"history: expected another kind of {name}, got {getattr(history, name)!r}")
+    if not all(isinstance(step, int) for step in history.steps):
+        raise TypeError(f"history: expected steps that are integers, got {history.steps}")
+    if not all(isinstance(curve, list) for curve in [*history.train.values(), *history.validation.values()]):
+        raise TypeError("history: expected a list for each curve, got something else")
+    return history
+
+
 def joined(before: History, after: History) -> History:
     """Two trainings of one model as one: steps are counted on, times add up.
 

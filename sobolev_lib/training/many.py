@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from sobolev_lib._arguments import check_callable, integer, several
-from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint, taken_over
 from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
 from sobolev_lib.identity import digest, weights as weights_of
@@ -19,14 +19,14 @@ from sobolev_lib.losses import Loss
 from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.alike import bounds_of, that_fit
 from sobolev_lib.training.batches import EpochsOfAll
-from sobolev_lib.training.history import History
+from sobolev_lib.training.history import History, told
 from sobolev_lib.training.modes import with_gradients
 from sobolev_lib.training.rates import Scheduled
 from sobolev_lib.training.runs import Run, runs_of
 from sobolev_lib.training.schedules import scheduled
 from sobolev_lib.training.steps import side_by_side
 from sobolev_lib.training.together import Together
-from sobolev_lib.training.watching import report_steps
+from sobolev_lib.training.watching import report_steps, shapes_of
 
 
 @with_gradients
@@ -166,24 +166,34 @@ class _Checkpoint:
     """All that ``fit_many`` needs to go on where it was, in one file; ``bounds`` are where its parts begin."""
 
     def __init__(self, path: str | Path, mark: dict[str, str], runs: Sequence[Run]):
-        self.path, self.mark, self.runs, self.tensors, self.progress = Path(path), mark, runs, {}, {}
+        self.path, self.mark, self.runs, self.tensors, self.progress = Path(path), mark, runs, {}, None
         if self.path.exists():                             # the rows hold all that is to be kept of models and optimiser
             self.tensors, self.progress = load_checkpoint(self.path, model=nn.Identity(), optimizer=[], fingerprint=mark)
 
     @property
     def bounds(self) -> list[int] | None:
-        return self.progress.get("bounds")
+        if self.progress is None:
+            return None
+        with taken_over(self.path):
+            bounds = [integer(bound, "bounds", least=0) for bound in self.progress["bounds"]]
+            if bounds != sorted({0, *bounds, len(self.runs)}):
+                raise ValueError(f"bounds: expected rising ones from 0 to {len(self.runs)}, got {bounds}")
+        return bounds
 
     def restore(self, parts: Sequence[Together]) -> None:
-        if not self.progress:
+        if self.progress is None:
             return
-        for k, part in enumerate(parts):
-            part.restore({name: self.tensors[f"{k}.{name}"] for name in part.state()[0]}, self.progress["parts"][k])
-        for k, (run, kept) in enumerate(zip(self.runs, self.progress["runs"])):
-            vars(run.history).update(kept["history"])
-            run.lost, start = kept["lost"], f"best.{k}."
-            run.stopping.best = {name.removeprefix(start): tensor.to(run.place) for name, tensor in self.tensors.items()
-                                   if name.startswith(start)}
+        with taken_over(self.path):
+            for k, part in enumerate(parts):
+                part.restore({name: self.tensors[f"{k}.{name}"] for name in part.state()[0]}, self.progress["parts"][k])
+            for k, run in enumerate(self.runs):
+                kept, start = self.progress["runs"][k], f"best.{k}."
+                vars(run.history).update(vars(told(kept["history"])))
+                run.lost = bool(kept["lost"])
+                run.stopping.best = {name.removeprefix(start): tensor.to(run.place) for name, tensor in self.tensors.items()
+                                     if name.startswith(start)}
+                if run.stopping.best and shapes_of(run.stopping.best) != shapes_of(run.model.state_dict()):
+                    raise ValueError("best weights: expected those of the model, got others")
 
     def save(self, parts: Sequence[Together]) -> None:
         states = [part.state() for part in parts]

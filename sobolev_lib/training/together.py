@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from sobolev_lib._arguments import integer
 from sobolev_lib.training.batches import EpochsOfAll, WithReplacement
 from sobolev_lib.training.rates import Cosine, Scheduled
 
@@ -169,12 +170,15 @@ class Together:
     def restore(self, tensors: dict[str, Tensor], progress: dict) -> None:
         """Put back what ``state`` gave, from any device."""
         for memory, name in ((self.rows, "rows"), (self.means, "means"), (self.squares, "squares")):
+            if tensors[name].shape != memory.shape:        # copy_ would broadcast
+                raise ValueError(f"{name}: expected {tuple(memory.shape)}, got {tuple(tensors[name].shape)}")
             memory.copy_(tensors[name])
         self.draws.restore(tensors["generators"], progress)
-        self.done = self.drawn = progress["begun"]
-        if progress["done"] > self.done:                   # a block was under way: draw it again
+        begun, done = (integer(progress[name], name, least=0) for name in ("begun", "done"))
+        self.done = self.drawn = begun
+        if done > begun:                                   # a block was under way: draw it again
             self._draw()
-            self.done = progress["done"]
+            self.done = done
             self.position.fill_(self.done - self.begun)
         for state in self.optimizer.state.values():
             state["step"].fill_(self.done)

@@ -10,13 +10,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from sobolev_lib._arguments import integer, several
-from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint
+from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint, taken_over
 from sobolev_lib.data import SobolevData
 from sobolev_lib.errors import errors, evaluating
 from sobolev_lib.losses import Loss
 from sobolev_lib.scaling import Standardized
 from sobolev_lib.training.batches import Epochs
-from sobolev_lib.training.history import History
+from sobolev_lib.training.history import History, told
 from sobolev_lib.training.optimizers import options, replay
 
 
@@ -110,9 +110,10 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, mark: dict[str, str], *, model: nn.Module, optimizer: Optimizer,
                  scheduler: LRScheduler | None, batches: Epochs, vectors: torch.Generator, history: History,
-                 stopping: EarlyStopping, place: torch.device):
+                 stopping: EarlyStopping, place: torch.device, steps: int):
         self.path, self.mark, self.model, self.optimizer, self.scheduler = Path(path), mark, model, optimizer, scheduler
         self.batches, self.vectors, self.history, self.stopping, self.place = batches, vectors, history, stopping, place
+        self.steps = steps
 
     def restore(self) -> int:
         """Put all back as the file has it; returns the number of steps that were made, 0 without a file."""
@@ -120,16 +121,23 @@ class Checkpoint:
             return 0
         fresh = options(self.optimizer)
         tensors, done = load_checkpoint(self.path, model=self.model, optimizer=self.optimizer, fingerprint=self.mark)
-        vars(self.history).update(done["history"])
-        self.batches.restore(tensors["random.batches"], done["position"])
-        self.vectors.set_state(tensors["random.vectors"])
-        torch.set_rng_state(tensors["random.cpu"])
-        if self.place.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.place)
-        self.stopping.best = {name.removeprefix("best."): tensor.to(self.place) for name, tensor in tensors.items()
-                              if name.startswith("best.")}
-        replay(self.scheduler, self.optimizer, fresh, done["step"])
-        return done["step"]
+        with taken_over(self.path):
+            vars(self.history).update(vars(told(done["history"])))
+            step = self.history.steps[-1]
+            self.batches.restore(tensors["random.batches"], integer(done["position"], "position", least=-1))
+            self.vectors.set_state(tensors["random.vectors"])
+            torch.set_rng_state(tensors["random.cpu"])
+            if self.place.type == "cuda":
+                torch.cuda.set_rng_state(tensors["random.cuda"], self.place)
+            best = {name.removeprefix("best."): tensor.to(self.place) for name, tensor in tensors.items()
+                    if name.startswith("best.")}
+            if best and shapes_of(best) != shapes_of(self.model.state_dict()):
+                raise ValueError("best weights: expected those of the model, got others")
+            self.stopping.best = best
+            if not 0 < step <= self.steps:
+                raise ValueError(f"step: expected at most {self.steps}, got {step}")
+            replay(self.scheduler, self.optimizer, fresh, step)
+        return step
 
     def save(self) -> None:
         tensors = {"random.cpu": torch.get_rng_state(), "random.vectors": self.vectors.get_state(),
@@ -140,6 +148,10 @@ class Checkpoint:
                         tensors=tensors | {f"best.{name}": tensor for name, tensor in self.stopping.best.items()},
                         progress={"history": vars(self.history), "step": self.history.steps[-1],
                                   "position": self.batches.position})
+
+
+def shapes_of(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def inside(model: nn.Module, source) -> tuple[nn.Module, object]:

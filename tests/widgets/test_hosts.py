@@ -1,4 +1,8 @@
-"""What a widget asks of the program that shows it: the widget protocol alone, so that it works in all that know it."""
+"""What a widget asks of the program that shows it: the widget protocol alone, so that it works in all that know it.
+
+JupyterLab and Notebook 7 are tried in test_jupyter.py. VS Code and Colab are not: what shows notebooks in the one is an extension
+from a market of its own, the other runs on its makers' machines. For them there is what follows here.
+"""
 import re
 import subprocess
 import sys

@@ -11,11 +11,17 @@ export function hosted(front) {
       const note = Object.assign(document.createElement("p"), { role: "status", hidden: true });
       note.style = NOTE;
       const lost = () => { note.hidden = false; note.textContent = LOST; };
+      // Notebook 7 looks at keys before they arrive here, and leaves alone those of an element with this mark.
+      const mark = (event) => {
+        if (el.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
+      };
+      window.addEventListener("keydown", mark, true);
       el.addEventListener("keydown", keep);
       model.on("comm_live_update", lost); // of Jupyter's widget manager, at a restart
       const forget = front.render({ model, el, ...more });
       const leave = (undo) => () => {
         undo?.();
+        window.removeEventListener("keydown", mark, true);
         el.removeEventListener("keydown", keep);
         model.off("comm_live_update", lost);
       };
@@ -27,5 +33,9 @@ export function hosted(front) {
 
 // Else an arrow at a slider would turn a page of the book, or leave the cell in Jupyter, where a letter may even delete it.
 function keep(event) {
-  if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation();
+  if (ours(event)) event.stopPropagation();
+}
+
+function ours(event) {
+  return !(event.ctrlKey || event.metaKey || event.altKey);
 }

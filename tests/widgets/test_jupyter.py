@@ -1,4 +1,5 @@
-"""Widgets in a real JupyterLab: the playground trains and Python reads what it has learned; the keyboard; a kernel's restart."""
+"""Widgets in a real JupyterLab and a real Notebook 7: the playground trains and Python reads what it has learned; the keyboard;
+a kernel's restart."""
 import json
 import os
 import signal
@@ -55,10 +56,20 @@ FAINT = """i => {
 }"""
 
 
+# module, where it shows a notebook, what its toolbar says of the kernel
+PROGRAMS = {"JupyterLab": ("jupyterlab", "lab/tree/try.ipynb?reset", ".jp-Notebook-ExecutionIndicator[data-status=idle]"),
+            "Notebook 7": ("notebook", "notebooks/try.ipynb", ".jp-NotebookKernelStatus-fade")}
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def program(request):
+    return PROGRAMS[request.param]
+
+
 @pytest.fixture(scope="module")
-def jupyterlab(tmp_path_factory):
-    """The address of a JupyterLab of this Python's, that knows nothing of the user's settings and calls nobody."""
-    folder = tmp_path_factory.mktemp("jupyterlab")
+def jupyter(tmp_path_factory, program):
+    """The address of a Jupyter of this Python's, that knows nothing of the user's settings and calls nobody."""
+    folder = tmp_path_factory.mktemp(program[0])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,7 +82,7 @@ def jupyterlab(tmp_path_factory):
     work = folder / "work"
     work.mkdir()
     nbformat.write(notebook, work / "try.ipynb")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
+    command = [sys.executable, "-m", program[0], "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
                "--IdentityProvider.token=", f"--ServerApp.root_dir={work}", "--LabApp.news_url=", "--LabApp.check_for_updates_class="
                "jupyterlab.handlers.announcements.NeverCheckForUpdate"]
     with open(folder / "log.txt", "w") as log:
@@ -103,11 +114,11 @@ def wait_for(address, server, log):
     raise AssertionError(log.read_text())
 
 
-def wait_for_kernel(page, jupyterlab):
-    """JupyterLab shows "idle" before there is a kernel, and a cell that is run then is never answered."""
+def wait_for_kernel(page, jupyter, program):
+    """Jupyter shows "idle" before there is a kernel, and a cell that is run then is never answered."""
     for _ in range(240):
         try:
-            with urllib.request.urlopen(f"{jupyterlab}/api/kernels", timeout=30) as answer:
+            with urllib.request.urlopen(f"{jupyter}/api/kernels", timeout=30) as answer:
                 kernels = json.load(answer)
         except OSError as error:     # the server's own error 500 while a kernel is on its way, or no answer in time
             kernels = error
@@ -117,7 +128,7 @@ def wait_for_kernel(page, jupyterlab):
         page.wait_for_timeout(500)
     else:
         raise AssertionError(f"expected an idle kernel that the page is connected to, got {kernels}")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    page.wait_for_selector(program[2])
 
 
 def run(page, i):
@@ -153,13 +164,13 @@ def standing(page):
     return known, shown
 
 
-def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
+def test_python_reads_what_the_browser_has_trained(page, jupyter, program):
     errors, requests = [], []
-    page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
-    page.goto(f"{jupyterlab}/lab/tree/try.ipynb?reset")
+    page.goto(f"{jupyter}/{program[1]}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
-    wait_for_kernel(page, jupyterlab)
+    wait_for_kernel(page, jupyter, program)
+    page.on("pageerror", lambda error: errors.append(str(error)))       # Notebook 7 has one of its own while it starts
 
     run(page, 0)
     root = page.locator(".sobolev-playground")
@@ -186,13 +197,13 @@ def test_python_reads_what_the_browser_has_trained(page, jupyterlab):
     page.wait_for_function("Number([...document.querySelectorAll('.sobolev-playground')].at(-1).dataset.step) > 0")
     early.get_by_role("button", name="Pause").click()
     assert errors == []
-    assert [url for url in requests if not url.startswith((jupyterlab, jupyterlab.replace("http", "ws"), "blob:", "data:"))] == []
+    assert [url for url in requests if not url.startswith((jupyter, jupyter.replace("http", "ws"), "blob:", "data:"))] == []
 
 
-def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyterlab):
-    page.goto(f"{jupyterlab}/lab/tree/try.ipynb?reset")
+def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyter, program):
+    page.goto(f"{jupyter}/{program[1]}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
-    wait_for_kernel(page, jupyterlab)
+    wait_for_kernel(page, jupyter, program)
     run(page, 0)
     run(page, 5)
     page.wait_for_selector(".sbx canvas", timeout=90_000)
@@ -228,7 +239,7 @@ def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyterlab):
     page.get_by_text("The kernel was restarted: run this cell again.").first.wait_for(timeout=90_000)
     assert page.get_by_text("The kernel was restarted: run this cell again.").count() == 2      # each widget says so
     assert page.locator(".sbx-note").inner_text() == ""
-    wait_for_kernel(page, jupyterlab)
+    wait_for_kernel(page, jupyter, program)
     run(page, 0)
     run(page, 5)
     page.wait_for_selector(".sbx canvas")
