@@ -24,8 +24,20 @@ NUMBERED = re.compile(r"\b((?:equation|theorem|proposition|figure|table|section)
 
 @functools.cache
 def places():
-    """Return where each numbered thing of the paper is taught: its name to a page and, after "#", a heading."""
-    return yaml.safe_load(PLACES.read_text(encoding="utf-8"))
+    """Return where each numbered thing of the paper is taught: its name to pages, each with a heading after "#" or without."""
+    found = yaml.safe_load(PLACES.read_text(encoding="utf-8"))
+    return {name: [taught] if isinstance(taught, str) else taught for name, taught in found.items()}
+
+
+def place_for(name, entry=None):
+    """Return where a numbered thing is taught; of several places the first whose chapter uses ``entry``, or else the first.
+
+    >>> place_for("equation 1")
+    'the_loss#any-order'
+    """
+    several = places()[name]
+    users = (place for place in several if entry in api_names.used_in(f"book/{place.split('#')[0]}")[1])
+    return next(users, several[0]) if len(several) > 1 else several[0]
 
 
 def place_name(kind, number):
@@ -54,7 +66,7 @@ def computing():
     for name, entry in api_names.entries().items():
         thing = api_names.resolved(name)
         for place in cited(inspect.getdoc(thing) or "") if inspect.isclass(thing) or inspect.isroutine(thing) else ():
-            found.setdefault(places()[place], {})[entry] = None
+            found.setdefault(place_for(place, entry), {})[entry] = None
     return {place: list(those) for place, those in found.items()}
 
 
@@ -100,16 +112,23 @@ def link_places(element, built):
     ('the_loss.html#any-order', 'equation 1')
     """
     for text in [text for text in element.find_all(string=NUMBERED) if not text.find_parent(["a", "pre", "code", "dt"])]:
-        end, parts = 0, []
+        end, parts, entry = 0, [], entry_around(text)
         for found in NUMBERED.finditer(text):
             for k in (2, 3):
-                goal = found[k] and places().get(place_name(found[1], found[k]))
+                name = place_name(found[1], found[k]) if found[k] else ""
+                goal = place_for(name, entry) if name in places() else ""
                 if goal and f"book/{goal.split('#')[0]}" in built:
                     start = found.start(1) if k == 2 else found.start(k)
                     page, _, heading = goal.partition("#")
                     parts += [text[end:start], link(f"{page}.html#{heading}".rstrip("#"), text[start:found.end(k)])]
                     end = found.end(k)
         text.replace_with(*[NavigableString(part) if isinstance(part, str) else part for part in (*parts, text[end:])])
+
+
+def entry_around(text):
+    """Return the entry whose description a text is part of, None elsewhere."""
+    around = (api_names.entries().get(described.dt.get("id")) for described in text.find_parents("dl", class_="py"))
+    return next(filter(None, around), None)
 
 
 def flatten_signatures(soup):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from sobolev_lib._rows import Model
 from sobolev_lib.data import SobolevData, derivative_name
-from sobolev_lib.derivatives import Model, value_and_derivatives
+from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.losses.protocol import fitted
 from sobolev_lib.products import value_and_products
 

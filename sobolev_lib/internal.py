@@ -1,7 +1,8 @@
 """Derivatives inside a model: of its output by the activations of a hidden layer that has a name."""
 from torch import Tensor, nn
 
-from sobolev_lib.derivatives import _check_input, _warn_about_normalization, value_and_derivatives
+from sobolev_lib._rows import check_input, warn_about_normalization
+from sobolev_lib.derivatives import value_and_derivatives
 
 
 def internal_derivatives(model: nn.Module, x: Tensor, layer: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -24,8 +25,8 @@ def internal_derivatives(model: nn.Module, x: Tensor, layer: str) -> tuple[Tenso
     depend. Source: section 5, which suggests them as an unexplored path.
     """
     check_layer(model, layer, "model")
-    _check_input(model, x)
-    _warn_about_normalization(model, 1)
+    check_input(model, x)
+    warn_about_normalization(model, 1)
     hidden = activations(model, x, layer)
     y, jacobian = value_and_derivatives(lambda shift: shifted(model, x, layer, shift), hidden.detach() * 0)
     return y, hidden, jacobian

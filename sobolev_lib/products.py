@@ -3,20 +3,20 @@ import torch
 from torch import Tensor
 
 from sobolev_lib._arguments import integer
+from sobolev_lib._rows import (
+    Model,
+    check_input,
+    check_output,
+    closed_form,
+    derivatives_func,
+    differentiated,
+    nested,
+    traced_or_not,
+    warn_about_normalization,
+)
 from sobolev_lib._tables import check_shape_of_directions
 from sobolev_lib.closed_form import values_and_derivatives
-from sobolev_lib.derivatives import (
-    Model,
-    _check_input,
-    _closed_form,
-    _derivatives_func,
-    _differentiated,
-    _nested,
-    _traced_or_not,
-    _warn_about_normalization,
-    check_output,
-    value_and_derivatives,
-)
+from sobolev_lib.derivatives import value_and_derivatives
 
 
 def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int = 1) -> tuple[Tensor, ...]:
@@ -40,16 +40,16 @@ def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int =
     Source: the derivatives of equation 1 along chosen directions.
     """
     order = integer(order, "order")
-    _check_input(model, x)
+    check_input(model, x)
     check_directions(directions, x)
     if order == 1:
-        layers, _ = _closed_form(model, x, 1)
+        layers, _ = closed_form(model, x, 1)
         if layers is not None:
             return values_and_derivatives(layers, x, directions=directions)
         y, jacobian = value_and_derivatives(model, x)
         return y, along(jacobian, y, directions)
-    _warn_about_normalization(model, order)
-    return _traced_or_not(model, lambda: _products_func(model, x, directions, order),
+    warn_about_normalization(model, order)
+    return traced_or_not(model, lambda: _products_func(model, x, directions, order),
                           lambda: _products_autograd(model, x, directions, order))
 
 
@@ -61,14 +61,14 @@ def along(jacobian: Tensor, values: Tensor, directions: Tensor) -> Tensor:
 
 
 def _products_func(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
-    first = _nested(model, x, 1)
+    first = nested(model, x, 1)
 
     def slopes(x):
         jacobian, (y,) = first(x)
         return along(jacobian, y, directions)
 
-    highest, _ = _nested(slopes, x, order, first=1)(x)
-    return (*_derivatives_func(model, x, order - 1), highest)
+    highest, _ = nested(slopes, x, order, first=1)(x)
+    return (*derivatives_func(model, x, order - 1), highest)
 
 
 def _products_autograd(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
@@ -76,10 +76,10 @@ def _products_autograd(model: Model, x: Tensor, directions: Tensor, order: int) 
         x = x.detach().requires_grad_()
         results = [check_output(model(x), x)]
         for k in range(1, order):
-            results.append(_differentiated(results[-1], x, k))
+            results.append(differentiated(results[-1], x, k))
         highest = along(results[1], results[0], directions)
         for k in range(2, order + 1):
-            highest = _differentiated(highest, x, k)
+            highest = differentiated(highest, x, k)
     return (*results, highest)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from sobolev_lib._rows import Model, check_output, is_concrete
 from sobolev_lib.data import SobolevData, as_tensor, derivative_name
-from sobolev_lib.derivatives import Model, check_output, is_concrete, value_and_derivatives, value_and_projections
+from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
 from sobolev_lib.labelling import check_rows
 
 ROWS, ENTRIES = 4096, 2**20                                # asked at once: points, and entries of the highest derivative

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from sobolev_lib import derivatives as module, value_and_derivatives, value_and_projections
+from sobolev_lib import _rows, value_and_derivatives, value_and_projections
 
 DOUBLE = torch.float64
 
@@ -225,14 +225,14 @@ def test_projections_equal_contractions_of_the_full_derivatives(name, count, dev
 def test_an_untraceable_model_is_remembered_and_forgotten_with_it():
     model, x = seeded(Old), points(3, 3)
     value_and_derivatives(model, x)
-    assert model in module._untraceable
+    assert model in _rows._untraceable
     before = model.calls
     value_and_derivatives(model, x)
     assert model.calls == before + 1, "the traced path was tried again"
-    size = len(module._untraceable)
+    size = len(_rows._untraceable)
     del model
     gc.collect()
-    assert len(module._untraceable) < size
+    assert len(_rows._untraceable) < size
 
 
 def test_a_broken_model_raises_its_own_error():
@@ -241,7 +241,7 @@ def test_a_broken_model_raises_its_own_error():
 
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         value_and_derivatives(broken, points(2, 3))
-    assert broken not in module._untraceable
+    assert broken not in _rows._untraceable
 
 
 def test_batch_norm_in_training_mode_warns_and_equals_plain_autograd():

@@ -118,6 +118,38 @@ def test_a_layer_that_mixes_rows_warns():
 
 # --- the loss ---------------------------------------------------------------------------------------------------
 
+def test_layers_of_two_sizes_are_matched_through_a_map_that_folds_away():
+    """A student with the teacher's function behind its map has no loss; the two linear layers are one; and it is learned."""
+    teacher, x = mlp(3, 6, 5, 2), points(40, 3)
+    narrow = torch.linalg.qr(points(4, 4, seed=5)).Q
+    teacher[2].weight.data[:, 4:] = 0                      # of its six units four are used
+    student = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 5)), nn.Tanh(),
+                            nn.Linear(5, 2)).to(DOUBLE)
+    with torch.no_grad():
+        for own, its in ((student[0].weight, teacher[0].weight[:4]), (student[0].bias, teacher[0].bias[:4]),
+                         (student[2][0].weight, torch.eye(6, 4, dtype=DOUBLE)), (student[2][0].bias, torch.zeros(6)),
+                         (student[2][1].weight, teacher[2].weight), (student[2][1].bias, teacher[2].bias),
+                         (student[4].weight, teacher[4].weight), (student[4].bias, teacher[4].bias)):
+            own.copy_(its)
+    loss = InternalLoss(SobolevLoss(1), layer="2.0", teacher_layer="1")
+    assert loss(student, Teacher(teacher, x)).item() < 1e-20
+    with torch.no_grad():                                  # another map: the same function, other internal derivatives
+        student[2][0].weight[:4] = narrow
+        student[2][1].weight[:, :4] = student[2][1].weight[:, :4] @ narrow.T
+    torch.testing.assert_close(student(x), teacher(x))
+    before = loss(student, Teacher(teacher, x)).item()
+    assert before > 1e-3
+    sl.fit(student, Teacher(teacher, x), loss=loss, steps=300, lr=1e-2, seed=0, progress=False)
+    assert loss(student, Teacher(teacher, x)).item() < before / 20
+    first, second = student[2]
+    one = nn.Linear(4, 5).to(DOUBLE)
+    with torch.no_grad():
+        one.weight.copy_(second.weight @ first.weight)
+        one.bias.copy_(second(first.bias))
+    expected, student[2] = student(x), one
+    torch.testing.assert_close(student(x), expected)
+
+
 def terms_by_hand(student, teacher, x, layer, teacher_layer):
     ours, theirs = internal_derivatives(student, x, layer), internal_derivatives(teacher, x, teacher_layer)
     return [(a - b.detach()).square().sum() / len(x) for a, b in ((ours[0], theirs[0]), (ours[2], theirs[2]))]

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib._arguments import integer
+from sobolev_lib._rows import is_concrete
 from sobolev_lib.atari.convolution import Convolution, convolve
-from sobolev_lib.derivatives import is_concrete
 
 FLOAT = torch.float32                                      # whatever the default dtype is: pixels become that
 BRIGHTEST = 16                                             # beyond what noise makes of a pixel in [0, 1]

@@ -76,7 +76,7 @@ def verdict(record: dict) -> Verdict:
         measured=f"Divergence of the chosen internal way over that of matching at the input, at equal time: {_told(gains)}. "
                  f"At equal steps it is clearly larger in {steps.count('above')} and clearly smaller in "
                  f"{steps.count('below')} of {len(every)} cells. Over answers alone, at equal time: {_told(plain)}.",
-        scale=f"{_named(record)}, multilayer perceptrons, {record['config']['steps']:,} steps, "
+        scale=f"{_named(record).capitalize()}, multilayer perceptrons, {record['config']['steps']:,} steps, "
               f"{statistics.mode(len(trials) for trials in record['config']['trials'].values())} trials a way, "
               f"{min(pairs)} seeds.",
         status="open" if thin else status_of(sides, better="below"), rule=RULE)

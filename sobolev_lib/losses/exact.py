@@ -4,8 +4,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sobolev_lib._rows import Model
 from sobolev_lib.data import SobolevData
-from sobolev_lib.derivatives import Model, value_and_derivatives
+from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.losses.pointwise import PointLoss
 from sobolev_lib.losses.protocol import Loss, fitted
 from sobolev_lib.products import value_and_products

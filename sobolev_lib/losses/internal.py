@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sobolev_lib.derivatives import Model, _warn_about_normalization
+from sobolev_lib._rows import Model, warn_about_normalization
 from sobolev_lib.internal import activations, check_layer, shifted
 from sobolev_lib.losses.exact import SobolevLoss
 from sobolev_lib.losses.protocol import Loss
@@ -42,6 +42,15 @@ class InternalLoss(Loss):
     activations. The two layers must have as many units: entry by entry they are compared, so the unit that comes first in
     one must be the one that comes first in the other, which training sees to.
 
+    For layers of two sizes, let the student hold a linear layer with as many units as the teacher's, and another linear
+    layer right behind it. The first is a map between the two layers that is learned along (Romero and others 2015 learn one
+    for hints). After training both are one layer of weights ``second.weight @ first.weight`` and bias ``second(first.bias)``.
+
+    >>> student = sobolev_lib.models.MLP(8, 24, 16, 10)                                    # 24 units, where the teacher has 64
+    >>> student[2] = torch.nn.Sequential(torch.nn.Linear(24, 64), torch.nn.Linear(64, 16))
+    >>> loss = InternalLoss(sobolev_lib.SobolevLoss(1), layer="2.0", teacher_layer="1")
+    >>> history = sobolev_lib.fit(student, source, loss=loss, steps=5, progress=False)
+
     It takes a ``Teacher`` of a module, in ``fit``; the student can't be ``Standardized``, whose teacher has no layers, and
     validation data have no layers either. ``fit_many`` and ``compile`` don't take it. Raises ``TypeError`` for another loss
     or source, ``ValueError`` for another order, unknown layers, or layers of two sizes. Source: section 5, which
@@ -75,7 +84,7 @@ class InternalLoss(Loss):
     def predict(self, model: Model, batch: InternalTargets) -> tuple[Tensor, ...]:
         """The model's own values and derivatives by its layer at the batch's inputs."""
         check_layer(model, self.layer, "model")
-        _warn_about_normalization(model, 1)
+        warn_about_normalization(model, 1)
         return self.loss.predict(lambda shift: shifted(model, batch.inputs, self.layer, shift), batch.targets)
 
     def compare(self, predictions: Sequence[Tensor], batch: InternalTargets) -> tuple[Tensor, ...]:

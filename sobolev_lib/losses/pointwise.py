@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sobolev_lib.derivatives import is_concrete
+from sobolev_lib._rows import is_concrete
 
 PointLoss = Callable[[Tensor, Tensor], Tensor]
 

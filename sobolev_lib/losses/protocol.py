@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from sobolev_lib._arguments import integer, several_numbers
+from sobolev_lib._rows import Model, is_concrete
 from sobolev_lib.data import SobolevData, derivative_name, mean_square
-from sobolev_lib.derivatives import Model, is_concrete
 from sobolev_lib.losses.pointwise import LOSSES, WITHOUT_UNIT, PointLoss, find_loss, point_mean
 from sobolev_lib.teacher import Teacher
 

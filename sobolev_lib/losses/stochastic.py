@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from sobolev_lib._arguments import integer
+from sobolev_lib._rows import Model, is_concrete
 from sobolev_lib._torch import register_pytree_node
 from sobolev_lib.data import SobolevData
-from sobolev_lib.derivatives import Model, is_concrete, value_and_projections
+from sobolev_lib.derivatives import value_and_projections
 from sobolev_lib.directions import check_distribution, random_vectors
 from sobolev_lib.losses.pointwise import PointLoss
 from sobolev_lib.losses.protocol import Loss, fitted

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from sobolev_lib._arguments import integer
-from sobolev_lib.derivatives import INDEPENDENT, Model, check_output, value_and_derivatives
+from sobolev_lib._rows import INDEPENDENT, Model, check_output
+from sobolev_lib.derivatives import value_and_derivatives
 
 
 def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = None,

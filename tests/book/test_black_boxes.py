@@ -50,12 +50,12 @@ def test_what_an_adjoint_would_pay_follows_the_record(worth):
     for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [float(each["values"]["13"]["test_mse"][0] / 10)] * len(worth["seeds"])
     text = known["worth_said"](flipped["results"])
-    assert f"three calls in all, it clearly pays (with its whole interval) at d = {', '.join(map(str, inputs))}; if five, at d = 1, 2" in text
-    assert "slopes never hurt" in text and "13 or more at d = 1" in text
+    assert f"three exact calls in all, it clearly pays (with its whole interval) at d = {', '.join(map(str, inputs))}; if five, at d = 1, 2" in text
+    assert "slopes never hurt" in text
     for each in flipped["results"].values():
         each["all differences"]["test_mse"] = [10.0 * max(each["values"]["1"]["test_mse"])] * len(worth["seeds"])
     text = known["worth_said"](flipped["results"])
-    assert "it clearly pays (with its whole interval) nowhere here; if five, nowhere here." in text and "1 or less at d = 1" in text
+    assert "it clearly pays (with its whole interval) nowhere here; if five, nowhere here." in text
     assert "Slopes can hurt, too: at d = 1 with noise of 0 %" in text
 
 

@@ -24,7 +24,7 @@ def functions_of(record, *names):
     """What is known after the imports, and the functions and constants of these cells, which show nothing."""
     known = {"sl": sl, "record": record, "CASES": record["config"]["cases"], "SEEDS": len(record["seeds"])}
     exec(cell(PAGE, "curvature-setup"), known)
-    for name in ("curvature-guess", *names):
+    for name in ("curvature-head-verdict", "curvature-guess", *names):
         kept = [part for part in ast.parse(cell(PAGE, name)).body if isinstance(part, ast.FunctionDef)
                 or isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") in ("NAMES", "SHOWN", "PHRASES")]
         exec(compile(ast.Module(kept, []), name, "exec"), known)
@@ -75,10 +75,9 @@ def test_how_the_bowl_stands_follows_the_record(record, loss, word):
             record = changed(record, case, method, log_loss=loss)
     known = functions_of(record, "curvature-table")
     told = known["ranking_said"](record)
-    counts = "(20, 60, 180)"
-    assert told == ("Where the bars are right, the bowl is, at the numbers of points in brackets, "
-                    f"{word} a free energy {counts}, "
-                    f"the same bars as values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts}.")
+    counts = "(from 20, 60, 180)"
+    assert told == (f"Where the bars are right, paired by seed, the bowl is clearly {word} a free energy {counts}, the same bars as "
+                    f"values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts} points.")
 
 
 def test_a_draw_is_told_as_a_draw(record):
@@ -89,7 +88,30 @@ def test_a_draw_is_told_as_a_draw(record):
             same["results"][f"{case}/{method}"]["runs"] = [
                 run | {"log_loss": run["log_loss"] + 0.1 * (-1)**run["seed"]} for run in runs]
     told = functions_of(same, "curvature-table")["ranking_said"](same)
-    assert "not told apart from a free energy (20, 60, 180)" in told and "better" not in told and "worse" not in told
+    assert "not told apart from a free energy (from 20, 60, 180)" in told and "better" not in told and "worse" not in told
+
+
+@pytest.mark.parametrize("scatter, values, word", [
+    (50.0, 50.0, "It works, and beats the same bars told as plain values."),
+    (50.0, -50.0, "It works, and telling the same bars as values works as well."),
+    (-50.0, 50.0, "It does not win throughout.")])
+def test_the_answer_follows_the_record(record, scatter, values, word):
+    for case in ("few", "more", "many"):
+        for method, loss in (("two outputs", scatter), ("ensemble", scatter), ("bars as values", values)):
+            record = changed(record, case, method, log_loss=loss)
+    told = functions_of(record)["answer_said"](record)
+    assert told.startswith(f"**{word}**") and f"in {6 * (scatter > 0)} of 6 comparisons" in told
+    assert told.endswith(f"win in {3 * (values > 0)} of 3, and lose in {3 * (values < 0)}.")
+
+
+def test_bands_that_leave_the_picture_are_named(record):
+    say = functions_of(record, "curvature-outside")["runs_out"]
+    assert say(record, "more", -1e9, 1e9) == ""
+    flat = copy.deepcopy(record)
+    for method in ("curvature", "two outputs", "Gaussian process"):
+        means, widths = flat["results"][f"more/{method}"]["runs"][0]["bands"]
+        flat["results"][f"more/{method}"]["runs"][0]["bands"] = [[0.0] * len(means), [1.0] * len(widths)]
+    assert say(flat, "more", -4, 4) == " The picture cuts off ensemble." and say(flat, "more", -1.6, 4).count("outputs") == 1
 
 
 def test_what_holds_outside_follows_the_record(record):
@@ -99,7 +121,7 @@ def test_what_holds_outside_follows_the_record(record):
     assert "None of them stays near what it promises." in say(record, "more")
     honest = changed(record, "more", "Gaussian process", outside=0.89)
     assert "89 % (Gaussian process)" in say(honest, "more") and say(honest, "more").endswith(
-        "Far from what they promise: curvature, a bowl (Sobolev), two outputs and ensemble.")
+        "Far from what they promise: bowl, curvature told (Sobolev), two outputs and ensemble.")
 
 
 @pytest.mark.parametrize("loss, said", [(-50.0, "behind"), (50.0, "ahead of")])

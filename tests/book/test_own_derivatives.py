@@ -23,7 +23,9 @@ def functions_of(record, *names):
     """What is known after the imports and the functions of these cells, which are not run."""
     cases = list(record["config"]["trials"])
     known = {"sl": sl, "record": record, "results": record["results"], "CASES": cases, "CASE_NAMES": own_derivatives.CASES,
-             "NAMES": {}, "SEEDS": len(record["seeds"])}
+             "NAMES": {}, "SEEDS": len(record["seeds"]),
+             "CURVES": {f"{case}/slopes": own_derivatives.CASES[case] for case in cases}}
+    known["CURVES"]["cluster/slopes, invariant"] = "forces, from distances"
     exec(cell(PAGE, "own-derivatives-setup"), known)
     for name in names:
         tree = ast.parse(cell(PAGE, name))
@@ -59,15 +61,29 @@ def test_the_choice_of_a_weight_is_told_as_it_was(record):
         for k, trial in enumerate(record["results"][f"{case}/slopes"]["trials"]):
             trial["log10_validation_error"], trial["test_error"] = float(k), [1.0 + k]
     said = functions_of(record, "own-derivatives-weight")["weights_said"]
-    for case in record["config"]["trials"]:
-        record["results"][f"{case}/slopes"]["chosen"]["derivative_weight"] = 0.1
+    for unit in (*[f"{case}/slopes" for case in record["config"]["trials"]], "cluster/slopes, invariant"):
+        record["results"][unit]["chosen"]["derivative_weight"] = 0.1
     assert said(record["results"]) == ("On one tuning seed, one fit a weight, validation values chose the best weight in 4 of 4 "
                                        "cases; at worst the choice cost a factor of 1.00 in test error. They chose 0.1 (jet engine deck), 0.1 (forces of a metal "
                                        "cluster), 0.1 (option prices) and 0.1 (a teacher network).")
-    record["results"]["engine/slopes"]["chosen"]["derivative_weight"] = 100.0
-    assert "No weight above 100 was tried; more may be better." in said(record["results"])
+    for unit in ("engine/slopes", "cluster/slopes, invariant"):
+        record["results"][unit]["chosen"]["derivative_weight"] = 100.0
+    assert said(record["results"]).endswith("No weight above 100 was tried, and it was taken for jet engine deck and forces, from "
+                                            "distances: more may be better.")
     record["results"]["engine/slopes"]["trials"][0]["test_error"] = [4.0]
     assert "best weight in 3 of 4 cases" in said(record["results"]) and "a factor of 2.00 in" in said(record["results"])
+
+
+@pytest.mark.parametrize("fault, said", [("nothing", "No other reading"), ("the sign", "wrong sign"),
+                                         ("the unit: twice too large", "Multiply dy by about 0.5"),
+                                         ("the rows: last one first", "reversed"),
+                                         ("noise, as large as the slopes", "scatter about the slopes")])
+def test_the_spoilt_labels_are_found_where_there_are_points_enough(record, fault, said):
+    source = cell(PAGE, "own-derivatives-check-live")
+    known = functions_of(record)
+    exec(source[:source.index("explorer =")], known)
+    assert said in known["checked"](fault, 40)[0].caption
+    assert known["checked"](fault, 5)[0].caption.startswith("Nothing to tell")
 
 
 def test_the_summary_counts_what_the_record_holds(record):
