@@ -11,12 +11,26 @@ USES_DEVICE = re.compile(r"^ *def \w+\((?:[^)]*\W)?device[,)]", re.MULTILINE)
 NEED_A_BROWSER = {"chromium", "jupyterlab", "site"}
 
 
+def page_of(item):
+    """The page of the book that a test in a browser is about, if it is about one."""
+    of_a_page = {"site", "page"} <= {*getattr(item, "fixturenames", ())}
+    return item.callspec.params.get("page") if of_a_page and hasattr(item, "callspec") else None
+
+
+def pytest_itemcollected(item):
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses, and name the group of tests that share their work.
+
+    With ``--dist loadgroup`` a group is left to one process: the tests of one page, or what is left of a file.
+    """
+    if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
+        item.add_marker("browser")
+    item.add_marker(pytest.mark.xdist_group(page_of(item) or item.nodeid.split("::")[0]))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
-    for item in items:
-        if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
-            item.add_marker("browser")
+    """Files come first: they take long. Pages take seconds each, and keep all processes busy to the end."""
+    items.sort(key=lambda item: bool(page_of(item)))
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
@@ -41,7 +55,7 @@ ARGUMENTS = ["--no-first-run", "--disable-sync", "--disable-background-networkin
              "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium that reaches nothing but this machine. No Chromium fails the tests: none is skipped."""
     import browser  # scripts/browser.py
