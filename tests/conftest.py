@@ -1,4 +1,5 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
+import json
 import re
 
 import pytest
@@ -68,3 +69,35 @@ def chromium():
         running = playwright.chromium.launch(executable_path=program, args=[*browser.ARGUMENTS, *ARGUMENTS])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def windows(chromium):
+    """A window of the browser for each set of options: to open a new one takes longer than most pages do."""
+    opened = {}
+
+    def window(options):
+        key = json.dumps(options, sort_keys=True)
+        if key not in opened:
+            opened[key] = chromium.new_context(**options)
+        return opened[key]
+
+    yield window
+    for one in opened.values():
+        one.close()
+
+
+@pytest.fixture
+def new_tab(windows):
+    """Opens a tab in a window of the given options. After the test it is closed, and what its page has stored forgotten."""
+    tabs = []
+
+    def opened(**options):
+        tabs.append(windows(options).new_page())
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        if not tab.url.startswith("about:"):
+            tab.evaluate("localStorage.clear()")
+        tab.close()
