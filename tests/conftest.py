@@ -30,8 +30,8 @@ def pytest_itemcollected(item):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files come first: they take long. Pages take seconds each, and keep all processes busy to the end."""
-    items.sort(key=lambda item: bool(page_of(item)))
+    """Page by page, after all files: those take long, and pages, which take seconds, keep all processes busy to the end."""
+    items.sort(key=lambda item: page_of(item) or "")
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])

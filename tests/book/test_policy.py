@@ -89,6 +89,7 @@ def test_the_policy_refuses_what_is_foreign(chromium, scheme, tmp_path):
 
 
 def test_no_page_needs_what_the_policy_refuses(visited, page):
-    """From disk, where the policy's 'self' means least, with every button pressed once; test_site.py fails on any error, served too."""
+    """From disk, where the policy's 'self' means least, with every button pressed once. test_site.py fails on any error,
+    served too."""
     visit = visited(page, "file")
     assert (refused(visit), visit.foreign) == ([], [])

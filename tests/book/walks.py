@@ -38,7 +38,7 @@ WALKS: dict[tuple[str, str], Walk] = {}
 
 
 def walk(page, url, size):
-    """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the Walk of the first is returned.
+    """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
     The phone asks for less motion. The page is opened twice: at its top, and by a link to its last heading.
     """
