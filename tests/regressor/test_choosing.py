@@ -167,7 +167,10 @@ def test_labels_that_are_not_known_are_no_errors_of_zero(short):
     assert "slopes" not in str(regressor.choice_)
     one = np.where(np.arange(40) == 7, y, np.nan)
     assert {value for value, _ in sl.SobolevRegressor().fit(X, one, dy).choice_.held_out.values()} == {None}
-    # half of the labels unknown: the error is that of the others
+
+
+def test_where_half_of_the_labels_are_unknown_the_error_is_that_of_the_others():
+    X, y, dy = wave(40)
     some = dy.copy()
     some[:, 0] = np.nan
     for table in (dy, some):
