@@ -1,4 +1,5 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
+import json
 import re
 
 import pytest
@@ -11,12 +12,26 @@ USES_DEVICE = re.compile(r"^ *def \w+\((?:[^)]*\W)?device[,)]", re.MULTILINE)
 NEED_A_BROWSER = {"chromium", "jupyter", "site"}
 
 
+def page_of(item):
+    """The page of the book that a test in a browser is about, if it is about one."""
+    of_a_page = {"site", "page"} <= {*getattr(item, "fixturenames", ())}
+    return item.callspec.params.get("page") if of_a_page and hasattr(item, "callspec") else None
+
+
+def pytest_itemcollected(item):
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses, and name the group of tests that share their work.
+
+    With ``--dist loadgroup`` a group is left to one process: the tests of one page, or what is left of a file.
+    """
+    if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
+        item.add_marker("browser")
+    item.add_marker(pytest.mark.xdist_group(page_of(item) or item.nodeid.split("::")[0]))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
-    for item in items:
-        if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
-            item.add_marker("browser")
+    """Page by page, after all files: those take long, and pages, which take seconds, keep all processes busy to the end."""
+    items.sort(key=lambda item: page_of(item) or "")
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
@@ -41,7 +56,7 @@ ARGUMENTS = ["--no-first-run", "--disable-sync", "--disable-background-networkin
              "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium that reaches nothing but this machine. No Chromium fails the tests: none is skipped."""
     import browser  # scripts/browser.py
@@ -54,3 +69,35 @@ def chromium():
         running = playwright.chromium.launch(executable_path=program, args=[*browser.ARGUMENTS, *ARGUMENTS])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def windows(chromium):
+    """A window of the browser for each set of options: to open a new one takes longer than most pages do."""
+    opened = {}
+
+    def window(options):
+        key = json.dumps(options, sort_keys=True)
+        if key not in opened:
+            opened[key] = chromium.new_context(**options)
+        return opened[key]
+
+    yield window
+    for one in opened.values():
+        one.close()
+
+
+@pytest.fixture
+def new_tab(windows):
+    """Opens a tab in a window of the given options. After the test it is closed, and what its page has stored forgotten."""
+    tabs = []
+
+    def opened(**options):
+        tabs.append(windows(options).new_page())
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        if not tab.url.startswith("about:"):
+            tab.evaluate("localStorage.clear()")
+        tab.close()

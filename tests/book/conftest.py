@@ -1,11 +1,14 @@
 """The built site, a server for it, and a browser, for the tests of the book."""
 
+import functools
 import subprocess
 import sys
 import time
 
 import nbformat
 import pytest
+import visits
+import walks
 from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT, served
 
 
@@ -38,11 +41,39 @@ def site():
     return HTML
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def origins(site):
     """The site's address by scheme: served on this machine, and opened from disk."""
     with served(site) as address:
         yield {"http": address, "file": site.as_uri()}
+
+
+@pytest.fixture(scope="session")
+def tabs(chromium):
+    """One tab by scheme, light, in which page after page is read: what pages share is there after the first."""
+    found = {"http": walks.tab(chromium), "file": chromium.new_page(color_scheme="light")}
+    yield found
+    for tab in found.values():
+        tab.close()
+
+
+@pytest.fixture(scope="session")
+def walk(tabs, origins):
+    """The Walk through a page, served, at the width "wide" or "phone"."""
+    return lambda page, size: walks.walk(tabs["http"], f"{origins['http']}/{page}.html", size)
+
+
+@pytest.fixture(scope="session")
+def visited(tabs, origins, walk):
+    """The Visit of a page by scheme; later calls get the same one."""
+
+    @functools.cache
+    def visit(page, scheme):
+        if scheme == "http":
+            return walk(page, "wide").visit
+        return visits.visit_from_disk(tabs["file"], f"{origins['file']}/{page}.html")
+
+    return visit
 
 
 @pytest.fixture(autouse=True)

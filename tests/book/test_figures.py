@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from visits import PHONE, WIDE, set_dark
+from visits import WIDE, set_dark
 
-from sobolev_lib.plotting.palette import PAGE, PALETTE
+from sobolev_lib.plotting.palette import PALETTE
 
 DRAWS = re.compile(r"plt\.(figure|subplots)\(|plotting\.(compare|error_bars|learning_curves)\(")
 # A colour by number, by a letter or by one of CSS's names, where a drawing takes one.
@@ -48,74 +48,26 @@ def test_axes_show_numbers_and_no_logarithms(notebook):
 
 # In the browser
 
-FIGURES = """
-() => [...document.querySelectorAll(".bd-article .sl-figure:has(> .sl-picture)")].map(figure => {
-  const picture = figure.querySelector("svg, img"), texts = [...figure.querySelectorAll("svg text, svg tspan")];
-  const scale = picture.getBoundingClientRect().width / (picture.viewBox?.baseVal.width || picture.naturalWidth);
-  // an index in a formula, a tspan, may be smaller than a label
-  const labels = texts.filter(text => text.tagName === "text");
-  const sizes = labels.map(text => parseFloat(text.style.fontSize)).filter(size => size > 0);
-  const frame = figure.querySelector(".sl-picture"), hint = figure.querySelector(".sl-swipe");
-  return {
-    described: picture.getAttribute("aria-label") ?? picture.alt,
-    caption: figure.querySelector("figcaption").textContent,
-    smallest: Math.min(...sizes, Infinity) * scale,
-    scrolls: frame.scrollWidth > frame.clientWidth + 1,
-    hinted: Boolean(hint) && hint.getBoundingClientRect().height > 5,
-    focusable: frame.tabIndex === 0,
-    ids: [...figure.querySelectorAll("[id]")].map(el => el.id),
-    inks: texts.map(text => getComputedStyle(text).fill),
-  };
-})
-"""
+@pytest.fixture
+def seen(visited, page):
+    """What the page's figures are at three looks: wide and light, wide and dark, and on a phone."""
+    return visited(page, "file").figures
 
 
-@pytest.fixture(scope="module")
-def seen(chromium, origins):
-    """What each page's figures are at three looks, by page: wide and light, wide and dark, and on a phone."""
-    known = {}
-
-    def look(page):
-        if page not in known:
-            tab = chromium.new_page(viewport=WIDE, color_scheme="light")
-            tab.goto(f"{origins['file']}/{page}.html")
-            found = {"light": tab.evaluate(FIGURES)}
-            set_dark(tab)
-            found["dark"] = tab.evaluate(FIGURES)
-            tab.set_viewport_size(PHONE)
-            tab.wait_for_timeout(200)
-            found["phone"] = tab.evaluate(FIGURES)
-            tab.close()
-            known[page] = found
-        return known[page]
-
-    return look
-
-
-def test_figures_are_described(seen, page):
-    for figure in seen(page)["light"]:
+def test_figures_are_described(seen):
+    for figure in seen["light"]:
         assert len(figure["described"]) >= 15 and " " in figure["described"]
 
 
-CAPTIONS = """
-() => [...document.querySelectorAll(".bd-article .sl-figure > figcaption")].map(caption =>
-  [getComputedStyle(caption, "::before").content, caption.textContent])
-"""
 # What a reader types into, and what has a line of its own that says how it stands.
 SPEAK_FOR_THEMSELVES = ("question", "playground", "wave")
 
 
-def test_every_picture_is_numbered_and_its_caption_says_what_it_shows(chromium, origins, page):
+def test_every_picture_is_numbered_and_its_caption_says_what_it_shows(visited, page):
     """Widgets, films and drawings too."""
-    tab = chromium.new_page(viewport=WIDE)
-    tab.goto(f"{origins['file']}/{page}.html")
-    captions = tab.evaluate(CAPTIONS)
-    bare = tab.evaluate("""() => [...document.querySelectorAll(".bd-article .cell_output :is(.sobolev-widget, figure, video)")]
-        .filter((el) => !el.closest(".sl-figure") && !el.parentElement.closest(".sobolev-widget"))
-        .map((el) => el.dataset.widget ?? el.outerHTML.slice(0, 80))""")
-    tab.close()
-    assert [thing for thing in bare if thing not in SPEAK_FOR_THEMSELVES] == []
-    for number, caption in captions:
+    visit = visited(page, "file")
+    assert [thing for thing in visit.bare if thing not in SPEAK_FOR_THEMSELVES] == []
+    for number, caption in visit.captions:
         assert number.startswith('"Figure ')
         assert caption.endswith(".") and len(caption.split()) >= 5, caption
 
@@ -131,34 +83,27 @@ def test_films_have_no_frame_in_the_dark(chromium, origins):
     assert looks and set(map(tuple, looks)) == {("rgba(0, 0, 0, 0)", "0px", "none")}
 
 
-def test_no_two_figures_share_an_id(seen, page):
-    ids = [name for figure in seen(page)["light"] for name in figure["ids"]]
+def test_no_two_figures_share_an_id(seen):
+    ids = [name for figure in seen["light"] for name in figure["ids"]]
     assert len(ids) == len(set(ids))
 
 
-def test_figures_take_the_colours_of_the_theme(seen, page):
-    light, dark = ([ink for figure in seen(page)[theme] for ink in figure["inks"]] for theme in ("light", "dark"))
+def test_figures_take_the_colours_of_the_theme(seen):
+    light, dark = ([ink for figure in seen[theme] for ink in figure["inks"]] for theme in ("light", "dark"))
     assert len(light) == len(dark)
     fixed = [ink for ink, other in zip(light, dark) if ink == other]
     assert fixed == []
 
 
-def test_text_in_figures_is_legible_on_a_phone_and_what_is_wider_says_so(seen, page):
-    for figure in seen(page)["phone"]:
+def test_text_in_figures_is_legible_on_a_phone_and_what_is_wider_says_so(seen):
+    for figure in seen["phone"]:
         assert figure["smallest"] >= 7.4, figure["caption"]
         assert figure["scrolls"] == figure["hinted"], figure["caption"]
         assert figure["focusable"] or not figure["scrolls"], figure["caption"]
 
 
-def test_style_sheet_knows_every_thing(chromium, origins, page):
-    tab = chromium.new_page()
-    tab.goto(f"{origins['file']}/{page}.html")
-    missing = """names => {
-      const known = getComputedStyle(document.documentElement);
-      return names.filter(name => !known.getPropertyValue(`--sl-${name}`)); }"""
-    names = tab.evaluate(missing, [*PALETTE, *PAGE])
-    tab.close()
-    assert names == []
+def test_style_sheet_knows_every_thing(visited, page):
+    assert visited(page, "file").unstyled == []
 
 
 def test_values_and_slopes_have_one_colour_each_in_formulas_and_code(chromium, origins):

@@ -11,13 +11,13 @@ ROOT = ".sobolev-playground"
 
 
 @pytest.fixture(params=("http", "file"))
-def welcome(request, chromium, origins):
+def welcome(request, new_tab, origins):
     """The welcome page and its address; nothing may have gone wrong on it at the end."""
     visit, address = Visit(), f"{origins[request.param]}/{PAGES[0]}.html"
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page = new_tab(viewport={"width": 1280, "height": 900})
     watch(page, visit)
     yield page, address
-    page.close()
+    page.evaluate("0")  # what it has said until now is heard
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
 
@@ -139,15 +139,14 @@ def test_a_phone_in_the_dark(welcome):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", ["welcome", "the_loss"], ids=["all controls", "few controls"])
-def test_the_space_kept_for_it_is_what_it_takes(chromium, origins, name, width):
+def test_the_space_kept_for_it_is_what_it_takes(new_tab, origins, name, width):
     """On the other pages, and at 390 pixels, test_walk.py asks the same of every widget."""
-    tab = chromium.new_page(viewport={"width": width, "height": 780})
+    tab = new_tab(viewport={"width": width, "height": 780})
     tab.goto(f"{origins['file']}/book/{name}.html")
     widget = tab.locator("[data-widget=playground]").first
     before = widget.bounding_box()["height"]
     shown(tab)
     assert widget.bounding_box()["height"] == pytest.approx(before, abs=2)
-    tab.close()
 
 
 def pages_with_playgrounds(site):

@@ -6,20 +6,9 @@ import policy
 import pytest
 from bs4 import BeautifulSoup
 from pages import served
-from visits import WIDE, WIDGETS_ALIVE, Visit, watch
+from visits import Visit, watch
 
 pytestmark = pytest.mark.timeout(1200)
-
-# Each button that is shown, once.
-PRESS = """
-() => {
-  const buttons = [...document.querySelectorAll(".sobolev-widget button, .bd-article button.copybtn")];
-  const shown = buttons.filter(button => button.getClientRects().length && !button.disabled);
-  shown.forEach(button => button.click());
-  return shown.length;
-}
-"""
-
 
 def refused(visit):
     return [message for message in visit.errors if "Content Security Policy" in message]
@@ -99,14 +88,8 @@ def test_the_policy_refuses_what_is_foreign(chromium, scheme, tmp_path):
         tab.close()
 
 
-def test_no_page_needs_what_the_policy_refuses(chromium, origins, page):
-    """From disk, where the policy's 'self' means least; test_site.py visits all pages in both ways and fails on any error."""
-    visit, tab = Visit(), chromium.new_page(viewport=WIDE)
-    watch(tab, visit)
-    tab.goto(f"{origins['file']}/{page}.html", wait_until="load")
-    tab.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
-    assert tab.evaluate(WIDGETS_ALIVE) == []
-    tab.evaluate(PRESS)
-    tab.wait_for_timeout(1000)
-    tab.close()
+def test_no_page_needs_what_the_policy_refuses(visited, page):
+    """From disk, where the policy's 'self' means least, with every button pressed once. test_site.py fails on any error,
+    served too."""
+    visit = visited(page, "file")
     assert (refused(visit), visit.foreign) == ([], [])

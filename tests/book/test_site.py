@@ -9,7 +9,7 @@ import repository
 import sync_repository
 from bs4 import BeautifulSoup
 from pages import PAGES, ROOT
-from visits import PHONE, WIDE, Visit, open_page, watch
+from visits import PHONE, WIDE, Visit, watch
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -19,33 +19,26 @@ MEGABYTE = 1_000_000
 VISIBLE_CELLS = 6
 
 
-@pytest.fixture(scope="module")
-def visits(chromium, origins):
-    """Visit a page once; later calls get the same Visit. What a page looks like does not depend on where it lies: dark and as
-    narrow as a phone it is only visited served."""
-    seen = {}
-
-    def visit(page, scheme):
-        if (page, scheme) not in seen:
-            seen[page, scheme] = open_page(chromium, f"{origins[scheme]}/{page}.html", whole=scheme == "http")
-        return seen[page, scheme]
-
-    return visit
-
-
 @pytest.fixture(params=SCHEMES)
-def visit(request, page, visits):
-    return visits(page, request.param)
+def visit(request, page, visited):
+    return visited(page, request.param)
 
 
 @pytest.fixture
-def served(page, visits):
-    return visits(page, "http")
+def whole(page, visited):
+    """What a page looks like does not depend on where it lies: dark and as narrow as a phone it is only visited from disk."""
+    return visited(page, "file")
+
+
+@functools.lru_cache(maxsize=2)  # a page's tests follow each other
+def parsed(path):
+    return BeautifulSoup(path.read_text(), "html.parser")
 
 
 @pytest.fixture
 def markup(site, page):
-    return BeautifulSoup((site / f"{page}.html").read_text(), "html.parser")
+    """The page's HTML, read once: no test may change it."""
+    return parsed(site / f"{page}.html")
 
 
 # In the browser
@@ -76,43 +69,43 @@ def test_images_are_there_and_described(visit):
             assert described, f"expected a description, got alt={image['alt']!r}: set the cell's mystnb.image.alt"
 
 
-def test_dark_theme_is_readable(served):
-    assert served.dark["body"] < 0.2, "the page's ground stays light"
-    assert served.dark["poor"] == []
+def test_dark_theme_is_readable(whole):
+    assert whole.dark["body"] < 0.2, "the page's ground stays light"
+    assert whole.dark["poor"] == []
 
 
-def test_phone_never_scrolls_sideways(served):
-    assert served.sideways == []
+def test_phone_never_scrolls_sideways(whole):
+    assert whole.sideways == []
 
 
-def test_code_never_scrolls_sideways_on_a_wide_screen(served):
-    assert served.facts["wideCode"] == []
+def test_code_never_scrolls_sideways_on_a_wide_screen(whole):
+    assert whole.facts["wideCode"] == []
 
 
-def test_text_is_a_column_and_figures_have_room(served):
-    assert 480 < served.facts["column"] < 660
-    widths = served.facts["widgetWidths"]
-    assert not widths or served.facts["column"] < max(widths) <= 1000
+def test_text_is_a_column_and_figures_have_room(whole):
+    assert 480 < whole.facts["column"] < 660
+    widths = whole.facts["widgetWidths"]
+    assert not widths or whole.facts["column"] < max(widths) <= 1000
 
 
-def test_what_scrolls_sideways_shows_it_and_takes_the_focus(served):
-    assert served.mute == []
+def test_what_scrolls_sideways_shows_it_and_takes_the_focus(whole):
+    assert whole.mute == []
 
 
-def test_no_formula_is_cut_at_its_beginning(served):
-    assert served.cut == []
+def test_no_formula_is_cut_at_its_beginning(visit):
+    assert visit.cut == []
 
 
-def test_captions_of_tables_that_scroll_are_seen_whole_on_a_phone(served):
-    assert served.veiled == []
+def test_captions_of_tables_that_scroll_are_seen_whole_on_a_phone(whole):
+    assert whole.veiled == []
 
 
-def test_no_line_ends_within_an_interval_on_a_phone(served):
-    assert served.parted == []
+def test_no_line_ends_within_an_interval_on_a_phone(whole):
+    assert whole.parted == []
 
 
-def test_every_code_cell_has_a_copy_button(served):
-    assert served.facts["copyButtons"] == served.facts["cells"]
+def test_every_code_cell_has_a_copy_button(whole):
+    assert whole.facts["copyButtons"] == whole.facts["cells"]
 
 
 def test_copy_button_copies(chromium, origins):

@@ -3,7 +3,7 @@ open and used; nothing moves after it is shown; every link lands where it leads.
 
 import pytest
 from pages import PAGES
-from walks import NARROW, WIDE, walk
+from walks import NARROW, WIDE
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -15,8 +15,8 @@ def size(request):
 
 
 @pytest.fixture
-def walked(chromium, origins, page, size):
-    return walk(chromium, f"{origins['http']}/{page}.html", size)
+def walked(walk, page, size):
+    return walk(page, size)
 
 
 def test_links_land_at_their_heading(walked):
@@ -37,9 +37,9 @@ def test_page_never_scrolls_sideways(walked):
     assert walked.sideways <= 1
 
 
-def test_first_screen_answers_soon(chromium, origins, size, record_property):
+def test_first_screen_answers_soon(walk, size, record_property):
     """How soon depends on the machine, so it is reported, not judged: `pytest -rA` or a report in XML shows it."""
-    ready = walk(chromium, f"{origins['http']}/{PAGES[0]}.html", size).ready
+    ready = walk(PAGES[0], size).ready
     assert ready, "no widget of the first screen came to life"
     record_property("milliseconds until the first widget answers", min(ready.values()))
     print(f"first widget after {min(ready.values()):.0f} ms")
@@ -58,5 +58,5 @@ def test_axe_finds_nothing_serious(walked):
     assert walked.faults == []
 
 
-def test_nothing_moves_by_itself_when_less_motion_is_asked_for(chromium, origins, page):
-    assert walk(chromium, f"{origins['http']}/{page}.html", "phone").moving == []
+def test_nothing_moves_by_itself_when_less_motion_is_asked_for(walk, page):
+    assert walk(page, "phone").moving == []

@@ -1,6 +1,6 @@
 """The walk notices what it is to notice: else its empty lists would mean nothing."""
 
-from walks import walk
+from walks import tab, walk
 
 BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>A bad page</title>
 <style>body { margin: 0; background: #fff } .wide { width: 2000px; height: 10px } .dot { width: 9px; height: 9px; animation: turn 1s infinite }
@@ -21,7 +21,7 @@ BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="
 
 def test_a_bad_page_passes_nothing(chromium, tmp_path):
     (tmp_path / "bad.html").write_text(BAD)
-    seen = walk(chromium, (tmp_path / "bad.html").as_uri(), "phone")
+    seen = walk(tab(chromium), (tmp_path / "bad.html").as_uri(), "phone")
     assert {fault.split(": ")[1] for fault in seen.faults} >= {"button-name", "color-contrast"}
     assert any(fault.startswith("dark") for fault in seen.faults)
     assert seen.shift > 0.05 and "Below" in str(seen.shifts)

@@ -15,12 +15,12 @@ def address(request, origins):
 
 
 @pytest.fixture
-def tab(chromium):
-    """A page of a new window; nothing may have gone wrong on it at the end."""
-    visit, page = Visit(), chromium.new_page(viewport=DESK)
+def tab(new_tab):
+    """A new tab; nothing may have gone wrong in it at the end."""
+    visit, page = Visit(), new_tab(viewport=DESK)
     watch(page, visit)
     yield page
-    page.close()
+    page.evaluate("0")  # what it has said until now is heard
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
 
@@ -106,10 +106,9 @@ def test_cards_lead_into_the_book(site):
     assert markup.select_one('.slc-card picture > source[media="(prefers-reduced-motion: reduce)"]')
 
 
-def test_who_wants_no_motion_sees_the_end(chromium, address):
-    page = chromium.new_page(viewport=DESK, reduced_motion="reduce")
+def test_who_wants_no_motion_sees_the_end(new_tab, address):
+    page = new_tab(viewport=DESK, reduced_motion="reduce")
     page.goto(address)
     page.wait_for_selector(".swv[data-rest=yes]")
     animated = "() => document.getAnimations().filter((one) => one.effect.target.closest('.swv, .slc')).length"
     assert page.evaluate(animated) == 0
-    page.close()

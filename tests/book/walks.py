@@ -1,149 +1,22 @@
 """Walk through a page as a reader does, at the width of a desk or of a phone, and note what moved and what was missed.
 
-One walk serves the tests of layout and those of accessibility, whichever ask first.
+One walk serves the tests of layout, those of accessibility and those of the page served, whichever ask first.
 """
 
 import dataclasses
 from urllib.parse import urlsplit
 
 import pages
+import visits
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 NARROW = {"width": 360, "height": 780}  # where accessibility is judged: smaller than most phones
 SIZES = {"wide": WIDE, "phone": PHONE}
+WATCH = pages.ROOT / "tests" / "book" / "walk.js"
 AXE = pages.ROOT / "tests" / "vendor" / "axe" / "axe.min.js"
 # Rules whose answer depends on the theme's colours.
 COLOURS = ["color-contrast", "link-in-text-block"]
-
-# Installed before the page's own scripts: what moves, when each widget was ready, and how high its place was before.
-WATCH = """
-(() => {
-  const walk = window.walk = { shifts: [], ready: {}, placed: new Map() };
-  const name = (node) => (node?.nodeType === 1 ? node : node?.parentElement)?.outerHTML.slice(0, 80) ?? "gone";
-  new PerformanceObserver((list) => {
-    for (const { value, sources } of list.getEntries()) {
-      walk.shifts.push({ value, moved: sources.map(({ node, previousRect, currentRect }) =>
-        `${name(node)} from ${previousRect.y.toFixed()} to ${currentRect.y.toFixed()}`) });
-    }
-  }).observe({ type: "layout-shift", buffered: true });
-  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const shown = (el) => el.getClientRects().length > 0; // not inside a closed <details>
-  document.addEventListener("DOMContentLoaded", () => {
-    for (const el of all(".sobolev-widget").filter(shown)) walk.placed.set(el, el.getBoundingClientRect().height);
-  });
-  new MutationObserver((list) => {
-    for (const { target } of list) walk.ready[target.dataset.widget] ??= performance.now();
-  }).observe(document, { subtree: true, attributeFilter: ["data-ready"] });
-
-  walk.frame = () => new Promise(requestAnimationFrame);
-  const mounting = () => all(".sobolev-widget:not([data-ready])").some((el) => {
-    const { top, bottom, height } = el.getBoundingClientRect();
-    return height && bottom > -400 && top < innerHeight + 400;
-  });
-  // Until the widgets in sight are there and nothing moves any more.
-  walk.settled = async () => {
-    const start = performance.now(), now = () => `${scrollY} ${document.documentElement.scrollHeight}`;
-    for (let before = "", same = 0; same < 2 && performance.now() - start < 20000; before = now()) {
-      await walk.frame();
-      same = now() === before && !mounting() ? same + 1 : 0;
-    }
-  };
-  walk.typeset = async () => { await window.MathJax?.startup?.promise; await walk.settled(); };
-
-  // The places that the contents list and links lead to: sections with a heading.
-  walk.places = () => all(".bd-article section[id]").filter((el) => el.querySelector(":scope > :is(h1, h2, h3)") && shown(el)).map((el) => el.id);
-  // How far the heading, with the line above a title, is from where it is to land: below what sticks to the top. The end of the
-  // page cannot rise further.
-  walk.miss = (id) => {
-    const { scrollHeight } = document.documentElement, end = scrollY + innerHeight >= scrollHeight - 2;
-    const { top } = document.getElementById(id).querySelector(":scope > :is(.sl-kicker, h1, h2, h3)").getBoundingClientRect();
-    const off = top - (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
-    return end && off > 0 && top < innerHeight ? 0 : Math.round(off);
-  };
-  // After the page's own listeners, and what they put off.
-  const changed = () => new Promise((done) => addEventListener("hashchange", () => setTimeout(done), { once: true }));
-  // By the contents list, or else by the address. Before all widgets have mounted, those that come into sight are waited for.
-  walk.jumps = async (ids, mounted) => {
-    document.documentElement.style.scrollBehavior = "auto"; // the theme glides there, which is only slower
-    const missed = [];
-    for (const id of ids) {
-      const link = document.querySelector(`a[href="#${CSS.escape(id)}"]:not(.headerlink)`), before = location.href;
-      if (link) link.click(); else location.hash = id;
-      if (!mounted && location.href !== before) await changed();
-      if (!mounted && mounting()) await walk.settled();
-      const off = walk.miss(id);
-      if (Math.abs(off) > 20) missed.push(`#${id} lands ${off} px off`);
-    }
-    return missed;
-  };
-  walk.down = async () => {
-    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.8 * innerHeight) {
-      scrollTo({ top: y, behavior: "instant" });
-      await walk.settled();
-    }
-    return walk.shifts;
-  };
-  walk.grown = () => [...walk.placed].map(([el, height]) => [el, height, el.getBoundingClientRect().height])
-    .filter(([, before, after]) => Math.abs(after - before) > 4)
-    .map(([el, before, after]) => `${el.dataset.widget} from ${before.toFixed()} to ${after.toFixed()} px: ${el.ariaLabel.slice(0, 60)}`);
-  walk.sideways = () => document.documentElement.scrollWidth - innerWidth;
-  walk.theme = async (theme) => {
-    for (const key of ["theme", "mode"]) document.documentElement.dataset[key] = theme;
-    finish();
-    await walk.frame();
-  };
-  // Fades to their end; what never ends goes on.
-  const finish = () => document.getAnimations().filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).forEach((one) => one.finish());
-  // Takes out what axe would look at in vain, as it takes most of the time: the shapes of drawings and formulas, and of coloured
-  // code all words but the first of each colour. What is folded is opened, so that it is judged too.
-  walk.thin = () => {
-    for (const fold of all(".bd-article details")) fold.open = true;
-    finish();
-    const shapes = all(".bd-article svg :is(path, use, rect, line, circle, ellipse, polygon, polyline, image, defs)");
-    for (const el of shapes) if (!el.closest(".sobolev-widget")) el.remove();
-    for (const el of all("mjx-container > *")) el.replaceChildren();
-    const seen = new Set();
-    for (const word of all(".highlight span:not(:has(span))").filter(shown)) {
-      const look = `${word.className} ${word.style.color} ${word.closest("details")?.className} ${word.closest(".output") !== null}`;
-      if (seen.has(look)) word.replaceWith(word.textContent);
-      seen.add(look);
-    }
-  };
-  // What axe calls serious or critical.
-  walk.axe = async (where, rules) => {
-    const context = { include: [where] };
-    const options = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
-    const { violations } = await axe.run(context, options);
-    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
-      nodes.map(({ html, any, all, none }) => `${id}: ${html.slice(0, 120)}: ${[...any, ...all, ...none][0]?.message}`));
-  };
-  // Every widget's other state: all its buttons pressed once, all that is folded open.
-  walk.press = async () => {
-    for (const el of all(".sobolev-widget").filter(shown)) {
-      for (const fold of all("details", el)) fold.open = true;
-      for (const button of all("button:not(:disabled)", el).filter(shown)) button.click();
-    }
-    await walk.settled();
-  };
-  // What moves by itself although the reader wants less motion: pictures that have changed since they were looked at (at least
-  // 0.7 s before), animations, films.
-  const picture = (el) => (el.tagName === "CANVAS" ? el.toDataURL() : el.outerHTML);
-  walk.look = () => {
-    const pictures = all(".sobolev-widget :is(canvas, svg)").filter((el) => shown(el) && !el.closest("[data-widget=plotly]"));
-    walk.looked = { pictures: pictures.map((el) => [el, picture(el)]), until: performance.now() + 700 };
-  };
-  walk.moving = async () => {
-    const { pictures, until } = walk.looked;
-    if (pictures.length) await new Promise((done) => setTimeout(done, until - performance.now()));
-    return [
-      ...pictures.filter(([el, before]) => picture(el) !== before).map(([el]) => `a picture of ${el.closest(".sobolev-widget").ariaLabel.slice(0, 60)}`),
-      ...document.getAnimations().filter((one) => one.playState === "running").map((one) => `an animation of ${name(one.effect.target)}`),
-      ...all("video").filter((film) => !film.paused).map((film) => `a film: ${name(film)}`),
-    ];
-  };
-})();
-"""
 
 
 @dataclasses.dataclass
@@ -157,36 +30,37 @@ class Walk:
     sideways: int = 0  # pixels
     faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
+    visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests; if wide, what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
 
 
 WALKS: dict[tuple[str, str], Walk] = {}
 
 
-def walk(chromium, url, size):
-    """Walk through the page at this address and size, "wide" or "phone"; a second time the Walk of the first is returned.
+def walk(page, url, size):
+    """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
     The phone asks for less motion. The page is opened twice: at its top, and by a link to its last heading.
     """
-    key = urlsplit(url).path, size  # the port is another one in each file of tests
+    key = urlsplit(url).path, size
     if key not in WALKS:
-        WALKS[key] = _walk(_tab(chromium, size), url, size)
+        page.goto("about:blank")
+        page.set_viewport_size(SIZES[size])
+        page.emulate_media(reduced_motion="reduce" if size == "phone" else "no-preference")
+        seen = WALKS[key] = Walk()
+        with visits.watched(page, seen.visit):
+            _walk(seen, page, url, size)
     return WALKS[key]
 
 
-def _tab(chromium, size):
-    """The one tab of all walks: what pages share, such as scripts and fonts, is there after the first."""
-    if not chromium.contexts:
-        chromium.new_page(color_scheme="light").add_init_script(WATCH)
-    page = chromium.contexts[0].pages[0]
-    page.goto("about:blank")
-    page.set_viewport_size(SIZES[size])
-    page.emulate_media(reduced_motion="reduce" if size == "phone" else "no-preference")
+def tab(chromium):
+    """A tab for many walks: what pages share, such as scripts and fonts, is there after the first."""
+    page = chromium.new_page(color_scheme="light")
+    page.add_init_script(path=WATCH)
     return page
 
 
-def _walk(page, url, size):
-    seen = Walk()
+def _walk(seen, page, url, size):
     places = _open(page, url).evaluate("walk.places()")
     seen.ready = page.evaluate("walk.ready")
     shifts = page.evaluate("walk.down()")
@@ -199,6 +73,8 @@ def _walk(page, url, size):
     seen.missed = page.evaluate("ids => walk.jumps(ids, true)", places)
     if size == "phone":
         seen.moving = page.evaluate("walk.moving()")
+    else:
+        visits.look(page, seen.visit)
 
     page.evaluate(AXE.read_text())
     page.evaluate("walk.thin()")
@@ -216,7 +92,6 @@ def _walk(page, url, size):
         seen.missed.append(f"a link to #{places[-1]} from outside lands {missed} px off")
     # upwards, so that nothing above the heading has mounted yet, and down again
     seen.missed += page.evaluate("ids => walk.jumps(ids, false)", [*places[-2::-1], places[-1]])
-    return seen
 
 
 def _open(page, url):
@@ -228,8 +103,8 @@ def _open(page, url):
 
 def _judge(page, where, state):
     faults = []
-    for theme, rules in (("light", None), ("dark", COLOURS)):
+    for theme, of_colours in (("light", False), ("light", True), ("dark", True)):
         page.evaluate("theme => walk.theme(theme)", theme)
-        found = page.evaluate("given => walk.axe(...given)", [where, rules])
+        found = page.evaluate("given => walk.axe(...given)", [where, COLOURS, of_colours])
         faults += [f"{theme}, {state}: {fault}" for fault in found]
     return faults

@@ -1,4 +1,6 @@
 """What SobolevRegressor chooses where it is left the choice, and that it says so."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -28,6 +30,14 @@ def pathwise(n, d, seed=0):
     S = X + random.normal(0, 0.4, (n, d))
     on = S.mean(1) > 1
     return X, np.where(on, S.mean(1) - 1, 0.0), on[:, None] * np.full((n, d), 1 / d)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """All plans end after few steps: for tests of what becomes of a choice, however good it is."""
+    plans = sl.SobolevRegressor._plans
+    cut = lambda plan: replace(plan, settings=replace(plan.settings, steps=min(60, plan.settings.steps)))
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: [cut(plan) for plan in plans(self, data)])
 
 
 def test_exact_labels_are_followed_exactly():
@@ -86,7 +96,7 @@ def test_who_gives_steps_or_optimiser_is_obeyed(given):
     assert choice.plan.dtype == ("float64" if given.get("optimizer") == "lbfgs" else "float32")
 
 
-def test_what_is_given_is_kept_in_every_plan():
+def test_what_is_given_is_kept_in_every_plan(short):
     X, y, dy = wave(40)
     regressor = sl.SobolevRegressor(hidden=(12, 12), activation="tanh", lr=1e-3, batch_size=10, dtype="float64").fit(X, y, dy)
     assert regressor.choice_.held_out.keys() == {"smooth", "brief", "exact"}
@@ -129,7 +139,7 @@ def test_outputs_of_any_slope_count_alike():
     assert error(both.predict(T)[:, 0]) < 5 * error(alone.predict(T)) + 0.02
 
 
-def test_a_choice_is_kept_in_the_file_and_by_a_warm_start(tmp_path):
+def test_a_choice_is_kept_in_the_file_and_by_a_warm_start(tmp_path, short):
     X, y, dy = wave(40)
     regressor = sl.SobolevRegressor(random_state=3).fit(X, y, dy)
     regressor.save(tmp_path / "r.safetensors")
@@ -157,14 +167,17 @@ def test_a_trial_that_diverges_is_out(monkeypatch):
         sl.SobolevRegressor().fit(*wave(40))
 
 
-def test_labels_that_are_not_known_are_no_errors_of_zero():
+def test_labels_that_are_not_known_are_no_errors_of_zero(short):
     X, y, dy = wave(40)
     regressor = sl.SobolevRegressor().fit(X, y, np.full_like(dy, np.nan))
     assert all(value > 0 and slope is None for value, slope in regressor.choice_.held_out.values())
     assert "slopes" not in str(regressor.choice_)
     one = np.where(np.arange(40) == 7, y, np.nan)
     assert {value for value, _ in sl.SobolevRegressor().fit(X, one, dy).choice_.held_out.values()} == {None}
-    # half of the labels unknown: the error is that of the others
+
+
+def test_where_half_of_the_labels_are_unknown_the_error_is_that_of_the_others():
+    X, y, dy = wave(40)
     some = dy.copy()
     some[:, 0] = np.nan
     for table in (dy, some):

@@ -32,12 +32,12 @@ KERNEL = """source => {
 class Reader:
     """A page with some HTML on it, opened from disk; fails at the end if anything went wrong on it."""
 
-    def __init__(self, chromium, folder, body, **options):
+    def __init__(self, new_tab, folder, body, **options):
         (folder / "book").mkdir()
         book_output.write_scripts(folder / "_static" / "widgets")
         (folder / "book" / "page.html").write_text(PAGE.format(body=body), encoding="utf-8")
         options = {"viewport": {"width": 900, "height": 1000}, "reduced_motion": "reduce", **options}
-        self.page = chromium.new_page(**options)
+        self.page = new_tab(**options)
         self.troubles, self.requested = [], []
         # the first is about PIXELS; the second about WebGL where pages are put together without a GPU
         expected = ("willReadFrequently", "GPU stall due to ReadPixels")

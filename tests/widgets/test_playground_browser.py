@@ -369,18 +369,17 @@ def test_everything_has_a_name(play):
 
 @pytest.mark.parametrize("controls", ["all", "few"])
 @pytest.mark.parametrize("width", [360, 600, 1000])
-def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path, monkeypatch, width, controls):
+def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(new_tab, tmp_path, monkeypatch, width, controls):
     """In boxes of every kind: before the script has come, after, and with each story."""
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
     for number, preset in enumerate((None, "Weight too high")):
         html = Playground(preset=preset, controls=controls)._repr_html_()
-        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page = new_tab(viewport={"width": width, "height": 900})
         page.set_content(f'<!doctype html><body style="margin:0">{html}')
         kept = page.locator(".sobolev-widget").bounding_box()["height"]
-        page.close()
         folder = tmp_path / f"page{number}"
         folder.mkdir()
-        reader = Reader(chromium, folder, html, viewport={"width": width, "height": 900})
+        reader = Reader(new_tab, folder, html, viewport={"width": width, "height": 900})
         reader.page.add_style_tag(content="body { max-width: none !important; padding: 0 !important; }")
         reader.page.wait_for_selector(f"{ROOT}[data-step]")
         assert reader.height() == kept
@@ -390,12 +389,11 @@ def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(chromium, tmp_path
               '.spg-stories, .spg-caption, .spg-sentence, .spg-title, .spg-tools, .spg-card')]
               .filter(el => el.scrollHeight > el.clientHeight + 3 || el.scrollWidth > el.clientWidth + 1).map(el => el.outerHTML)""")
             assert cut == [] and reader.height() == kept, name
-        reader.page.close()
 
 
-def test_everything_needed_fits_one_screen(chromium, tmp_path, monkeypatch):
+def test_everything_needed_fits_one_screen(new_tab, tmp_path, monkeypatch):
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")
-    reader = Reader(chromium, tmp_path, Playground()._repr_html_(), viewport={"width": 1280, "height": 800})
+    reader = Reader(new_tab, tmp_path, Playground()._repr_html_(), viewport={"width": 1280, "height": 800})
     reader.page.add_style_tag(content="body { max-width: 1000px !important; padding: 0 !important; }")
     reader.page.wait_for_selector(f"{ROOT}[data-step]")
     assert reader.height() <= 740                                  # some of the 800 belong to the page's header
@@ -406,7 +404,6 @@ def test_everything_needed_fits_one_screen(chromium, tmp_path, monkeypatch):
     assert reader.height() < 1400                                  # a phone: half of what it was
     regular, sobolev = (reader.page.locator(".spg-pictures canvas").nth(k).bounding_box() for k in (1, 2))
     assert regular["y"] == sobolev["y"] and regular["x"] < sobolev["x"]      # side by side
-    reader.page.close()
 
 
 def test_the_cards_have_thumbnails_of_their_stories(play):
