@@ -19,18 +19,15 @@ def page_of(item):
 
 
 def pytest_itemcollected(item):
-    """Mark as ``browser`` what asks for one, before ``-m`` chooses, and name the group of tests that share their work.
-
-    With ``--dist loadgroup`` a group is left to one process: the tests of one page, or what is left of a file.
-    """
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
     if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
         item.add_marker("browser")
-    item.add_marker(pytest.mark.xdist_group(page_of(item) or item.nodeid.split("::")[0]))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Page by page, after all files: those take long, and pages, which take seconds, keep all processes busy to the end."""
+    """All files, then page by page, as the tests of a page share its visits. With ``--dist worksteal`` each process takes a
+    stretch of this order, and who has done takes of what is left of another's, so that few pages are visited twice."""
     items.sort(key=lambda item: page_of(item) or "")
 
 
