@@ -192,10 +192,10 @@ def quantlib(points: int):
     def truth(X):
         import QuantLib
 
-        found = []
+        payoff, found = QuantLib.PlainVanillaPayoff(QuantLib.Option.Call, 1.0), []
         for spot, volatility, rate, dividend, time in X:
             growth, discount = np.exp((rate - dividend) * time), np.exp(-rate * time)
-            call = QuantLib.BlackCalculator(QuantLib.Option.Call, 1.0, spot * growth, volatility * np.sqrt(time), discount)
+            call = QuantLib.BlackCalculator(payoff, spot * growth, volatility * np.sqrt(time), discount)
             found.append([call.value(), call.delta(spot), call.vega(time), call.rho(time), call.dividendRho(time),
                           -call.theta(spot, time)])
         found = np.array(found)
