@@ -75,9 +75,9 @@ def test_how_the_bowl_stands_follows_the_record(record, loss, word):
             record = changed(record, case, method, log_loss=loss)
     known = functions_of(record, "curvature-table")
     told = known["ranking_said"](record)
-    counts = "(from 20, 60, 180)"
+    counts = "(20, 60, 180 points)"
     assert told == (f"Where the bars are right, paired by seed, the bowl is clearly {word} a free energy {counts}, the same bars as "
-                    f"values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts} points.")
+                    f"values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts}.")
 
 
 def test_a_draw_is_told_as_a_draw(record):
@@ -88,7 +88,7 @@ def test_a_draw_is_told_as_a_draw(record):
             same["results"][f"{case}/{method}"]["runs"] = [
                 run | {"log_loss": run["log_loss"] + 0.1 * (-1)**run["seed"]} for run in runs]
     told = functions_of(same, "curvature-table")["ranking_said"](same)
-    assert "not told apart from a free energy (from 20, 60, 180)" in told and "better" not in told and "worse" not in told
+    assert "not told apart from a free energy (20, 60, 180 points)" in told and "better" not in told and "worse" not in told
 
 
 @pytest.mark.parametrize("scatter, values, word", [
