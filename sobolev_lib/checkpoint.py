@@ -65,6 +65,8 @@ def load_checkpoint(path: Path, *, model: nn.Module, optimizer: Optimizer | Sequ
     with taken_over(path):
         if not isinstance(progress, dict):
             raise TypeError(f"progress: expected a dictionary, got {type(progress).__name__}")
+        # in memory of their own: a sum's last digit can hang on where in memory its terms begin
+        contents = {name: tensor.clone() for name, tensor in contents.items()}
         return _put_back(contents, rests, model, _several(optimizer)), progress
 
 

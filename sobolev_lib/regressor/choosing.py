@@ -120,10 +120,15 @@ def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScor
     return values, weights * (np.nan_to_num(errors**2).sum(axis=2) / sizes).mean(axis=1)
 
 
+def _percent(share: float) -> str:
+    return "0.01 % or less" if share < 1.5e-4 else f"{100 * share:.2g} %"
+
+
 def _message(plan: Plan, found: dict) -> str:
-    parts = [f"{100 * error:.2g} % of the {name}' size" for name, error in zip(("values", "slopes"), found[plan.name])
+    parts = [f"{_percent(error)} of the {name}' size" for name, error in zip(("values", "slopes"), found[plan.name])
              if error is not None]
-    tried = f"Of {len(found)} plans \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
+    first = f"Of {len(found)} plans" if len(found) > 1 else "Without trying others,"
+    tried = f"{first} \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
     if plan.name in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
         return (f"{tried} Following the labels closely would predict no better: the labels are noisy, or the function is finer "
                 "than the points.")

@@ -18,6 +18,8 @@ TRAINS = {"fit", "fit_many", "train", "SobolevRegressor", "step"}
 # is to begin each, on a card as well. Many networks side by side are one operation each there; fit_many is for those.
 SMALL = {
     ("curvature", "curvature-fit"): "one network of 32 units, all its points in each step",
+    ("defaults", "defaults-wave"): "twelve points, solved at once or trained in a second",
+    ("defaults", "defaults-line"): "thirty points, solved at once",
     ("internal_derivatives", "internal-derivatives-three-lines"): "twenty steps of one small network, to show the call",
     ("neighbours", "neighbours-equation"): "one network of 16 units at 30 points",
     ("neighbours", "neighbours-scores"): "one network of 32 units",

@@ -14,6 +14,7 @@ from sobolev_lib.experiments import (
     atari_trials,
     atari_verdict,
     decoupled_parts,
+    regressor_defaults,
     runner,
     table_1_answer,
     table_1_verdict,
@@ -85,13 +86,21 @@ def check(record, readers):
 def test_no_verdict_comes_of_nothing(name):
     experiment, record = runner.find(name), records.load_record(name)
     if not hasattr(experiment, "verdict"):
-        assert name == "atari-teachers"                    # the paper says nothing of teachers
+        # the paper says nothing of teachers, or of a regressor's defaults
+        assert name in ("atari-teachers", "regressor-defaults")
         return
     assert experiment.verdict(record)
     with pytest.raises(records.MissingResults, match="record: expected .* got none"):
         experiment.verdict(record | {"results": {}})
     check(record, {"measured": lambda record: experiment.verdict(record).measured,
                    "scale": lambda record: experiment.verdict(record).scale})
+
+
+def test_no_standing_comes_of_nothing():
+    record = records.load_record("regressor-defaults")
+    with pytest.raises(records.MissingResults, match="got none"):
+        regressor_defaults.kept(record | {"results": {}})
+    check(record, {what: lambda record, what=what: regressor_defaults.kept(record, what) for what in ("value", "slope")})
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if any(claim.experiment == name for claim in CLAIMS)])
