@@ -76,6 +76,9 @@ class WithNetworks:
             self._stream.see(scaled)
             loss = self._loss(plan, scaled)
             if plan.solved:
+                scaled, watched = (part if part is None else part.to(plan.settings.device) for part in (scaled, watched))
+                for network in self.networks_:
+                    network.to(plan.settings.device)
                 self.histories_ = solve_each(self.networks_, scaled, watched, loss, self._row_weights(plan, scaled), seeds)
             else:
                 self.histories_ = estimate(self.networks_, scaled, watched, loss, plan.settings, seeds)

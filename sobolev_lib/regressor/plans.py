@@ -13,6 +13,7 @@ LABELS = 7_500                                             # at most, that L-BFG
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
 POINTS, OUTPUTS = 20_000, 4                                # at most, that sines are solved for
+SINES_TIMES_RATE = 0.0128                                  # of Adam, if more points come: all sines move the answer at once
 LEAST_SINES, SINES_PER_INPUT, SINES = 200, 400, 1_000      # for each output
 SLIGHT, NONE = 1e-4, 1e-8                                  # shares of squared slopes that noise covers, and that rounding does
 
@@ -67,7 +68,8 @@ def waves(n: int, d: int, q: int) -> Plan:
     ((270,), (3000,))
     """
     sines = q * min(SINES, SINES_PER_INPUT * d, max(LEAST_SINES, 3 * n * (1 + d)))
-    return Plan("waves", (sines,), "sine", Settings(lr=WIDTH_TIMES_RATE / 100 / sines), dtype="float64", drop=NONE, emphasis=float(d), solved=True)
+    return Plan("waves", (sines,), "sine", Settings(lr=SINES_TIMES_RATE / sines), dtype="float64", drop=NONE,
+                emphasis=float(d), solved=True)
 
 
 def exact(n: int, d: int, q: int) -> Plan:

@@ -9,8 +9,8 @@ from sobolev_lib._tensor_files import read_tensors, write_tensors
 from sobolev_lib.regressor.choosing import Choice
 from sobolev_lib.regressor.plans import Plan, as_given
 from sobolev_lib.regressor.reduction import unfolded
-from sobolev_lib.training import History
 from sobolev_lib.training.estimating import Settings
+from sobolev_lib.training.history import told
 from sobolev_lib.training.streaming import Stream
 
 
@@ -49,7 +49,7 @@ def read(path, cls):
         members = integer(header.get("members", 1), "members")
         _check_size(tensors, [regressor.n_features_in_, *regressor.choice_.plan.hidden, regressor.n_outputs_], members)
         regressor._build(regressor.choice_.plan, regressor.n_features_in_, members)
-        regressor.histories_ = [History(**each) for each in header.get("histories", [])]
+        regressor.histories_ = [told(each) for each in header.get("histories", [])]
         stream = header.get("stream", {"unit": 1.0, "passes": 0, "divisors": []})
         regressor.reduction_, trained = None, regressor.networks_
         if "reduction" in tensors:

@@ -2,7 +2,8 @@
 
 Frequencies are drawn at random and stay; the output weights follow from values and slopes by least squares. That is a
 Gaussian process with a squared-exponential kernel, up to the number of sines (random features, Rahimi and Recht 2007); its
-length scales and noise are those under which the labels are likeliest, as kriging has it (Rasmussen and Williams 2006, ch. 5, 9.4).
+length scales and noise are those under which the labels are likeliest, as kriging has it (Rasmussen and Williams 2006,
+chapters 5 and 9.4).
 """
 import math
 import time
@@ -19,14 +20,14 @@ from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping
 
 FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
-NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)          # variances tried, over that of the labels; the first is rounding
+NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
 COMPARED = 600                                             # labels by which these are compared, at most
 ROWS = 4_096                                               # labels that are summed up at once
 
 
 def solve_each(networks: Sequence[MLP], data: SobolevData, held: SobolevData | None, loss: Loss, weights: Tensor,
                seeds: Sequence[int]) -> list[History]:
-    """``solve`` each network with draws of its own; histories of one step, with the loss and, if points are held out, theirs.
+    """``solve`` each network, on the data's device; histories of one step, with the loss and, if points are held out, theirs.
 
     >>> data = sobolev_lib.label(lambda x: x.sin().prod(dim=1), torch.rand(40, 2, dtype=torch.float64))
     >>> network = sobolev_lib.models.MLP(2, 300, 1, activation="sine").double()
@@ -35,7 +36,7 @@ def solve_each(networks: Sequence[MLP], data: SobolevData, held: SobolevData | N
     """
     histories = []
     for network, seed in zip(networks, seeds):
-        start, history = time.perf_counter(), History(path="solved")
+        start, history = time.perf_counter(), History(path="closed form")
         solve(network, data, weights, torch.Generator().manual_seed(seed))
         with torch.no_grad():
             terms = loss.normalized_by(data).terms(network, data)
@@ -47,10 +48,10 @@ def solve_each(networks: Sequence[MLP], data: SobolevData, held: SobolevData | N
 
 
 @dataclass
-class Rows:
-    """Labels of one output as rows of a least-squares problem: values first, then known partials, each times its weight.
+class Equations:
+    """Labels of one output, each an equation (n,) for the coefficients: its value, times its weight.
 
-    ``points`` (n,) is each row's point, ``inputs`` (n,) the input of a partial, -1 for a value.
+    ``points`` is each label's point; ``inputs`` the input of a partial, -1 for a value.
     """
 
     points: Tensor
@@ -61,8 +62,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: Tensor) -> "Rows":
-        return Rows(self.points[index], self.inputs[index], self.targets[index], self.weights[index])
+    def __getitem__(self, index: Tensor) -> "Equations":
+        return Equations(self.points[index], self.inputs[index], self.targets[index], self.weights[index])
 
 
 def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Generator) -> None:
@@ -75,59 +76,59 @@ def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Gen
     True
 
     ``weights`` (q, d): how much a squared error of each slope counts beside one of a value. Each output has sines of its
-    own, an equal part of the hidden layer. Labels that are NaN are left out.
+    own, an equal part of the hidden layer. Labels that are NaN are left out. Raises ``FloatingPointError`` where weights are
+    beyond what numbers hold.
     """
     first, _, last = network
     q, hidden = last.weight.shape
-    own = hidden // q
-    z, spread = data.inputs, torch.ones(own, data.in_shape[0], dtype=torch.float64)
+    own, z = hidden // q, data.inputs
     with torch.no_grad():
         last.weight.zero_()
         for k in range(q):
-            draws = torch.randn(spread.shape, generator=generator, dtype=torch.float64)
-            phases = 2 * math.pi * torch.rand(own, generator=generator, dtype=torch.float64)
-            rows, rms = _rows(data, k, weights[k])
-            frequencies, coefficients, constant = _likeliest(z, rows, rms, draws, phases, generator)
+            # drawn on the CPU, so that a seed gives the same on every device
+            draws = torch.randn(own, z.shape[1], generator=generator, dtype=torch.float64).to(z)
+            phases = 2 * math.pi * torch.rand(own, generator=generator, dtype=torch.float64).to(z)
+            labels, rms = _equations(data, k, weights[k].to(z))
+            frequencies, coefficients, constant = _likeliest(z, labels, rms, draws, phases, generator)
             part = slice(k * own, (k + 1) * own)
             first.weight[part], first.bias[part] = frequencies, phases
             last.weight[k, part], last.bias[k] = coefficients, constant
-        first.weight[q * own:], first.bias[q * own:] = 0.0, 0.0
 
 
-def _rows(data: SobolevData, k: int, weights: Tensor) -> tuple[Rows, Tensor]:
-    """Rows of output k, and the relative size of its slopes by input, (d,)."""
+def _equations(data: SobolevData, k: int, weights: Tensor) -> tuple[Equations, Tensor]:
+    """The labels of output k, and the relative size of its slopes by input, (d,)."""
     n, d = data.inputs.shape
     values = data.values.reshape(n, -1)[:, k]
     slopes = data.jacobian.reshape(n, -1, d)[:, k] if data.order else values.new_full((n, d), torch.nan)
-    point = torch.ones(n, dtype=torch.float64) if data.weights is None else data.weights
+    point = torch.ones_like(values) if data.weights is None else data.weights
     targets = torch.cat([values[:, None], slopes], dim=1)
     each = (point[:, None] * torch.cat([weights.new_ones(1), weights])).sqrt()
     known = ~targets.isnan() & (each > 0)
     points, columns = known.nonzero(as_tuple=True)
     squares = torch.where(known[:, 1:], slopes, torch.nan).square().nanmean(dim=0).nan_to_num()
     rms = (squares / squares.mean()).sqrt().clamp_min(1e-3) if squares.sum() > 0 else torch.ones_like(squares)
-    return Rows(points, columns - 1, targets[known], each[known]), rms
+    return Equations(points, columns - 1, targets[known], each[known]), rms
 
 
-def _design(z: Tensor, rows: Rows, frequencies: Tensor, phases: Tensor) -> Tensor:
-    """What the coefficients, and the constant, contribute to each row: (n, sines + 1)."""
-    angles = z[rows.points] @ frequencies.T + phases
-    value = rows.inputs < 0
-    found = torch.empty(len(rows), len(phases) + 1, dtype=torch.float64)
+def _design(z: Tensor, labels: Equations, frequencies: Tensor, phases: Tensor) -> Tensor:
+    """What the coefficients, and the constant, contribute to each label: (n, sines + 1)."""
+    angles = z[labels.points] @ frequencies.T + phases
+    value = labels.inputs < 0
+    found = z.new_empty(len(labels), len(phases) + 1)
     found[value, :-1] = angles[value].sin()
-    found[~value, :-1] = angles[~value].cos() * frequencies.T[rows.inputs[~value]]
+    found[~value, :-1] = angles[~value].cos() * frequencies.T[labels.inputs[~value]]
     found[:, :-1] *= math.sqrt(2 / len(phases))
     found[:, -1] = value.double()
-    return found * rows.weights[:, None]
+    return found * labels.weights[:, None]
 
 
-def _likeliest(z: Tensor, rows: Rows, rms: Tensor, draws: Tensor, phases: Tensor, generator: torch.Generator
+def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases: Tensor, generator: torch.Generator
                ) -> tuple[Tensor, Tensor, Tensor]:
     """Frequencies, coefficients and constant under the likeliest length scales and noise."""
-    some = rows
-    if len(rows) > COMPARED:
-        points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(rows))]
-        some = rows[torch.isin(rows.points, points).nonzero()[:, 0]]
+    some = labels
+    if len(labels) > COMPARED:
+        points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(labels))]
+        some = labels[torch.isin(labels.points, points.to(z.device)).nonzero()[:, 0]]
     targets = some.targets * some.weights
     best = math.inf, rms, NOISES[-1]                       # of labels that are all zero nothing is likelier
     shapes = (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,)
@@ -138,7 +139,7 @@ def _likeliest(z: Tensor, rows: Rows, rms: Tensor, draws: Tensor, phases: Tensor
                 if value < best[0]:
                     best = value, size * shape, noise
     _, scales, noise = best
-    found = _coefficients(z, rows, draws * scales, phases, noise)
+    found = _coefficients(z, labels, draws * scales, phases, noise)
     return draws * scales, math.sqrt(2 / len(phases)) * found[:-1], found[-1]
 
 
@@ -149,7 +150,7 @@ def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:
     size, moments = float(A.square().sum()) / n, A.T @ targets
     for noise in NOISES:
         a = noise * size
-        L, failed = torch.linalg.cholesky_ex(K + a * torch.eye(len(K), dtype=K.dtype))
+        L, failed = torch.linalg.cholesky_ex(_with_ridge(K, a))
         if failed:
             continue
         logdet = 2 * float(L.diagonal().log().sum())
@@ -162,23 +163,29 @@ def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:
             yield noise, 0.5 * (n * math.log(square / n) + logdet)
 
 
-def _coefficients(z: Tensor, rows: Rows, frequencies: Tensor, phases: Tensor, noise: float) -> Tensor:
+def _coefficients(z: Tensor, labels: Equations, frequencies: Tensor, phases: Tensor, noise: float) -> Tensor:
     """Least squares with the noise as ridge, (sines + 1,)."""
-    n, m = len(rows), len(phases) + 1
-    targets = rows.targets * rows.weights
+    n, m = len(labels), len(phases) + 1
+    targets = labels.targets * labels.weights
     if n <= m:
-        A = _design(z, rows, frequencies, phases)
+        A = _design(z, labels, frequencies, phases)
         return A.T @ _solved(A @ A.T, targets, noise * float(A.square().sum()) / n)
-    K, moments, size = torch.zeros(m, m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64), 0.0
-    for part in torch.arange(n).split(ROWS):
-        A = _design(z, rows[part], frequencies, phases)
+    K, moments, size = z.new_zeros(m, m), z.new_zeros(m), 0.0
+    for part in torch.arange(n, device=z.device).split(ROWS):
+        A = _design(z, labels[part], frequencies, phases)
         K, moments, size = K + A.T @ A, moments + A.T @ targets[part], size + float(A.square().sum())
     return _solved(K, moments, noise * size / n)
 
 
 def _solved(K: Tensor, right: Tensor, ridge: float) -> Tensor:
-    while True:                                            # as little more ridge as rounding asks for
-        L, failed = torch.linalg.cholesky_ex(K + ridge * torch.eye(len(K), dtype=K.dtype))
+    while 0 < ridge < math.inf:                            # as little more ridge as rounding asks for
+        L, failed = torch.linalg.cholesky_ex(_with_ridge(K, ridge))
         if not failed:
             return torch.cholesky_solve(right[:, None], L)[:, 0]
         ridge *= 10
+    raise FloatingPointError(f"weights of labels: expected a system of equations that numbers can hold, got a ridge of {ridge}; "
+                             "a smaller derivative weight may help")
+
+
+def _with_ridge(K: Tensor, ridge: float) -> Tensor:
+    return K + ridge * torch.eye(len(K), dtype=K.dtype, device=K.device)

@@ -1,10 +1,9 @@
 """The chapter on black boxes: sentences that follow the records, and an exercise that takes right answers only."""
-import ast
 import copy
 
 import pytest
 import torch
-from cells import cell
+from cells import cell, defined
 
 import sobolev_lib as sl
 from sobolev_lib.records import load_record
@@ -14,12 +13,7 @@ PAGE = "black_boxes"
 
 def functions_of(name, **known):
     """What is known after the imports and the functions of a cell, which is not run."""
-    exec(cell(PAGE, "black-boxes-setup"), known)
-    known["sl"] = sl
-    tree = ast.parse(cell(PAGE, name))
-    kept = ast.Module([part for part in tree.body if isinstance(part, ast.FunctionDef)], [])
-    exec(compile(kept, name, "exec"), known)
-    return known
+    return defined(PAGE, [name], {"sl": sl, **known})
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from cells import cell
+from cells import cell, defined
 
 import sobolev_lib as sl
 import sobolev_lib.notebook  # a chapter's setup imports it
@@ -23,12 +23,7 @@ def record():
 def functions_of(record, *names):
     """What is known after the imports, and the functions and constants of these cells, which show nothing."""
     known = {"sl": sl, "record": record, "CASES": record["config"]["cases"], "SEEDS": len(record["seeds"])}
-    exec(cell(PAGE, "curvature-setup"), known)
-    for name in ("curvature-head-verdict", "curvature-guess", *names):
-        kept = [part for part in ast.parse(cell(PAGE, name)).body if isinstance(part, ast.FunctionDef)
-                or isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") in ("NAMES", "SHOWN", "PHRASES")]
-        exec(compile(ast.Module(kept, []), name, "exec"), known)
-    return known
+    return defined(PAGE, ("curvature-head-verdict", "curvature-guess", *names), known, constants=("NAMES", "SHOWN", "PHRASES"))
 
 
 def changed(record, case, method, **values):

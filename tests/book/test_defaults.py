@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from cells import cell
+from cells import cell, defined
 
 import sobolev_lib as sl
 import sobolev_lib.notebook  # a chapter's setup imports it
@@ -22,12 +22,7 @@ def record():
 def functions_of(record, *names):
     """What is known after the imports and the functions of these cells, which are not run."""
     known = {"sl": sl, "record": record, "CASES": record["config"]["cases"]}
-    exec(cell(PAGE, "defaults-setup"), known)
-    for name in names:
-        tree = ast.parse(cell(PAGE, name))
-        kept = ast.Module([part for part in tree.body if isinstance(part, ast.FunctionDef)], [])
-        exec(compile(kept, name, "exec"), known)
-    return known
+    return defined(PAGE, names, known)
 
 
 def changed(record, factors):

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from cells import cell
+from cells import cell, defined
 
 import sobolev_lib as sl
 import sobolev_lib.notebook  # a chapter's setup imports it
@@ -32,11 +32,7 @@ def functions_of(record, name):
     """What is known after the imports and the functions of a cell, which is not run."""
     known = {"record": record, "COUNT": record["config"]["tuning_images"], "NAMES": names(),
              "cell_name": lambda cell: f"{cell[1]:,} {cell[0]}"}
-    exec(cell(PAGE, "internal-derivatives-setup"), known)
-    tree = ast.parse(cell(PAGE, name))
-    kept = ast.Module([part for part in tree.body if isinstance(part, ast.FunctionDef)], [])
-    exec(compile(kept, name, "exec"), known)
-    return known
+    return defined(PAGE, [name], known)
 
 
 def changed(record, factor, sets=("digits", "shapes"), over=INPUT):

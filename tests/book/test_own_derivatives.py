@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from cells import cell
+from cells import cell, defined
 
 import sobolev_lib as sl
 import sobolev_lib.notebook  # a chapter's setup imports it
@@ -26,12 +26,7 @@ def functions_of(record, *names):
              "NAMES": {}, "SEEDS": len(record["seeds"]),
              "CURVES": {f"{case}/slopes": own_derivatives.CASES[case] for case in cases}}
     known["CURVES"]["cluster/slopes, invariant"] = "forces, from distances"
-    exec(cell(PAGE, "own-derivatives-setup"), known)
-    for name in names:
-        tree = ast.parse(cell(PAGE, name))
-        kept = ast.Module([part for part in tree.body if isinstance(part, ast.FunctionDef)], [])
-        exec(compile(kept, name, "exec"), known)
-    return known
+    return defined(PAGE, names, known)
 
 
 def changed(record, factor, case="engine", over="values"):

@@ -74,7 +74,7 @@ def test_labels_that_are_missing_count_for_nothing():
     network = solved(sl.SobolevData(data.inputs, values, slopes))
     held = data_of(100, seed=1)
     assert (answers(network, held.inputs)[:, 0] - held.values).abs().mean() < 0.05
-    rows, rms = waves._rows(sl.SobolevData(data.inputs, values, slopes), 0, torch.ones(2, dtype=torch.float64))
+    rows, rms = waves._equations(sl.SobolevData(data.inputs, values, slopes), 0, torch.ones(2, dtype=torch.float64))
     assert len(rows) == 34 + 25 + 15 and rows.targets.isfinite().all() and rms.isfinite().all()
     network = solved(sl.SobolevData(data.inputs, data.values, torch.full_like(slopes, torch.nan)))
     torch.testing.assert_close(answers(network, held.inputs), answers(solved(sl.SobolevData(data.inputs, data.values)), held.inputs))
@@ -86,7 +86,7 @@ def test_weights_of_points_and_slopes():
     # a point of weight 2 is as good as one that stands there twice, for the same noise
     twice = torch.cat([torch.arange(30), torch.arange(10)])
     weighted = sl.SobolevData(data.inputs, data.values, data.jacobian, weights=torch.cat([torch.full((10,), 2.0), torch.ones(20)]).double())
-    rows = [waves._rows(part, 0, ones[0])[0] for part in (weighted, data[twice])]
+    rows = [waves._equations(part, 0, ones[0])[0] for part in (weighted, data[twice])]
     draws, phases = torch.randn(80, 2, dtype=torch.float64), torch.rand(80, dtype=torch.float64)
     for part, table in zip((weighted, data[twice]), rows):
         A = waves._design(part.inputs, table, draws, phases)
@@ -190,3 +190,28 @@ def test_many_outputs_are_trained(n):
     regressor = sl.SobolevRegressor().fit(X, y, dy)        # of six outputs, sines of each would be too many
     assert "waves" not in regressor.choice_.held_out and not regressor.choice_.plan.solved
     assert regressor.score(X, y) > 0.5
+
+
+def test_a_network_is_solved_where_it_is_told_to(device):
+    X, y, dy = table(40)
+    regressor = sl.SobolevRegressor(device=device).fit(X, y, dy)
+    assert regressor.choice_.plan.solved and {p.device.type for p in regressor.network_.parameters()} == {device}
+    np.testing.assert_allclose(regressor.predict(X), sl.SobolevRegressor().fit(X, y, dy).predict(X), atol=1e-4)
+
+
+def test_weights_beyond_what_numbers_hold_do_not_go_on_for_ever():
+    for n, sines in ((200, 800), (200, 50)):
+        with pytest.raises(FloatingPointError, match="smaller derivative weight"):
+            solved(data_of(n), sines, weights=torch.full((1, 2), 1.7e308, dtype=torch.float64))
+    X, y, dy = table(15)
+    regressor = sl.SobolevRegressor(derivative_weight=1e300).fit(X, y, dy)
+    np.testing.assert_allclose(regressor.predict_gradient(X), dy, atol=1e-3)
+
+
+def test_an_output_without_labels_is_constant():
+    data = data_of(20, q=2)
+    values, slopes = data.values.clone(), data.jacobian.clone()
+    slopes[:, 1] = torch.nan
+    nothing = torch.tensor([[1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    network = solved(sl.SobolevData(data.inputs, values * torch.tensor([1.0, 0.0]), slopes), weights=nothing)
+    assert (network(data.inputs)[:, 1] == 0).all()
