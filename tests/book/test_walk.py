@@ -37,6 +37,10 @@ def test_page_never_scrolls_sideways(walked):
     assert walked.sideways <= 1
 
 
+def test_nothing_fails_and_no_other_host_is_asked_on_the_way(walked):
+    assert (walked.visit.errors, walked.visit.foreign, walked.visit.failed) == ([], [], [])
+
+
 def test_first_screen_answers_soon(walk, size, record_property):
     """How soon depends on the machine, so it is reported, not judged: `pytest -rA` or a report in XML shows it."""
     ready = walk(PAGES[0], size).ready

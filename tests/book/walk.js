@@ -92,36 +92,10 @@
       seen.add(look);
     }
   };
-  // A few elements of each look, a look being all that contrast depends on: axe takes most of its time for that, and a page says
-  // the same thing in the same colours a thousand times.
-  const samples = (where) => {
-    const grounds = new Map(), looks = new Map();
-    const ground = (el) => { // what is painted below the text, from the page's ground up
-      if (!el) return "";
-      if (!grounds.has(el)) {
-        const { backgroundColor, backgroundImage, opacity, position, clip, clipPath } = getComputedStyle(el);
-        const own = [backgroundColor, backgroundImage, opacity, position, clip, clipPath].join(" ");
-        grounds.set(el, ground(el.parentElement) + (own === "rgba(0, 0, 0, 0) none 1 static auto none" ? "" : `; ${own}`));
-      }
-      return grounds.get(el);
-    };
-    for (const el of all(`${where}, ${where} *`)) {
-      const speaks = el.matches("a, input, select, textarea") || [...el.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-      if (!speaks || !el.checkVisibility({ visibilityProperty: true })) continue;
-      const { color, fontSize, fontWeight, textDecorationLine, textShadow } = getComputedStyle(el);
-      const off = (el.control ?? el).closest(":disabled, [aria-disabled=true]") !== null;
-      const around = el.matches("a") && getComputedStyle(el.parentElement).color;
-      const look = [el.localName, color, fontSize, fontWeight, textDecorationLine, textShadow, off, around, ground(el)].join();
-      looks.set(look, [...(looks.get(look) ?? []), el]);
-    }
-    return [...looks.values()].flatMap((alike) => alike.slice(0, 3));
-  };
-  // What axe calls serious or critical: by the rules about colours, or by all others.
-  walk.axe = async (where, colours, ofColours) => {
-    const options = ofColours ? { runOnly: colours } : { rules: Object.fromEntries(colours.map((id) => [id, { enabled: false }])) };
-    const include = ofColours ? samples(where) : [where];
-    if (!include.length) return [];
-    const { violations } = await axe.run({ include }, { resultTypes: ["violations"], preload: false, ...options });
+  // What axe calls serious or critical; by these rules alone, if any are given.
+  walk.axe = async (where, rules) => {
+    const options = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
+    const { violations } = await axe.run({ include: [where] }, options);
     return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
       nodes.map(({ html, any, all, none }) => `${id}: ${html.slice(0, 120)}: ${[...any, ...all, ...none][0]?.message}`));
   };
