@@ -85,6 +85,36 @@ def best_step(noise: float, curvature: float) -> float:
     return max((8 * noise ** 2 / curvature ** 2) ** 0.25, 1e-4)
 
 
+class Problem:
+    """A unit's black box, a sum of waves: what its calls answer for a seed, and the truth, on points of the cube."""
+
+    def __init__(self, unit: str, config: Config):
+        self.inputs, noise = int(unit.split("/")[0]), float(unit.split("/")[1])
+        self.function = waves(self.inputs, config)
+        self.variance = float(self.clean(config.test_points, 7).values.float().var())
+        self.sigma = noise * self.variance ** 0.5
+        generator = torch.Generator().manual_seed(20_000)
+        places = cube(1_000, self.inputs, generator)
+        # all inputs move at once along a random direction: that is further, and through more curvature
+        along = random_directions(places, distribution="rademacher", generator=generator)[:, 0]
+        step, shorter = [best_step(self.sigma, curvature(self.function, places, each)) for each in (None, along)]
+        self.steps = dict.fromkeys(WAYS, step) | {RANDOM: shorter}
+
+    def asked(self, way: str, count: int, seed: int) -> SobolevData:
+        """Noisy labels at ``count`` points, by calls spent in a ``way``."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def call(x: Tensor) -> Tensor:
+            return self.function(x) + self.sigma * torch.randn(len(x), generator=generator, dtype=torch.float64)
+
+        return asked(call, cube(count, self.inputs, generator), way, self.steps[way], generator)
+
+    def clean(self, count: int, seed: int) -> SobolevData:
+        """True values at ``count`` other points."""
+        x = cube(count, self.inputs, torch.Generator().manual_seed(10_000 + seed))
+        return SobolevData(x, self.function(x))
+
+
 def units(config: Config) -> list[str]:
     """One a number of inputs and a noise."""
     return named(config.inputs, config.noises)
@@ -101,42 +131,27 @@ def named(inputs: Sequence[int], noises: Sequence[float]) -> list[str]:
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune and measure each kind of slopes at ``points``, and values alone at each multiple of them."""
-    keep, inputs, noise = keep or Keep(), int(unit.split("/")[0]), float(unit.split("/")[1])
-    function = waves(inputs, config)
+    keep, problem = keep or Keep(), Problem(unit, config)
+    test = problem.clean(config.test_points, 7).to(device, torch.float32)
 
     def data(way: str, count: int, seed: int) -> SobolevData:
-        generator = torch.Generator().manual_seed(seed)
+        return problem.asked(way, count, seed).to(device, torch.float32)
 
-        def call(x: Tensor) -> Tensor:
-            return function(x) + sigma * torch.randn(len(x), generator=generator, dtype=torch.float64)
-
-        return asked(call, cube(count, inputs, generator), way, steps[way], generator).to(device, torch.float32)
-
-    def clean(count: int, seed: int) -> SobolevData:
-        x = cube(count, inputs, torch.Generator().manual_seed(10_000 + seed))
-        return SobolevData(x, function(x)).to(device, torch.float32)
-
-    test = clean(config.test_points, 7)
-    variance = float(test.values.var())
-    sigma = noise * variance ** 0.5
-    generator = torch.Generator().manual_seed(20_000)
-    places = cube(1_000, inputs, generator)
-    step = best_step(sigma, curvature(function, places))
-    # all inputs move at once along a random direction: that is further, and through more curvature
-    along = random_directions(places, distribution="rademacher", generator=generator)[:, 0]
-    steps = dict.fromkeys(WAYS, step) | {RANDOM: best_step(sigma, curvature(function, places, along))}
+    def validation(seed: int) -> SobolevData:
+        return problem.clean(config.validation_points, seed).to(device, torch.float32)
 
     def spent(way: str, count: int) -> dict:
-        trials, networks = measured(way, lambda seed: data(way, count, seed), lambda seed: clean(config.validation_points, seed),
-                                    seeds, config, device, keep, f"{way}-{count}".replace(" ", "-"))
+        trials, networks = measured(way, lambda seed: data(way, count, seed), validation, seeds, config, device, keep,
+                                    f"{way}-{count}".replace(" ", "-"))
         return {"trials": trials, "test_mse": [value_mse(network, test) for network in networks]}
 
     found = {way: keep.once(f"{way}-seeds".replace(" ", "-"), lambda: spent(way, config.points)) for way in (*WAYS[1:], RANDOM)}
-    more = config.points * calls_a_point(WAYS[2], inputs) // calls_a_point(RANDOM, inputs)
+    more = config.points * calls_a_point(WAYS[2], problem.inputs) // calls_a_point(RANDOM, problem.inputs)
     found[AS_MANY_CALLS] = keep.once("as-many-calls-seeds", lambda: spent(RANDOM, more))
     alone = {str(factor): keep.once(f"values-{factor}-seeds", lambda: spent("values", round(factor * config.points)))
              for factor in config.factors}
-    return {"step": step, "step_along": steps[RANDOM], "variance": variance, "values": alone, **found}
+    return {"step": problem.steps[WAYS[2]], "step_along": problem.steps[RANDOM], "variance": problem.variance, "values": alone,
+            **found}
 
 
 def cube(count: int, inputs: int, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ values alone, on values with one difference, or on values with the differences o
 that is not fair, from values alone at as few points as the last way has. Then each network's answer is fed back to it, and
 one measures for how long it stays near the truth. The protocol is that of ``black_box``.
 """
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -78,19 +79,14 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     priced, way = (WAYS[-1], "values") if way == SAME_POINTS else (way, way)
     count = int(calls) // calls_a_point(priced, inputs=3)
 
-    def call(x: Tensor) -> Tensor:
-        return simulator(x, config.gap)
-
     def data(seed: int) -> SobolevData:
-        return asked(call, states(count, seed), way, config.step).to(device, torch.float32)
+        return steps_of(count, seed, way, config).to(device, torch.float32)
 
-    def clean(count: int, seed: int) -> SobolevData:
-        x = states(count, 10_000 + seed)
-        return SobolevData(x, call(x)).to(device, torch.float32)
+    def validation(seed: int) -> SobolevData:
+        return clean(config.validation_points, seed, config).to(device, torch.float32)
 
-    trials, networks = measured(way, data, lambda seed: clean(config.validation_points, seed), seeds, config, device, keep,
-                                "way")
-    test = clean(config.test_points, 7)
+    trials, networks = measured(way, data, validation, seeds, config, device, keep, "way")
+    test = clean(config.test_points, 7, config).to(device, torch.float32)
     found = {"points": count, "trials": trials, "test_mse": [value_mse(network, test) for network in networks],
              "valid_time": [valid_time(network, config, device) for network in networks]}
     if int(calls) == config.shown_calls:
@@ -99,7 +95,17 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     return found
 
 
-def valid_time(network: nn.Module, config: Config, device: str) -> float:
+def steps_of(count: int, seed: int, way: str, config: Config) -> SobolevData:
+    """Labels of the simulator's step at ``count`` states of a seed, by calls spent in a ``way``."""
+    return asked(lambda x: simulator(x, config.gap), states(count, seed), way, config.step)
+
+
+def clean(count: int, seed: int, config: Config) -> SobolevData:
+    """The step's values at other states."""
+    return steps_of(count, 10_000 + seed, "values", config)
+
+
+def valid_time(network: Callable[[Tensor], Tensor], config: Config, device: str) -> float:
     """The median time, over rollouts from fresh states, until one is a ``threshold`` of the states' scale off."""
     truth = states(config.rollouts, 20_000)
     scale = float(truth.std(dim=0).square().sum().sqrt())

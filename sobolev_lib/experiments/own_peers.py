@@ -205,7 +205,7 @@ def mlp_regressor(X, y, dy, seed: int, *, hidden, alpha) -> Predict:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
-    mean, std, low, size = X.mean(0), X.std(0), y.mean(), y.std()
+    mean, std, low, size = X.mean(0), X.std(0), y.mean(0), y.std(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network = MLPRegressor(hidden_layer_sizes=hidden, activation="tanh", solver="lbfgs", alpha=alpha, max_iter=2000,
@@ -247,7 +247,7 @@ METHODS: dict[str, Fit] = {
     "slopes": ours, "values": values_only, "slopes, invariant": invariant, "twin network": twin, "JENN": jenn, "RMTB": rmtb,
     "RMTC": rmtc, "GEKPLS": kriging, "GPMin": gpmin, "MLPRegressor": mlp_regressor, "Gaussian process": gaussian_process}
 _PACKAGES = {"JENN": "jenn", "RMTB": "smt", "RMTC": "smt", "GEKPLS": "smt", "GPMin": "ase", "MLPRegressor": "scikit-learn",
-             "Gaussian process": "scikit-learn"}
+             "Gaussian process": "scikit-learn", "GPyTorch": "gpytorch"}
 
 
 def by(method: str) -> str:

@@ -1,0 +1,98 @@
+"""A Gaussian process of values, or of values and slopes, by ``gpytorch``, which a new record of ``black-box-peers`` needs."""
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sobolev_lib.experiments.own_peers import Predict
+
+_ROWS = 64                                                 # asked at once: with slopes, each brings d + 1 columns
+
+
+def gaussian_process(X, y, dy, seed: int, *, length: float, noise: float, steps: int = 50) -> Predict:
+    """The process that its likelihood chooses: X (N, d), y (N,) or (N, q), dy shaped (N, d) or (N, q, d), or None.
+
+    >>> X = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    >>> predict = gaussian_process(X, np.sin(X[:, 0]), None, 0, length=1.0, noise=1e-4)        # doctest: +SKIP
+    >>> predict(X)[0].shape                                                                    # doctest: +SKIP
+    (20,)
+
+    A squared-exponential kernel with a length for each input, one process an output, on z-scores. L-BFGS maximises the
+    likelihood by lengths, size and noise, from ``length`` and ``noise`` on; slopes have a noise of their own for each input.
+    Answers with values alone. ``seed`` is not used: nothing is drawn.
+    """
+    import gpytorch
+
+    X, Y = torch.as_tensor(X), torch.as_tensor(y).reshape(len(X), -1)
+    mean, std, low, size = X.mean(0), X.std(0), Y.mean(0), Y.std(0)
+    labels = ((Y - low) / size).T.unsqueeze(2)                                             # (q, N, 1)
+    if dy is not None:
+        slopes = torch.as_tensor(dy).reshape(len(X), -1, X.shape[1]) * std / size.unsqueeze(1)
+        labels = torch.cat([labels, slopes.transpose(0, 1)], 2)                            # (q, N, 1 + d)
+    # factors of the whole matrix, not the approximations for large ones: a step of L-BFGS needs a likelihood to trust
+    with gpytorch.settings.fast_computations(False, False, False), gpytorch.settings.max_cholesky_size(100_000):
+        processes = [_fitted((X - mean) / std, each.squeeze(1), length, noise, steps) for each in labels]
+
+    def predict(X) -> tuple[np.ndarray, None]:
+        z = (torch.as_tensor(X, dtype=mean.dtype) - mean) / std
+        with torch.no_grad(), gpytorch.settings.skip_posterior_variances():
+            found = [torch.cat([_value(process(rows).mean) for rows in z.split(_ROWS)]) for process in processes]
+        return (low + size * torch.stack(found, 1)).reshape(len(z), *np.shape(y)[1:]).numpy(), None
+    return predict
+
+
+def _value(mean: Tensor) -> Tensor:
+    return mean if mean.ndim == 1 else mean[:, 0]
+
+
+def _fitted(z: Tensor, labels: Tensor, length: float, noise: float, steps: int):
+    """labels (N,), or (N, 1 + d) with slopes."""
+    import gpytorch
+
+    likelihood, process = _process()(z, labels, length, noise)
+    marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, process)
+    lbfgs = torch.optim.LBFGS(process.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure():
+        lbfgs.zero_grad()
+        loss = -marginal(process(z), labels)
+        loss.backward()
+        return loss
+
+    lbfgs.step(closure)
+    likelihood.eval()
+    return process.eval()
+
+
+@functools.cache
+def _process():
+    """The class, made where the package is first needed."""
+    import gpytorch
+    from gpytorch import distributions, kernels, likelihoods, means
+
+    class Process(gpytorch.models.ExactGP):
+        def __init__(self, z, labels, likelihood, mean, kernel, distribution):
+            super().__init__(z, labels, likelihood)
+            self.mean, self.kernel, self.distribution = mean, kernels.ScaleKernel(kernel), distribution
+
+        def forward(self, x):
+            return self.distribution(self.mean(x), self.kernel(x))
+
+    def make(z, labels, length, noise):
+        least, inputs = gpytorch.constraints.GreaterThan(1e-8), z.shape[1]
+        if labels.ndim == 1:
+            likelihood = likelihoods.GaussianLikelihood(noise_constraint=least)
+            parts = means.ConstantMean(), kernels.RBFKernel(ard_num_dims=inputs), distributions.MultivariateNormal
+        else:
+            likelihood = likelihoods.MultitaskGaussianLikelihood(inputs + 1, has_global_noise=False, noise_constraint=least)
+            parts = (means.ConstantMeanGrad(), kernels.RBFKernelGrad(ard_num_dims=inputs),
+                     distributions.MultitaskMultivariateNormal)
+        parts[1].lengthscale = length
+        process = Process(z, labels, likelihood, *parts).to(z.dtype)
+        if labels.ndim == 1:
+            likelihood.noise = noise
+        else:
+            likelihood.task_noises = torch.full((inputs + 1,), noise, dtype=z.dtype)
+        return likelihood, process.train()
+    return make
