@@ -226,6 +226,33 @@ def test_targets_are_the_teachers_own_values_and_projections():
     assert not torch.equal(targets.vectors[0], fresh.vectors[0]) and torch.equal(targets.labels[0], fresh.labels[0])
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_given_vectors_are_compared_along_and_nothing_is_drawn(order, monkeypatch):
+    teacher, student, x = net(seed=1), net(seed=2), points(5, 3)
+    vectors = [points(2, 5, 4, seed=3), points(2, 5, 3, seed=4)][:order]
+    monkeypatch.setattr(StochasticSobolevLoss, "draw", lambda *_: pytest.fail("something was drawn"))
+    terms = StochasticSobolevLoss(order).terms(student, sl.losses.ProjectedTargets(x, vectors, projected(teacher, x, vectors)))
+    for term, mine, right in zip(terms, projected(student, x, vectors), projected(teacher, x, vectors), strict=True):
+        torch.testing.assert_close(term, (mine - right).square().sum(-1).mean())
+
+
+def given(**changed):
+    parts = {"inputs": points(5, 3), "vectors": [points(2, 5, 4)], "labels": [points(5, 4), points(2, 5, 3)]} | changed
+    return sl.losses.ProjectedTargets(**parts)
+
+
+@pytest.mark.parametrize("targets, message", [
+    (given(labels=[points(5, 4)]), "labels: expected values, and projections for each of 1 orders, got 1 tensors"),
+    (given(labels=[points(5, 4), points(1, 5, 3)]), r"labels\[1\]: expected shape \(2, 5, 3\) .*got \(1, 5, 3\)"),
+    (given(labels=[points(1, 4), points(2, 5, 3)]), r"labels\[0\]: expected shape \(5, 4\) .*got \(1, 4\)"),
+    (given(vectors=[points(2, 1, 4)]), r"vectors\[0\]: expected shape \(2, 5, 4\) .*got \(2, 1, 4\)"),
+    (given(vectors=[points(2, 5, 4), points(2, 5, 4)], labels=[points(5, 4), points(2, 5, 3), points(2, 5, 3)]),
+     r"vectors\[1\]: expected shape \(2, 5, 3\) .*got \(2, 5, 4\)")])
+def test_given_vectors_of_other_shapes_are_refused(targets, message):
+    with pytest.raises(ValueError, match=message):
+        StochasticSobolevLoss(len(targets.vectors))(net(), targets)
+
+
 def test_the_teacher_is_not_asked_again_and_nothing_is_drawn_again():
     teacher, student, x = net(seed=1), net(seed=0), points(4, 3)
     loss = StochasticSobolevLoss(1, 2)

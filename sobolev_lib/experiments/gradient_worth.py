@@ -210,6 +210,14 @@ def _beyond(count: int) -> int:
     return beyond
 
 
+def values_for_as_many_calls(cell: dict, inputs: int) -> dict:
+    """What values alone gave for as many calls as whole gradients cost: at d + 1 times the points."""
+    factor = next((factor for factor in cell["values"] if float(factor) == inputs + 1), None)
+    if factor is None:
+        raise MissingResults(f"record: expected values alone at {inputs + 1} times the points, got {', '.join(cell['values'])}")
+    return cell["values"][factor]
+
+
 def hurt(cell: dict, way: str) -> float:
     """Test error of points with slopes over that of as many values alone, the ratio of the seeds' medians."""
     alone = cell["values"][min(cell["values"], key=float)]["test_mse"]

@@ -5,7 +5,15 @@ Compared are test errors at equally many calls: whole gradients at ``points``, a
 random direction against a difference of one input in turn.
 """
 from sobolev_lib.experiments.black_box import RANDOM, WAYS
-from sobolev_lib.experiments.gradient_worth import AS_MANY_CALLS, LEAST_SEEDS, Worth, middle, named, scale
+from sobolev_lib.experiments.gradient_worth import (
+    AS_MANY_CALLS,
+    LEAST_SEEDS,
+    Worth,
+    middle,
+    named,
+    scale,
+    values_for_as_many_calls,
+)
 from sobolev_lib.experiments.verdicts import Verdict
 from sobolev_lib.records import MissingResults, result
 
@@ -16,11 +24,8 @@ def against_gradients(cell: dict) -> Worth:
 
 
 def against_values(cell: dict, inputs: int) -> Worth:
-    """Test error from random directions over that from values alone, at as many calls: values at d + 1 times the points."""
-    factor = next((factor for factor in cell["values"] if float(factor) == inputs + 1), None)
-    if factor is None:
-        raise MissingResults(f"record: expected values alone at {inputs + 1} times the points, got {', '.join(cell['values'])}")
-    return _over(cell[AS_MANY_CALLS], cell["values"][factor])
+    """Test error from random directions over that from values alone, at as many calls."""
+    return _over(cell[AS_MANY_CALLS], values_for_as_many_calls(cell, inputs))
 
 
 def against_one_input(cell: dict) -> Worth:

@@ -24,6 +24,15 @@ class ProjectedTargets:
     >>> targets = StochasticSobolevLoss(projections=2).targets(torch.rand(32, 8), sobolev_lib.models.MLP(8, 64, 10))
     >>> [tuple(v.shape) for v in targets.vectors], [tuple(t.shape) for t in targets.labels]
     ([(2, 32, 10)], [(32, 10), (2, 32, 8)])
+
+    Or put together from vectors of your own, here the first output's gradient alone:
+
+    >>> x, first = torch.rand(32, 8), torch.eye(10)[0].expand(1, 32, 10)
+    >>> given = ProjectedTargets(x, [first], [x.sum(1, keepdim=True).expand(32, 10), torch.ones(1, 32, 8)])
+    >>> len(StochasticSobolevLoss().terms(sobolev_lib.models.MLP(8, 64, 10), given))
+    2
+
+    The expectation of ``SobolevLoss`` has vectors of length sqrt(q), q the number of outputs.
     """
 
     inputs: Tensor                                         # (N, *in)
@@ -50,7 +59,8 @@ class StochasticSobolevLoss(Loss):
     ``loss(model, batch, generator=None)``: ``model`` maps (N, *in) to (N, *out); ``batch`` is a ``Teacher``, any
     differentiable function at (N, *in) (its parameters get no gradient), or ``SobolevData``, whose tabulated derivatives
     are projected, or what ``targets`` returned. ``loss(model, x, teacher)`` takes a teacher without inputs of its own.
-    ``loss.terms`` gives the unweighted terms, by order.
+    ``loss.terms`` gives the unweighted terms, by order. Where the vectors are given and their projections are known,
+    ``ProjectedTargets`` holds both and nothing is drawn; slopes along directions of the input are data for ``SobolevLoss``.
     ``distribution``: "sphere" (uniform on the unit sphere, as in the paper), "gaussian" or "rademacher".
 
     For v on the unit sphere of R^q, E ||J^T v||^2 = ||J||^2 / q. So v is stretched to length sqrt(q), which multiplies
@@ -101,6 +111,8 @@ class StochasticSobolevLoss(Loss):
         elif not isinstance(source, ProjectedTargets):
             raise TypeError("batch: expected SobolevData, a Teacher or ProjectedTargets (or points, and a teacher beside "
                             f"them), got {type(source).__name__}")
+        else:
+            _check_given(source)
         if len(source.vectors) != self.order:
             raise ValueError(f"teacher: expected targets of order {self.order}, got order {len(source.vectors)}")
         return source
@@ -161,6 +173,21 @@ def _project_labels(data: SobolevData, vectors: list[Tensor]) -> tuple[Tensor, l
             projected = torch.einsum("pne,pnek->pnk", v.reshape(-1, n, d), projected.reshape(*projected.shape[:2], d, -1))
         targets.append(projected.reshape(-1, n, *data.in_shape))
     return first.reshape(vectors[0].shape), targets
+
+
+def _check_given(targets: ProjectedTargets) -> None:
+    """Vectors and projections that somebody has put together must be of one shape a point: nothing is broadcast."""
+    if len(targets.labels) != len(targets.vectors) + 1:
+        raise ValueError(f"labels: expected values, and projections for each of {len(targets.vectors)} orders, got "
+                         f"{len(targets.labels)} tensors")
+    values, many, inputs = targets.labels[0], len(targets.vectors[0]), tuple(targets.inputs.shape)
+    wanted = {"labels[0]": (values, (*inputs[:1], *values.shape[1:])), "vectors[0]": (targets.vectors[0], (many, *values.shape))}
+    wanted |= {f"vectors[{k}]": (each, (many, *inputs)) for k, each in enumerate(targets.vectors[1:], 1)}
+    wanted |= {f"labels[{k}]": (each, (many, *inputs)) for k, each in enumerate(targets.labels[1:], 1)}
+    for name, (tensor, shape) in wanted.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name}: expected shape {shape} beside inputs {inputs} and values {tuple(values.shape)}, got "
+                             f"{tuple(tensor.shape)}")
 
 
 def _check_same_inputs(x: Tensor, data: SobolevData) -> None:
