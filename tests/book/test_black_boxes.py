@@ -6,6 +6,8 @@ import torch
 from cells import cell, defined
 
 import sobolev_lib as sl
+from sobolev_lib.experiments import black_box_peers
+from sobolev_lib.experiments.black_box_peers import DIFFERENCES, VALUES
 from sobolev_lib.records import load_record
 
 PAGE = "black_boxes"
@@ -64,14 +66,66 @@ def test_what_more_values_bring_follows_the_record(lorenz, factor, said):
     assert (", and slopes do." in text) == (factor == 1.1) and (", and slopes don't." in text) == (factor == 2.5)
 
 
-def test_the_summary_counts_what_the_records_hold(lorenz, worth):
+@pytest.fixture(scope="module")
+def peers():
+    return load_record("black-box-peers")
+
+
+def biased(record, factor, longer=1.0):
+    """The record, with the process' errors from differences this many times those from values, and such times."""
+    changed = copy.deepcopy(record)
+    for box in black_box_peers.boxes(record["config"]):
+        alone, told = (changed["results"][f"{box}/{method}"]["runs"] for method in (VALUES, DIFFERENCES))
+        for one, other in zip(alone, told):
+            other["error"] = factor * one["error"]
+            if "valid_time" in one:
+                other["valid_time"] = longer * one["valid_time"]
+    return changed
+
+
+def test_the_summary_counts_what_the_records_hold(lorenz, worth, peers):
     known = functions_of("black-boxes-short", config=lorenz["config"])
     flipped = copy.deepcopy(lorenz)
     for calls in lorenz["config"]["calls"]:
         flipped["results"][f"{calls}/all differences"]["valid_time"] = [
             0.5 * time for time in flipped["results"][f"{calls}/values"]["valid_time"]]
-    assert "whole gradients paid at 0 of 3" in known["short_said"](flipped, worth)
-    assert f"of {len(worth['results'])} cells" in known["short_said"](lorenz, worth)
+    assert "whole gradients paid at 0 of 3" in known["short_said"](flipped, worth, peers)
+    assert f"of {len(worth['results'])} cells" in known["short_said"](lorenz, worth, peers)
+    boxes = len(black_box_peers.boxes(peers["config"]))
+    for factor, by_values, by_differences in ((3.0, boxes, 0), (0.3, 0, boxes)):
+        text = known["short_said"](lorenz, worth, biased(peers, factor))
+        assert f"by values for {by_values} of {boxes} black boxes, by differences for {by_differences}." in text
+
+
+@pytest.mark.parametrize("process, networks, said", [
+    (3.0, 3.0, "So it is not the network"), (0.3, 0.3, "Both make more of gradients"), (3.0, 0.3, "depends on the method"),
+    (0.3, 3.0, "depends on the method")])
+def test_whether_it_is_the_network_follows_the_records(worth, peers, process, networks, said):
+    changed = copy.deepcopy(worth)
+    for unit, each in changed["results"].items():
+        alone = each["values"][str(int(unit.split("/")[0]) + 1)]["test_mse"]
+        each["all differences"]["test_mse"] = [networks * error for error in alone]
+    known = functions_of("black-boxes-peers")
+    text = known["peers_said"](known["waves_ratios"](biased(peers, process), changed))
+    total = len(worth["results"])
+    counts = [f"by values in {total * (each > 1)} of {total} cells and by differences in {total * (each < 1)}"
+              for each in (process, networks)]
+    assert said in text and f"the process errs clearly less {counts[0]}; the networks {counts[1]}." in text
+
+
+@pytest.mark.parametrize("longer, last, said", [
+    (0.5, 50.0, "not well spent. So slopes help"), (1.0, 50.0, "no clear difference. So slopes help"), (2.0, 50.0, "gains by differences."),
+    (0.5, 0.5, "not well spent.")])
+def test_how_long_the_process_lasts_follows_the_records(lorenz, peers, longer, last, said):
+    changed, calls = biased(peers, 1.0, longer), max(peers["config"]["lorenz"]["calls"])
+    for method, factor in ((VALUES, 1.0), (DIFFERENCES, longer)):
+        for k, run in enumerate(changed["results"][f"lorenz/{calls}/{method}"]["runs"]):
+            run["valid_time"] = last * factor + 0.01 * (-1) ** (k + (method == VALUES))
+    known = functions_of("black-boxes-simulator", config=lorenz["config"])
+    text = known["process_said"](changed, lorenz)
+    assert f"From {calls:,} calls a Gaussian process lasts {last:.1f} time units by values and {last * longer:.1f}" in text
+    assert said in text and ("So slopes help" in text) == ("So slopes" in said)
+    assert known["peer_times"](changed, VALUES, 10 ** 6) == []
 
 
 def spread(record, directions, one_input=1.0):
@@ -103,8 +157,8 @@ def test_what_random_directions_bring_follows_the_record(worth):
 
 @pytest.mark.parametrize("factor, counts", [(0.5, "clearly better than they in 10 of 10 cells, clearly worse in 0"),
                                             (2.0, "clearly better than they in 0 of 10 cells, clearly worse in 10")])
-def test_the_summary_counts_random_directions(lorenz, worth, factor, counts):
-    assert counts in functions_of("black-boxes-short", config=lorenz["config"])["short_said"](lorenz, spread(worth, factor))
+def test_the_summary_counts_random_directions(lorenz, worth, peers, factor, counts):
+    assert counts in functions_of("black-boxes-short", config=lorenz["config"])["short_said"](lorenz, spread(worth, factor), peers)
 
 
 # --- the exercise -----------------------------------------------------------------------------------------------
