@@ -24,7 +24,7 @@ LAYERS = {1: ("1", "3"), 2: ("3", "7")}                    # student's, teacher'
 BATCH = 50
 REFERENCE = "MLPRegressor"                                 # of scikit-learn, on logits
 INPUT = ("input", "input, projected")
-INTERNAL = ("layer 1", "layer 1, projected", "layer 2", "between", "layer 1, hints")
+INTERNAL = ("layer 1", "layer 1, projected", "layer 1, attention", "layer 2", "between", "layer 1, hints")
 
 Way = Callable[[nn.Module, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
@@ -168,6 +168,17 @@ def attention(teacher: MLP, x: Tensor) -> Way:
     return _compared(lambda student, at: maps(_walk(student, at, 0)[:2]), maps(told[:2]), told[2], x)
 
 
+def slope_attention(teacher: MLP, x: Tensor) -> Way:
+    """Logits, and on which units of the first layer they hang: squares of slopes by it, summed over logits, of length one."""
+    def hang(network: nn.Module, at: Tensor, layer: str) -> Tensor:
+        return nn.functional.normalize(internal_derivatives(network, at, layer)[2].square().sum(1), dim=1)
+
+    (layer, teacher_layer), plain = LAYERS[1], answers(teacher, x)
+    told = hang(teacher, x, teacher_layer).detach()
+    return lambda student, rows, generator: (plain(student, rows, generator)[0],
+                                             _size(hang(student, x[rows], layer) - told[rows]))
+
+
 def gradient_attention(teacher: MLP, x: Tensor) -> Way:
     """Logits, and which pixels matter: the cross entropy's gradient for the class that the teacher says, of length one."""
     labels = teacher(x).argmax(1)
@@ -224,7 +235,7 @@ WAYS: dict[str, Callable[[MLP, Tensor], Way]] = {
     "answers": answers,
     "input": functools.partial(by_input, projected=False), "input, projected": functools.partial(by_input, projected=True),
     "layer 1": functools.partial(by_layer, projected=False, number=1),
-    "layer 1, projected": functools.partial(by_layer, projected=True, number=1),
+    "layer 1, projected": functools.partial(by_layer, projected=True, number=1), "layer 1, attention": slope_attention,
     "layer 2": functools.partial(by_layer, projected=False, number=2),
     "between": between, "layer 1, hints": layer_and_hints, "hints": hints,
     "attention": attention, "gradient attention": gradient_attention,

@@ -66,6 +66,20 @@ def test_a_layer_s_term_is_the_share_that_the_chain_rule_gives(name, number, pai
     assert float(WAYS[name](teacher, x)(student, ROWS, DRAW)[1].detach()) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_attention_to_a_layer_is_where_its_slopes_are_large(pair):
+    teacher, student, x = pair
+    maps = []
+    for which, network in ((1, teacher), (0, student)):
+        end, rows = int(LAYERS[1][which]) + 1, []
+        for point in x[ROWS]:
+            hidden = torch.nn.Sequential(*list(network)[:end])(point[None]).detach()
+            jacobian = torch.autograd.functional.jacobian(torch.nn.Sequential(*list(network)[end:]), hidden)[0, :, 0]
+            rows.append(jacobian.square().sum(0) / jacobian.square().sum(0).square().sum().sqrt())
+        maps.append(torch.stack(rows))
+    expected = (maps[0] - maps[1]).square().sum(1).mean()
+    assert float(WAYS["layer 1, attention"](teacher, x)(student, ROWS, DRAW)[1].detach()) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_between_the_layers_it_is_the_one_by_the_other(pair):
     teacher, student, x = pair
     by_hand = []
