@@ -183,7 +183,7 @@ def verdict(record: dict) -> Verdict:
     for box in found:
         if box.startswith("lorenz"):
             longer = against(record, box, what="valid_time")
-            times.append(f"{10**longer.mean:.2f} ({10**longer.low:.2f} to {10**longer.high:.2f}) from "
+            times.append(f"{10**longer.mean:.2f} times as long ({10**longer.low:.2f} to {10**longer.high:.2f}) from "
                          f"{int(box.split('/')[1]):,} calls")
     config = record["config"]
     return Verdict(
@@ -191,8 +191,7 @@ def verdict(record: dict) -> Verdict:
               "code.",
         measured=f"At as many calls a Gaussian process errs clearly less with differences for {sides.count('below')} of "
                  f"{len(sides)} black boxes, and clearly more for {sides.count('above')}."
-                 + (f" Its rollouts of the simulator stay near the truth {', '.join(times)} times as long with differences."
-                    if times else ""),
+                 + (f" With differences its rollouts of the simulator stay near the truth {', '.join(times)}." if times else ""),
         scale=f"{len(sides)} black boxes, {len(config['trials'][VALUES])} trial{'s' * (len(config['trials'][VALUES]) > 1)} a "
               f"method, {len(record['seeds'])} seeds.",
         status=status_of(sides, better="below"), rule=RULE)

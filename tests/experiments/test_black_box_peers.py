@@ -121,7 +121,7 @@ def test_the_verdict_follows_its_rule(ratios, status):
     less, more = sum(ratio < 0.9 for ratio in ratios), sum(ratio > 1.1 for ratio in ratios)
     assert found.status == status
     assert f"for {less} of {len(ratios)} black boxes, and clearly more for {more}." in found.measured
-    assert "2.00 (2.00 to 2.00) from 200 calls times as long" in found.measured
+    assert "near the truth 2.00 times as long (2.00 to 2.00) from 200 calls." in found.measured
 
 
 def test_a_record_that_lacks_runs_says_so_and_a_rollout_that_is_lost_at_once_has_a_time():
