@@ -37,7 +37,7 @@ test: $(INSTALLED)
 	@$(BIN)/python scripts/browser.py --install
 	@$(BIN)/python scripts/build_book.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "browser and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "browser and not slow" tests/book tests/widgets
 
 test-fast: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q -m "not slow and not browser" $(FAST)

@@ -19,8 +19,10 @@ def page_of(item):
 
 
 def pytest_itemcollected(item):
-    """Mark as ``browser`` what asks for one, before ``-m`` chooses."""
+    """Mark as ``browser`` what asks for one, before ``-m`` chooses; `make test` looks for them in two folders only."""
     if NEED_A_BROWSER & {*getattr(item, "fixturenames", ())}:
+        if item.path.parent.name not in ("book", "widgets"):
+            raise pytest.UsageError(f"{item.nodeid}: a test in the browser belongs in tests/book or tests/widgets")
         item.add_marker("browser")
 
 

@@ -51,7 +51,7 @@ def origins(site):
 @pytest.fixture(scope="session")
 def tabs(chromium):
     """One tab by scheme, light, in which page after page is read: what pages share is there after the first."""
-    found = {"http": walks.tab(chromium), "file": chromium.new_page(color_scheme="light")}
+    found = {"http": walks.tab(chromium), "file": walks.tab(chromium)}
     yield found
     for tab in found.values():
         tab.close()

@@ -1,6 +1,7 @@
 """The playground on the built site: as a reader uses it, served and from disk, without a network."""
+import re
+
 import pytest
-from bs4 import BeautifulSoup
 from pages import PAGES
 from visits import Visit, set_dark, watch
 
@@ -10,9 +11,9 @@ pytestmark = pytest.mark.timeout(1200)
 ROOT = ".sobolev-playground"
 
 
-@pytest.fixture(params=("http", "file"))
+@pytest.fixture
 def welcome(request, new_tab, origins):
-    """The welcome page and its address; nothing may have gone wrong on it at the end."""
+    """The welcome page and its address by scheme; nothing may have gone wrong on it at the end."""
     visit, address = Visit(), f"{origins[request.param]}/{PAGES[0]}.html"
     page = new_tab(viewport={"width": 1280, "height": 900})
     watch(page, visit)
@@ -47,6 +48,7 @@ def errors_of(root):
     return [float(root.get_attribute(f"data-{method}-error")) for method in ("regular", "sobolev")]
 
 
+@pytest.mark.parametrize("welcome", ["http", "file"], indirect=True)
 def test_a_reader_plays(welcome):
     page, address = welcome
     page.goto(address)
@@ -102,6 +104,8 @@ def test_a_reader_plays(welcome):
     wait_for(page, "data.step === '1'")
 
 
+# that the page plays is asked of both above
+@pytest.mark.parametrize("welcome", ["file"], indirect=True)
 def test_a_reader_brings_data(welcome):
     page, address = welcome
     page.goto(address)
@@ -123,6 +127,7 @@ def test_a_reader_brings_data(welcome):
     page.wait_for_function("document.querySelector('.spg-code').value.includes('torch.sin(3 * x[:, 0])')")
 
 
+@pytest.mark.parametrize("welcome", ["http"], indirect=True)
 def test_a_phone_in_the_dark(welcome):
     page, address = welcome
     page.set_viewport_size({"width": 360, "height": 780})
@@ -137,11 +142,10 @@ def test_a_phone_in_the_dark(welcome):
     assert page.locator("[data-widget=playground]").first.bounding_box()["height"] == height
 
 
-@pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", ["welcome", "the_loss"], ids=["all controls", "few controls"])
-def test_the_space_kept_for_it_is_what_it_takes(new_tab, origins, name, width):
-    """On the other pages, and at 390 pixels, test_walk.py asks the same of every widget."""
-    tab = new_tab(viewport={"width": width, "height": 780})
+def test_the_space_kept_for_it_is_what_it_takes(new_tab, origins, name):
+    """At 390 and 1280 pixels test_walk.py asks the same of every widget of every page."""
+    tab = new_tab(viewport={"width": 360, "height": 780})
     tab.goto(f"{origins['file']}/book/{name}.html")
     widget = tab.locator("[data-widget=playground]").first
     before = widget.bounding_box()["height"]
@@ -150,8 +154,7 @@ def test_the_space_kept_for_it_is_what_it_takes(new_tab, origins, name, width):
 
 
 def pages_with_playgrounds(site):
-    return [name for name in PAGES
-            if BeautifulSoup((site / f"{name}.html").read_text(), "html.parser").select("[data-widget=playground]")]
+    return [name for name in PAGES if re.search(r"<\w+ [^>]*data-widget=.?playground\b", (site / f"{name}.html").read_text())]
 
 
 def test_it_is_where_it_explains_something(site):

@@ -1,7 +1,9 @@
 """The built site in a browser that reaches nothing but this machine: served, and opened from disk."""
 
 import functools
+import html
 import json
+import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.timeout(1200)
 SCHEMES = ("http", "file")
 MEGABYTE = 1_000_000
 VISIBLE_CELLS = 6
+WIDGET = re.compile(r"""<\w+ [^>]*class=["'](?:[^"'>]* )?sobolev-widget\b""")
 
 
 @pytest.fixture(params=SCHEMES)
@@ -235,8 +238,9 @@ def test_no_chapter_complains(markup):
 
 @functools.cache
 def places(path):
-    """The ids of a page; "top" is the page's start in every browser."""
-    return {"top", *(tag["id"] for tag in BeautifulSoup(path.read_text(), "html.parser").find_all(id=True))}
+    """The ids of a page, which is only searched for them: that takes a hundredth of the time that reading it whole takes; "top"
+    is the page's start in every browser."""
+    return {"top", *map(html.unescape, re.findall(r"""<\w[^<>]*\sid=["']([^"']*)["']""", path.read_text()))}
 
 
 def test_links_inside_the_book_lead_somewhere(site, page, markup):
@@ -335,7 +339,6 @@ def test_no_icon_font_is_served(site):
 def test_every_chapter_has_something_to_turn(site):
     still = []
     for page in PAGES:
-        markup = BeautifulSoup((site / f"{page}.html").read_text(), "html.parser")
-        if (ROOT / f"{page}.ipynb").exists() and page not in (PAGES[0], "book/reproduction") and not markup.select(".sobolev-widget"):
+        if (ROOT / f"{page}.ipynb").exists() and page not in (PAGES[0], "book/reproduction") and not WIDGET.search((site / f"{page}.html").read_text()):
             still.append(page)
     assert still == []

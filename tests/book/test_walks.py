@@ -5,9 +5,9 @@ from walks import tab, walk
 BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>A bad page</title>
 <style>body { margin: 0; background: #fff } .wide { width: 2000px; height: 10px } .dot { width: 9px; height: 9px; animation: turn 1s infinite }
 @keyframes turn { to { rotate: 1turn } } .tall { height: 1500px }
-.sobolev-widget { height: 20px }</style></head>
+.sobolev-widget { height: 20px } .desk { color: #222 } @media (min-width: 900px) { .desk { color: #bbb } }</style></head>
 <body><main class="bd-article">
-<section id="first"><h1>First</h1><p style="color: #aaa">Pale</p><button type="button"></button><div class="wide"></div><div class="dot"></div>
+<section id="first"><h1>First</h1><p style="color: #aaa">Pale</p><p class="desk">Pale on a desk</p><button type="button"></button><div class="wide"></div><div class="dot"></div>
 <a href="#last">To the last</a><div class="sobolev-widget" data-widget="one" aria-label="One"></div><p class="tall">Below</p></section>
 <section id="last"><h2>Last</h2><div class="tall"></div></section></main>
 <script>
@@ -24,6 +24,9 @@ def test_a_bad_page_passes_nothing(chromium, tmp_path):
     seen = walk(tab(chromium), (tmp_path / "bad.html").as_uri(), "phone")
     assert {fault.split(": ")[1] for fault in seen.faults} >= {"button-name", "color-contrast"}
     assert any(fault.startswith("dark") for fault in seen.faults)
+    # each width is judged, and what looks as it did at the other but once
+    for said, widths in (('<button type="button">', ["narrow", "wide"]), ('<p style="color: #aaa">', ["narrow"]), ('<p class="desk">', ["wide"])):
+        assert [fault.split(", ")[1] for fault in seen.faults if fault.startswith("light") and said in fault] == widths
     assert seen.shift > 0.05 and "Below" in str(seen.shifts)
     assert seen.grown == ["one from 20 to 300 px: One"]
     assert any("#last" in missed for missed in seen.missed)

@@ -1,12 +1,16 @@
 """Open a page as a reader would and note what happened: one visit serves all tests of that page.
 
-From disk a page is seen wide and light, then dark, then as narrow as a phone, and in the end each of its buttons is pressed.
+From disk a page is opened by a link, seen wide and light, then dark, then as narrow as a phone, and in the end each of its
+buttons is pressed.
 Served it is walked through (walks.py), which begins with the first of these looks.
 """
 
 import contextlib
 import dataclasses
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import looks
 
@@ -23,6 +27,7 @@ class Visit:
     errors: list = dataclasses.field(default_factory=list)  # console and page errors
     foreign: list = dataclasses.field(default_factory=list)  # requests to another host
     failed: list = dataclasses.field(default_factory=list)  # answers of 400 and above, and requests without one
+    missed: list = dataclasses.field(default_factory=list)  # headings that a link did not reach
     dead: list = dataclasses.field(default_factory=list)  # widgets without content
     facts: dict = dataclasses.field(default_factory=dict)
     cut: list = dataclasses.field(default_factory=list)  # formulas whose beginning is out of reach
@@ -104,13 +109,15 @@ def patient(page, question):
 
 
 def visit_from_disk(page, url):
-    """Visit the page in this tab, which is light, and return the Visit."""
+    """Visit the page in this tab, which is light and of walks.py, by a link to its last heading, and return the Visit."""
     visit = Visit()
     page.goto("about:blank")
     page.set_viewport_size(WIDE)
     with watched(page, visit):
-        page.goto(url, wait_until="load")
-        page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+        last = re.findall(r'<section\b[^>]* id="([^"]+)"', Path(url2pathname(urlsplit(url).path)).read_text())[-1]
+        page.goto(f"{url}#{last}", wait_until="load")
+        page.evaluate("walk.typeset()")
+        visit.missed = page.evaluate("walk.arrived()")
         visit.figures["light"] = page.evaluate(looks.FIGURES)
         visit.captions, visit.bare = page.evaluate(looks.CAPTIONS), page.evaluate(looks.BARE)
         visit.unstyled = page.evaluate(looks.UNSTYLED, [*PALETTE, *PAGE])

@@ -59,6 +59,12 @@
     }
     return missed;
   };
+  // Opened by a link to its last heading. Then upwards, so that nothing above a heading has mounted yet, and down again.
+  walk.arrived = async () => {
+    const ids = walk.places(), last = ids.at(-1), off = walk.miss(last), arrived = location.hash === `#${last}` && Math.abs(off) <= 20;
+    return [...(arrived ? [] : [`a link to ${location.hash} from outside lands ${off} px off #${last}`]),
+      ...await walk.jumps([...ids.slice(0, -1).reverse(), last], false)];
+  };
   walk.down = async () => {
     for (let y = 0; y < document.documentElement.scrollHeight; y += 0.8 * innerHeight) {
       scrollTo({ top: y, behavior: "instant" });
@@ -92,12 +98,32 @@
       seen.add(look);
     }
   };
-  // What axe calls serious or critical; by these rules alone, if any are given.
-  walk.axe = async (where, rules) => {
-    const options = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
-    const { violations } = await axe.run({ include: [where] }, options);
-    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
-      nodes.map(({ html, any, all, none }) => `${id}: ${html.slice(0, 120)}: ${[...any, ...all, ...none][0]?.message}`));
+  // What the colours of an element are judged by; large text may be paler.
+  const look = (el) => {
+    const { color, fill, backgroundColor, backgroundImage, opacity, filter, fontSize, fontWeight, textShadow, textDecorationLine, position } = getComputedStyle(el);
+    const large = parseFloat(fontSize) >= (fontWeight >= 700 ? 18.66 : 24);
+    return [color, fill, backgroundColor, backgroundImage, opacity, filter, large, fontWeight, textShadow, textDecorationLine, position, el.disabled].join();
+  };
+  const COLOURS = ["color-contrast", "link-in-text-block"]; // rules whose answer depends on the theme
+  const looks = {};
+  // What axe calls serious or critical in a theme. Once the page was judged at another width, colours are judged of what was out of
+  // sight there, looks otherwise now, or lies in such: it takes axe most of its time.
+  walk.axe = async (where, theme, again) => {
+    await walk.theme(theme);
+    const known = (looks[`${theme} ${where}`] ??= new Map()), others = new Set();
+    for (const el of all(`${where}, ${where} *`).filter((el) => shown(el) && el.checkVisibility({ visibilityProperty: true }))) {
+      if (known.get(el) !== look(el) || others.has(el.parentElement)) others.add(el);
+      known.set(el, look(el));
+    }
+    const colours = { runOnly: COLOURS }, rest = { rules: Object.fromEntries(COLOURS.map((id) => [id, { enabled: false }])) };
+    const runs = !again ? [[[where], theme === "light" ? {} : colours]] : [[[...others], colours], [theme === "light" ? [where] : [], rest]];
+    const faults = [];
+    for (const [include, options] of runs.filter(([{ length }]) => length)) {
+      const { violations } = await axe.run({ include }, { resultTypes: ["violations"], preload: false, ...options });
+      faults.push(...violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
+        nodes.map(({ html, any, all, none }) => `${id}: ${html.slice(0, 120)}: ${[...any, ...all, ...none][0]?.message}`)));
+    }
+    return faults;
   };
   // Every widget's other state: all its buttons pressed once, all that is folded open.
   walk.press = async () => {

@@ -15,8 +15,6 @@ NARROW = {"width": 360, "height": 780}  # where accessibility is judged: smaller
 SIZES = {"wide": WIDE, "phone": PHONE}
 WATCH = pages.ROOT / "tests" / "book" / "walk.js"
 AXE = pages.ROOT / "tests" / "vendor" / "axe" / "axe.min.js"
-# Rules whose answer depends on the theme's colours.
-COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 @dataclasses.dataclass
@@ -28,7 +26,7 @@ class Walk:
     shifts: list = dataclasses.field(default_factory=list)
     grown: list = dataclasses.field(default_factory=list)  # widgets whose place was not as high as they are
     sideways: int = 0  # pixels
-    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical
+    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical, at both widths: on the phone
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
     visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests; if wide, what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
@@ -40,7 +38,8 @@ WALKS: dict[tuple[str, str], Walk] = {}
 def walk(page, url, size):
     """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
-    The phone asks for less motion. The page is opened twice: at its top, and by a link to its last heading.
+    The phone asks for less motion. There axe judges the page, at both widths, and it is opened a second time, by a link to its
+    last heading. As wide as a desk that is done from disk (visits.py).
     """
     key = urlsplit(url).path, size
     if key not in WALKS:
@@ -71,27 +70,12 @@ def _walk(seen, page, url, size):
     if size == "phone":
         page.evaluate("walk.look()")
     seen.missed = page.evaluate("ids => walk.jumps(ids, true)", places)
-    if size == "phone":
-        seen.moving = page.evaluate("walk.moving()")
-    else:
+    if size == "wide":
         visits.look(page, seen.visit)
-
-    page.evaluate(AXE.read_text())
-    page.evaluate("walk.thin()")
-    if size == "phone":
-        page.set_viewport_size(NARROW)
-        page.evaluate("walk.settled()")
-    seen.faults = _judge(page, "html", "as it opens")
-    page.evaluate("walk.press()")
-    if page.locator(".sobolev-widget").count():
-        seen.faults += _judge(page, ".sobolev-widget", "with its buttons pressed")
-
-    _open(page, f"{url}#{places[-1]}")
-    missed = page.evaluate("id => walk.miss(id)", places[-1])
-    if abs(missed) > 20:
-        seen.missed.append(f"a link to #{places[-1]} from outside lands {missed} px off")
-    # upwards, so that nothing above the heading has mounted yet, and down again
-    seen.missed += page.evaluate("ids => walk.jumps(ids, false)", [*places[-2::-1], places[-1]])
+    else:
+        seen.moving = page.evaluate("walk.moving()")
+        seen.faults = _faults(page)
+        seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
 
 
 def _open(page, url):
@@ -101,10 +85,23 @@ def _open(page, url):
     return page
 
 
-def _judge(page, where, state):
+def _faults(page):
+    """What axe finds at both widths, in both themes: of the page as it opens, and of its widgets with their buttons pressed."""
+    page.evaluate(AXE.read_text())
+    page.evaluate("walk.thin()")
+    faults = _judged(page, "html", "as it opens", ("narrow", NARROW), ("wide", WIDE))
+    page.evaluate("walk.press()")
+    if page.locator(".sobolev-widget").count():
+        faults += _judged(page, ".sobolev-widget", "with its buttons pressed", ("wide", WIDE), ("narrow", NARROW))
+    return faults
+
+
+def _judged(page, where, state, *widths):
     faults = []
-    for theme, rules in (("light", None), ("dark", COLOURS)):
-        page.evaluate("theme => walk.theme(theme)", theme)
-        found = page.evaluate("given => walk.axe(...given)", [where, rules])
-        faults += [f"{theme}, {state}: {fault}" for fault in found]
+    for again, (width, size) in enumerate(widths):
+        page.set_viewport_size(size)
+        page.evaluate("walk.settled()")
+        for theme in ("light", "dark"):
+            found = page.evaluate("given => walk.axe(...given)", [where, theme, bool(again)])
+            faults += [f"{theme}, {width}, {state}: {fault}" for fault in found]
     return faults

@@ -1,6 +1,6 @@
 """What the widgets' tests ask for: a page with a widget on it, a playground, the training code in the browser."""
 import pytest
-from players import Player
+from players import NO_THUMBNAILS, Player
 from readers import Reader
 
 from sobolev_lib import book_output
@@ -27,7 +27,12 @@ def read(new_tab, tmp_path, monkeypatch):
 
 @pytest.fixture
 def play(read):
-    return lambda *args, screen=None, **settings: Player(read(Playground(*args, **settings), **(screen or {})))
+    """Shows a playground, without the thumbnails of its stories unless they are asked for: they take longer than most tests."""
+    def shown(*args, screen=None, thumbnails=False, **settings):
+        body = Playground(*args, **settings)._repr_html_()
+        return Player(read(body if thumbnails else NO_THUMBNAILS + body, **(screen or {})))
+
+    return shown
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,10 @@
 """A page with a playground on it, and what a reader does there."""
 
 ROOT = ".sobolev-playground"
+# Their worker is refused, as in a page that has none; other workers are not.
+NO_THUMBNAILS = """<script>{ const Own = Worker; window.Worker = class extends Own { constructor(...given) {
+  if (new Error().stack.includes("paintThumbnails")) throw new Error("no thumbnails");
+  super(...given); } } }</script>"""
 
 
 class Player:

@@ -1,4 +1,10 @@
 """A page with a widget on it, as a reader meets it: opened from disk, without a network."""
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
 from sobolev_lib import book_output
 
 PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Widgets</title>
@@ -29,12 +35,22 @@ KERNEL = """source => {
 }"""
 
 
+@functools.cache
+def scripts():
+    """The folder of the widgets' scripts, which all pages share."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    book_output.write_scripts(folder)
+    return folder
+
+
 class Reader:
     """A page with some HTML on it, opened from disk; fails at the end if anything went wrong on it."""
 
     def __init__(self, new_tab, folder, body, **options):
         (folder / "book").mkdir()
-        book_output.write_scripts(folder / "_static" / "widgets")
+        (folder / "_static").mkdir(exist_ok=True)
+        (folder / "_static" / "widgets").symlink_to(scripts())
         (folder / "book" / "page.html").write_text(PAGE.format(body=body), encoding="utf-8")
         options = {"viewport": {"width": 900, "height": 1000}, "reduced_motion": "reduce", **options}
         self.page = new_tab(**options)
