@@ -4,9 +4,9 @@ Each name says what is asked, and the tests beside it ask it of the PyTorch that
 """
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as _for_all
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorm
-from torch.nn.modules.module import _has_any_global_hook
 from torch.optim import Optimizer
 from torch.utils._pytree import register_pytree_node, tree_flatten, tree_map, tree_unflatten
 
@@ -45,8 +45,7 @@ def submodules(module: nn.Module) -> list[tuple[str, nn.Module | None]]:
 
 def does_more_than_its_class(module: nn.Module) -> bool:
     """Does calling ``module`` do more than its class says: by hooks, those of all modules too, or a ``forward`` of its own?"""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-                or module._backward_pre_hooks or "forward" in vars(module) or _has_any_global_hook())
+    return "forward" in vars(module) or any(getattr(module, kind) or getattr(_for_all, f"_global{kind}") for kind in _MODULE_HOOKS)
 
 
 def calls_forward_only(kind: type[nn.Module]) -> bool:

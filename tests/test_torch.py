@@ -60,11 +60,19 @@ def test_hooks_of_a_module_are_found(kind):
     assert not _torch.does_more_than_its_class(module)
 
 
-def test_a_hook_on_all_modules_and_a_forward_of_its_own_are_found():
+@pytest.mark.parametrize("kind", ["forward_pre", "forward", "full_backward_pre", "full_backward"])
+def test_a_hook_on_all_modules_is_found(kind):
     module = nn.Linear(2, 1)
-    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
-    assert _torch.does_more_than_its_class(module) and _torch.module_hooks(module) == {}
-    handle.remove()
+    handle = getattr(nn.modules.module, f"register_module_{kind}_hook")(lambda *_: None)
+    try:
+        assert _torch.does_more_than_its_class(module) and _torch.module_hooks(module) == {}
+    finally:
+        handle.remove()
+    assert not _torch.does_more_than_its_class(module)
+
+
+def test_a_forward_of_its_own_is_found():
+    module = nn.Linear(2, 1)
     module.forward = lambda x: x
     assert _torch.does_more_than_its_class(module)
 
