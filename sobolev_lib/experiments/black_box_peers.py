@@ -169,8 +169,8 @@ def against(record: dict, box: str, method: str = DIFFERENCES, other: str = VALU
 
 RULE = ("A Gaussian process of another package, told values and all differences, over the same told values alone, at as many "
         "calls: ratios of squared test errors, paired by seed, with a 95 % interval of their logarithm. Confirmed if "
-        "differences err less for every black box, with intervals below 1. Confirmed in direction if so for more than half. "
-        "Contradicted if values err less for every one. Open otherwise. What the other methods give is told, and decides nothing.")
+        "differences err less in every case, with intervals below 1. Confirmed in direction if so in more than half. "
+        "Contradicted if values err less in every one. Open otherwise. What the other methods give is told, and decides nothing.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -189,9 +189,10 @@ def verdict(record: dict) -> Verdict:
     return Verdict(
         claim="Finite differences could help where a black box has no derivatives (section 5). Asked here of other people's "
               "code.",
-        measured=f"At as many calls a Gaussian process errs clearly less with differences for {sides.count('below')} of "
-                 f"{len(sides)} black boxes, and clearly more for {sides.count('above')}."
+        measured=f"At as many calls a Gaussian process errs clearly less with differences in {sides.count('below')} of "
+                 f"{len(sides)} cases, and clearly more in {sides.count('above')}."
                  + (f" With differences its rollouts of the simulator stay near the truth {', '.join(times)}." if times else ""),
-        scale=f"{len(sides)} black boxes, {len(config['trials'][VALUES])} trial{'s' * (len(config['trials'][VALUES]) > 1)} a "
-              f"method, {len(record['seeds'])} seeds.",
+        scale=f"{len(sides) - len(times)} sums of waves, and a simulator by {len(times)} number{'s' * (len(times) != 1)} of "
+              f"calls, {len(config['trials'][VALUES])} trial{'s' * (len(config['trials'][VALUES]) > 1)} a method, "
+              f"{len(record['seeds'])} seeds.",
         status=status_of(sides, better="below"), rule=RULE)

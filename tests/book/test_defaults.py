@@ -41,13 +41,13 @@ def test_what_is_said_follows_the_record(record):
     total = len(others) + 2
     known = functions_of(record, "defaults-values", "defaults-short")
     all_ahead = changed(record, dict.fromkeys(record["config"]["cases"], 0.5))
-    assert known["standing_said"](all_ahead, "value") == f"By errors of values the line has the smallest error of all in {total} of {total} cases."
+    assert known["standing_said"](all_ahead, "value") == f"By errors of values the command has the smallest of all in {total} of {total} cases."
     assert known["bar_said"](all_ahead).endswith("by values they do, by slopes they do.")
     behind = changed(all_ahead, {first: 3.0, second: 1.05})
     said = known["standing_said"](behind, "value")
     assert f"in {total - 2} of {total} cases, at most 1.1 times the best of the others in 1, and more in 1: {first} (3 times that of" in said
     assert known["bar_said"](behind).endswith("by values they do not, by slopes they do not.")
-    assert f"nearest the truth in {total - 2} of {total}, and more than 1.1 times as far as the best in 1." in known["short_said"](behind)
+    assert f"nearest the truth in {total - 2} of {total}, and more than 1.1 times as far as the best in 1; its slopes in {total - 2} and 1." in known["short_said"](behind)
 
 
 def test_seconds_are_told_as_they_are(record):
@@ -57,7 +57,25 @@ def test_seconds_are_told_as_they_are(record):
     for case in both:
         for run in slow["results"][f"{case}/ours"]["runs"]:
             run["seconds"], run["value"] = 1e6, 1e6
-    assert known["seconds_said"](slow).startswith(f"Beside JENN the line takes no more time in 0 of {len(both)} cases, and errs no more in 0.")
+    assert known["seconds_said"](slow).startswith(f"Beside JENN the command takes no more time in 0 of {len(both)} cases, and at most ")
+
+
+def test_seconds_name_the_longest(record):
+    slow, case = copy.deepcopy(record), next(case for case in record["config"]["cases"] if regressor_defaults.errors_of(record, case, "JENN"))
+    for run in slow["results"][f"{case}/ours"]["runs"]:
+        run["seconds"] = 1e3 * np.exp(np.mean(np.log(regressor_defaults.errors_of(record, case, "JENN", "seconds"))))
+    assert "at most 1,000 times as much" in functions_of(record, "defaults-seconds")["seconds_said"](slow).replace("1e+03", "1,000")
+
+
+def test_slopes_of_three_points_are_noise_to_the_solved_network_and_met_by_a_trained_one():
+    known = {"np": np, "sl": sl}
+    tree = ast.parse(cell(PAGE, "defaults-wave"))
+    exec(compile(ast.Module([part for part in tree.body if getattr(part, "name", "") == "wave"], []), "wave", "exec"), known)
+    X = np.random.default_rng(3).uniform(-np.pi, np.pi, (3, 1))
+    y, dy = known["wave"](X)
+    fits = [sl.SobolevRegressor(**how).fit(X, y, dy) for how in ({}, {"hidden": (64, 64), "optimizer": "lbfgs", "steps": 300})]
+    left_alone, trained = [np.abs(fit.predict_gradient(X) - dy).max() for fit in fits]
+    assert left_alone > 1 > 0.05 > trained and np.ptp(fits[0].predict(np.linspace(-3, 3, 50)[:, None])) < 0.4
 
 
 def test_the_line_says_what_it_found():

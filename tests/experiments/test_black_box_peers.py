@@ -120,7 +120,7 @@ def test_the_verdict_follows_its_rule(ratios, status):
     found = verdict(record(ratios))
     less, more = sum(ratio < 0.9 for ratio in ratios), sum(ratio > 1.1 for ratio in ratios)
     assert found.status == status
-    assert f"for {less} of {len(ratios)} black boxes, and clearly more for {more}." in found.measured
+    assert f"in {less} of {len(ratios)} cases, and clearly more in {more}." in found.measured
     assert "near the truth 2.00 times as long (2.00 to 2.00) from 200 calls." in found.measured
 
 
