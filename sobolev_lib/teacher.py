@@ -107,8 +107,9 @@ class Teacher:
 
     def there(self, tensor: Tensor) -> Tensor:
         """A tensor where the module's parameters are."""
-        parameter = next(self.f.parameters(), None) if isinstance(self.f, nn.Module) else None
-        return tensor if parameter is None else tensor.to(parameter.device)
+        for parameter in self.f.parameters() if isinstance(self.f, nn.Module) else ():
+            return tensor.to(parameter.device)
+        return tensor
 
     def _checked(self, answers: Sequence[Tensor]) -> tuple[Tensor, ...]:
         for k, answer in enumerate(answers):

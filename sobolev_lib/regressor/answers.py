@@ -42,12 +42,12 @@ class Answers:
                 found = [_answer(network, own, z, gradient) for network, own in zip(networks, layers)]
                 y = torch.stack([each[0] for each in found]).cpu()
                 scale = scaling.output_std.reshape(-1)
-                self.values[block] = scaling.output_mean.reshape(-1) + scale * y.mean(dim=0)
+                self.values[block] = (scaling.output_mean.reshape(-1) + scale * y.mean(dim=0)).numpy()
                 if self.std is not None:
-                    self.std[block] = scale * y.std(dim=0)
+                    self.std[block] = (scale * y.std(dim=0)).numpy()
                 if self.gradients is not None:
                     slopes = found[0][1] if len(found) == 1 else torch.stack([each[1] for each in found]).mean(dim=0)
-                    self.gradients[block] = slopes.cpu() * scale[:, None] / scaling.input_std
+                    self.gradients[block] = (slopes.cpu() * scale[:, None] / scaling.input_std).numpy()
 
 
 def spread_scale(networks: Sequence[nn.Module], scaling: ZScores, held: SobolevData) -> torch.Tensor:
