@@ -61,10 +61,10 @@ import builtins, importlib, pkgutil
 UNIX = {"resource", "fcntl", "grp", "pwd", "posix", "pty", "syslog", "termios", "tty"}
 real = builtins.__import__
 
-def without(name, globals=None, *rest):
+def without(name, globals=None, *rest, **named):
     if name in UNIX and (globals or {}).get("__name__", "").startswith("sobolev_lib"):
         raise ImportError(f"no module {name}")
-    return real(name, globals, *rest)
+    return real(name, globals, *rest, **named)
 
 forget()
 builtins.__import__ = without

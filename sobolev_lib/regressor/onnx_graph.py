@@ -139,13 +139,13 @@ def _gelu(graph: _Graph, z: str) -> tuple[str, str]:
 
 
 def _sine(graph: _Graph, z: str) -> tuple[str, str]:
-    return graph("Sin", z), graph("Cos", z)
+    # the cosine is a sine a quarter of a turn ahead: some runtimes have the cosine in single precision only
+    return graph("Sin", z), graph("Sin", graph("Add", z, graph.constant(np.pi / 2)))
 
 
 _ACTIVATIONS: dict[str, Callable[[_Graph, str], tuple[str, str]]] = {
     "relu": _leaky(0.0), "leaky_relu": _leaky(0.01), "tanh": _tanh, "sigmoid": _sigmoid, "silu": _silu,
-    "softplus": _softplus, "elu": _elu, "gelu": _gelu,
-    "sine": _sine}
+    "softplus": _softplus, "elu": _elu, "gelu": _gelu, "sine": _sine}
 
 
 def _onnx():
