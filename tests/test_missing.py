@@ -105,16 +105,16 @@ def test_games_name_what_they_lack(told):
     assert kind == "ImportError" and "pip install 'ale-py>=0.12' gymnasium" in text
 
 
-@pytest.mark.parametrize("version", ["2.5.1+cu121", "1.13.1"])
+@pytest.mark.parametrize("version", ["2.8.0+cu128", "1.13.1"])
 def test_an_old_torch_is_named_at_the_import(version):
     done = run(OLD.format(version=version))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"ImportError: sobolev_lib needs PyTorch 2.6 or newer, got {version}: pip install --upgrade torch, and restart "
+        f"ImportError: sobolev_lib needs PyTorch 2.9 or newer, got {version}: pip install --upgrade torch, and restart "
         "Python or the notebook's kernel")
 
 
-@pytest.mark.parametrize("version", ["2.6.0", "2.6.0a0+gitabc", "2.11.0.dev20260101+cu130", "3.0"])
+@pytest.mark.parametrize("version", ["2.9.0", "2.9.0a0+gitabc", "2.11.0.dev20260101+cu130", "3.0"])
 def test_a_torch_that_is_new_enough_is_taken(version):
     _needs.check_torch(version)
 

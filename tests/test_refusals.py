@@ -91,8 +91,10 @@ def test_training_is_the_same_in_any_mode(mode, layer):
     options = dict(steps=5, validation=DATA, progress=False)
     sl.fit(outside, DATA, **options)
     with mode():
-        sl.fit(inside, sl.label(F, X), **options)
-        sl.fit_many([beside], sl.label(F, X), **options)
+        # PyTorch 2.9 has no transforms in inference mode, and the labels come by one
+        data = sl.label(F, X) if mode is torch.no_grad or torch.__version__ >= "2.10" else DATA
+        sl.fit(inside, data, **options)
+        sl.fit_many([beside], data, **options)
     for name, weight in outside.named_parameters():
         assert torch.equal(weight, inside.get_parameter(name))
         torch.testing.assert_close(weight, beside.get_parameter(name))
