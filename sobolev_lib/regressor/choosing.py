@@ -61,7 +61,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         return Choice(plans[0]) if plans[0].name == "given" else Choice(plans[0], message=UNTRIED)
     points, held = held_out(data, min(SHARE, MOST / len(data)), seed)
     assert held is not None
-    scaling, errors, found, failure = ZScores.of(data), {}, {}, None
+    scaling, errors, failure = ZScores.of(data), {}, None
+    found: dict[str, tuple[float | None, float | None]] = {}
     known = [_known(labels) for labels in held.derivatives[:2]]
     for plan in sorted(plans, key=lambda plan: not plan.solved):
         if plan is plans[-1] and any(each.solved for each in plans) and _hopeless(found):      # whose noise is the likeliest

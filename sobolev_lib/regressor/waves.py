@@ -9,9 +9,10 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss
@@ -79,7 +80,7 @@ def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Gen
     own, an equal part of the hidden layer. Labels that are NaN are left out. Raises ``FloatingPointError`` where weights are
     beyond what numbers hold.
     """
-    first, _, last = network
+    first, last = cast(nn.Linear, network[0]), cast(nn.Linear, network[2])
     q, hidden = last.weight.shape
     own, z = hidden // q, data.inputs
     with torch.no_grad():
@@ -99,7 +100,7 @@ def _equations(data: SobolevData, k: int, weights: Tensor) -> tuple[Equations, T
     """The labels of output k, and the relative size of its slopes by input, (d,)."""
     n, d = data.inputs.shape
     values = data.values.reshape(n, -1)[:, k]
-    slopes = data.jacobian.reshape(n, -1, d)[:, k] if data.order else values.new_full((n, d), torch.nan)
+    slopes = values.new_full((n, d), torch.nan) if data.jacobian is None else data.jacobian.reshape(n, -1, d)[:, k]
     point = torch.ones_like(values) if data.weights is None else data.weights
     targets = torch.cat([values[:, None], slopes], dim=1)
     each = (point[:, None] * torch.cat([weights.new_ones(1), weights])).sqrt()
