@@ -366,7 +366,7 @@ def test_a_file_keeps_history_and_ensemble(ensemble, tmp_path):
     assert error(loaded.set_params(warm_start=True).fit(X, y, dy), X, y) < 1               # and can go on
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")                       # PyTorch's own
+@pytest.mark.filterwarnings("ignore:.*torch.jit")           # that it is deprecated: PyTorch's own, of several kinds
 @pytest.mark.parametrize("outputs", [None, 2])
 @pytest.mark.parametrize("ensemble", [1, 2])
 def test_a_module_in_original_units(outputs, ensemble, tmp_path):
