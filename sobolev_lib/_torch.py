@@ -4,7 +4,7 @@ Each name says what is asked, and the tests beside it ask it of the PyTorch that
 """
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as _for_all
+from torch.nn.modules import module as all_modules
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorm
 from torch.optim import Optimizer
@@ -45,7 +45,7 @@ def submodules(module: nn.Module) -> list[tuple[str, nn.Module | None]]:
 
 def does_more_than_its_class(module: nn.Module) -> bool:
     """Does calling ``module`` do more than its class says: by hooks, those of all modules too, or a ``forward`` of its own?"""
-    return "forward" in vars(module) or any(getattr(module, kind) or getattr(_for_all, f"_global{kind}") for kind in _MODULE_HOOKS)
+    return "forward" in vars(module) or any(getattr(module, kind) or getattr(all_modules, f"_global{kind}") for kind in _MODULE_HOOKS)
 
 
 def calls_forward_only(kind: type[nn.Module]) -> bool:

@@ -22,7 +22,7 @@ from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.own_peers import by, finite, jenn, mlp_regressor
 from sobolev_lib.experiments.verdicts import Verdict, status_of
-from sobolev_lib.records import MissingResults, result
+from sobolev_lib.records import MissingResults, runs_of
 
 NAME = "black-box-peers"
 SHOWS = "Section 5, black boxes, by other people's code"
@@ -77,21 +77,17 @@ class Box:
     """A black box: ``asked(way, seed)`` gives labels by equally many calls whatever the way, ``clean(count, seed)`` the truth."""
 
     def __init__(self, box: str, config: Config):
-        kind, self.name = box.split("/", 1)
+        kind, name = box.split("/", 1)
         if kind == "waves":
-            self.protocol, problem = config.waves, gradient_worth.Problem(self.name, config.waves)
-            self.inputs, self.variance, self.clean = problem.inputs, problem.variance, problem.clean
-            self.calls = config.waves.points * calls_a_point(WAYS[2], self.inputs)
-            self._asked = lambda count, seed, way: problem.asked(way, count, seed)
+            self.protocol, problem = config.waves, gradient_worth.Problem(name, config.waves)
+            self.inputs, self.calls = problem.inputs, config.waves.points * calls_a_point(WAYS[2], problem.inputs)
         else:
-            lorenz = self.protocol = config.lorenz
-            self.inputs, self.calls = 3, int(self.name)
-            self.clean = lambda count, seed: learned_simulator.clean(count, seed, lorenz)
-            self.variance = float(self.clean(lorenz.test_points, 7).values.var(0).mean())
-            self._asked = lambda count, seed, way: learned_simulator.steps_of(count, seed, way, lorenz)
+            self.protocol, problem = config.lorenz, learned_simulator.Problem(config.lorenz)
+            self.inputs, self.calls = 3, int(name)
+        self.variance, self.clean, self._asked = problem.variance, problem.clean, problem.asked
 
     def asked(self, way: str, seed: int) -> SobolevData:
-        return self._asked(self.calls // calls_a_point(way, self.inputs), seed, way)
+        return self._asked(way, self.calls // calls_a_point(way, self.inputs), seed)
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
@@ -154,10 +150,7 @@ def probe() -> dict:
 
 def errors_of(record: dict, box: str, method: str, what: str = "error") -> list[float]:
     """A method's errors on a black box, one a seed: mean squares over the variance; or its times near the truth, "valid_time"."""
-    runs = result(record, f"{box}/{method}")["runs"]
-    if not runs:
-        raise MissingResults(f"record: expected runs of {box}/{method}, got none")
-    found = [run[what] for run in sorted(runs, key=lambda run: run["seed"])]
+    found = [run[what] for run in runs_of(record, f"{box}/{method}")]
     least = record["config"]["lorenz"]["gap"] / 2          # a rollout that is lost at once has half a step of time
     return [max(each, least) for each in found] if what == "valid_time" else found
 

@@ -1,6 +1,4 @@
 """A Gaussian process of values, or of values and slopes, by ``gpytorch``, which a new record of ``black-box-peers`` needs."""
-import functools
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -50,7 +48,7 @@ def _fitted(z: Tensor, labels: Tensor, length: float, noise: float, steps: int):
     """labels (N,), or (N, 1 + d) with slopes."""
     import gpytorch
 
-    likelihood, process = _process()(z, labels, length, noise)
+    likelihood, process = _process(z, labels, length, noise)
     marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, process)
     lbfgs = torch.optim.LBFGS(process.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
 
@@ -65,34 +63,29 @@ def _fitted(z: Tensor, labels: Tensor, length: float, noise: float, steps: int):
     return process.eval()
 
 
-@functools.cache
-def _process():
-    """The class, made where the package is first needed."""
+def _process(z: Tensor, labels: Tensor, length: float, noise: float):
+    """Its likelihood, and the process, not fitted yet."""
     import gpytorch
     from gpytorch import distributions, kernels, likelihoods, means
 
+    least, inputs = gpytorch.constraints.GreaterThan(1e-8), z.shape[1]
+    if labels.ndim == 1:
+        likelihood = likelihoods.GaussianLikelihood(noise_constraint=least).to(z.dtype)
+        likelihood.noise = noise
+        mean, kernel, normal = means.ConstantMean(), kernels.RBFKernel(ard_num_dims=inputs), distributions.MultivariateNormal
+    else:
+        likelihood = likelihoods.MultitaskGaussianLikelihood(inputs + 1, has_global_noise=False, noise_constraint=least).to(z.dtype)
+        likelihood.task_noises = torch.full((inputs + 1,), noise, dtype=z.dtype)
+        mean, kernel = means.ConstantMeanGrad(), kernels.RBFKernelGrad(ard_num_dims=inputs)
+        normal = distributions.MultitaskMultivariateNormal
+    kernel.lengthscale = length
+
     class Process(gpytorch.models.ExactGP):
-        def __init__(self, z, labels, likelihood, mean, kernel, distribution):
+        def __init__(self):
             super().__init__(z, labels, likelihood)
-            self.mean, self.kernel, self.distribution = mean, kernels.ScaleKernel(kernel), distribution
+            self.mean, self.kernel = mean, kernels.ScaleKernel(kernel)
 
         def forward(self, x):
-            return self.distribution(self.mean(x), self.kernel(x))
+            return normal(self.mean(x), self.kernel(x))
 
-    def make(z, labels, length, noise):
-        least, inputs = gpytorch.constraints.GreaterThan(1e-8), z.shape[1]
-        if labels.ndim == 1:
-            likelihood = likelihoods.GaussianLikelihood(noise_constraint=least)
-            parts = means.ConstantMean(), kernels.RBFKernel(ard_num_dims=inputs), distributions.MultivariateNormal
-        else:
-            likelihood = likelihoods.MultitaskGaussianLikelihood(inputs + 1, has_global_noise=False, noise_constraint=least)
-            parts = (means.ConstantMeanGrad(), kernels.RBFKernelGrad(ard_num_dims=inputs),
-                     distributions.MultitaskMultivariateNormal)
-        parts[1].lengthscale = length
-        process = Process(z, labels, likelihood, *parts).to(z.dtype)
-        if labels.ndim == 1:
-            likelihood.noise = noise
-        else:
-            likelihood.task_noises = torch.full((inputs + 1,), noise, dtype=z.dtype)
-        return likelihood, process.train()
-    return make
+    return likelihood, Process().to(z.dtype).train()

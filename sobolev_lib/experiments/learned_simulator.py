@@ -62,6 +62,22 @@ def simulator(states: Tensor, time: float, step: float = 0.01) -> Tensor:
     return states
 
 
+class Problem:
+    """The simulator's step as a black box: what its calls answer for a seed, and the truth at other states."""
+
+    def __init__(self, config: Config):
+        self.gap, self.step = config.gap, config.step
+        self.variance = float(self.clean(config.test_points, 7).values.var(0).mean())      # mean of the outputs
+
+    def asked(self, way: str, count: int, seed: int) -> SobolevData:
+        """Labels at ``count`` states, by calls spent in a ``way``."""
+        return asked(lambda x: simulator(x, self.gap), states(count, seed), way, self.step)
+
+    def clean(self, count: int, seed: int) -> SobolevData:
+        """Values at ``count`` other states."""
+        return self.asked("values", count, 10_000 + seed)
+
+
 def states(count: int, seed: int) -> Tensor:
     """States of the attractor, (count, 3): from random places, after ten time units."""
     generator = torch.Generator().manual_seed(seed)
@@ -77,32 +93,22 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     """Tune a way, train its winner on fresh seeds, measure one step and many."""
     keep, (calls, way) = keep or Keep(), unit.split("/")
     priced, way = (WAYS[-1], "values") if way == SAME_POINTS else (way, way)
-    count = int(calls) // calls_a_point(priced, inputs=3)
+    count, problem = int(calls) // calls_a_point(priced, inputs=3), Problem(config)
 
     def data(seed: int) -> SobolevData:
-        return steps_of(count, seed, way, config).to(device, torch.float32)
+        return problem.asked(way, count, seed).to(device, torch.float32)
 
     def validation(seed: int) -> SobolevData:
-        return clean(config.validation_points, seed, config).to(device, torch.float32)
+        return problem.clean(config.validation_points, seed).to(device, torch.float32)
 
     trials, networks = measured(way, data, validation, seeds, config, device, keep, "way")
-    test = clean(config.test_points, 7, config).to(device, torch.float32)
+    test = problem.clean(config.test_points, 7).to(device, torch.float32)
     found = {"points": count, "trials": trials, "test_mse": [value_mse(network, test) for network in networks],
              "valid_time": [valid_time(network, config, device) for network in networks]}
     if int(calls) == config.shown_calls:
         middle = sorted(range(len(seeds)), key=lambda k: found["valid_time"][k])[len(seeds) // 2]
         found |= {"shown_seed": seeds[middle], "network": weights(networks[middle])}
     return found
-
-
-def steps_of(count: int, seed: int, way: str, config: Config) -> SobolevData:
-    """Labels of the simulator's step at ``count`` states of a seed, by calls spent in a ``way``."""
-    return asked(lambda x: simulator(x, config.gap), states(count, seed), way, config.step)
-
-
-def clean(count: int, seed: int, config: Config) -> SobolevData:
-    """The step's values at other states."""
-    return steps_of(count, 10_000 + seed, "values", config)
 
 
 def valid_time(network: Callable[[Tensor], Tensor], config: Config, device: str) -> float:

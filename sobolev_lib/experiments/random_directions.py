@@ -82,5 +82,5 @@ def verdict(record: dict) -> Verdict:
         claim="Finite differences could stand in for true derivatives (section 5, in one sentence). Asked here: is one call "
               "along a random direction a better bargain than d calls for a whole gradient?",
         measured=f"At as many calls random directions are clearly better in {better} of {len(sides)} cells, whole gradients in "
-                 f"{worse}. Error with random directions over error with gradients: {told}.",
+                 f"{worse}. Squared error with random directions over that with gradients: {told}.",
         scale=scale(record), status=status, rule=RULE)

@@ -1,6 +1,7 @@
 """The chapter on black boxes: sentences that follow the records, and an exercise that takes right answers only."""
 import copy
 
+import numpy as np
 import pytest
 import torch
 from cells import cell, defined
@@ -112,6 +113,18 @@ def test_whether_it_is_the_network_follows_the_records(worth, peers, process, ne
               for each in (process, networks)]
     assert said in text and f"the process errs clearly less {counts[0]}; the networks {counts[1]}." in text
     assert ("The two part ways at d = 1 with exact calls and" in text) == (process != networks)
+
+
+def test_the_shares_of_all_methods_are_the_records_and_the_least_is_named(worth, peers):
+    known = functions_of("black-boxes-peers")
+    changed = biased(peers, 4.0)
+    found = known["shares"](changed, worth)
+    for d, cell in ((d, worth["results"][f"{d}/0"]) for d in worth["config"]["inputs"]):
+        assert found[DIFFERENCES][d] == pytest.approx(2 * found[VALUES][d])
+        mean = np.exp(np.mean(np.log(np.array(cell["values"][str(d + 1)]["test_mse"]) / cell["variance"])))
+        assert found["our networks, values"][d] == pytest.approx(100 * mean ** 0.5)
+    made = {"one": {1: 2.0, 2: 1.0, 3: 1.0}, "other": {1: 1.0, 2: 2.0, 3: 3.0}}
+    assert known["nearest_said"](made) == "Least: other at d = 1; one at d = 2, 3"
 
 
 @pytest.mark.parametrize("longer, last, said", [
