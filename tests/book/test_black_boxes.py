@@ -119,9 +119,10 @@ def test_the_shares_of_all_methods_are_the_records_and_the_least_is_named(worth,
     known = functions_of("black-boxes-peers")
     changed = biased(peers, 4.0)
     found = known["shares"](changed, worth)
-    for d, cell in ((d, worth["results"][f"{d}/0"]) for d in worth["config"]["inputs"]):
+    for d in worth["config"]["inputs"]:
+        mine = worth["results"][f"{d}/0"]
         assert found[DIFFERENCES][d] == pytest.approx(2 * found[VALUES][d])
-        mean = np.exp(np.mean(np.log(np.array(cell["values"][str(d + 1)]["test_mse"]) / cell["variance"])))
+        mean = np.exp(np.mean(np.log(np.array(mine["values"][str(d + 1)]["test_mse"]) / mine["variance"])))
         assert found["our networks, values"][d] == pytest.approx(100 * mean ** 0.5)
     made = {"one": {1: 2.0, 2: 1.0, 3: 1.0}, "other": {1: 1.0, 2: 2.0, 3: 3.0}}
     assert known["nearest_said"](made) == "Least: other at d = 1; one at d = 2, 3"
