@@ -187,7 +187,7 @@ def verdict(record: dict) -> Verdict:
 
     return Verdict(
         claim="Finite differences could help when learning a generative temporal model from a black box (section 5).",
-        measured=f"Times near the truth over those of values alone, at {' / '.join(f'{calls:,}' for calls in config['calls'])} "
+        measured=f"Our networks' times near the truth over those of values alone, at {' / '.join(f'{calls:,}' for calls in config['calls'])} "
                  f"calls: one difference {told(WAYS[1])}; all differences {told(WAYS[2])}. At equally many points, where "
                  f"differences cost four times the calls: {told(WAYS[2], SAME_POINTS)}.",
         scale=f"Lorenz system, steps of {config['gap']:g}, networks of {' x '.join(map(str, config['hidden']))}, "
