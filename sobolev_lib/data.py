@@ -208,6 +208,8 @@ class SobolevData(Dataset):
         return self.inputs.shape[0]
 
     def __getitem__(self, index):
+        if type(index) is Tensor and index.dtype == torch.int64 and index.ndim == 1:       # what a step of training asks
+            return self._rows(index)
         if isinstance(index, (list, tuple, np.ndarray)):
             index = torch.as_tensor(index)
         if isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool or \
@@ -223,7 +225,13 @@ class SobolevData(Dataset):
             raise IndexError(f"mask: expected shape ({len(self)},), got {tuple(index.shape)}")
         if isinstance(index, Tensor) and index.ndim != 1:
             raise IndexError(f"index: expected one dimension, got shape {tuple(index.shape)}")
-        return SobolevData.of_tables([tensor[index] for tensor in self.tables], self.order, self.extras)
+        return self._rows(index)
+
+    def _rows(self, index: slice | Tensor) -> "SobolevData":
+        weights, directions = [None if each is None else each[index] for each in (self.weights, self.directions)]
+        noise = None if self.noise is None else [each[index] for each in self.noise]
+        return SobolevData.of_tensors(self.inputs[index], *[each[index] for each in self.derivatives], weights=weights,
+                                      directions=directions, noise=noise)
 
     def __repr__(self) -> str:
         missing = [int(tensor.isnan().sum()) for tensor in self.derivatives[1:]]

@@ -121,7 +121,7 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
     if len(set(each)) < len(each):
         raise ValueError("layers that share a parameter")
 
-    def total(predictions, loss_weights, table, divisors):
+    def total(predictions, loss_weights, table, divisors=None):
         own = loss.with_numbers(loss_weights, loss.normalize if divisors is None else divisors)
         terms = own.compare(predictions, SobolevData.of_tables(table, loss.order, extras))
         return own.total(terms), terms
@@ -132,7 +132,7 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
         directions = SobolevData.of_tables(batch, loss.order, extras).directions
         sweeps = Sweeps(layers, batch[0], directions=directions, derivatives=loss.order > 0)
         predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
-        slopes, terms = _for_each(total, divisors)(predictions, loss_weights, batch, divisors)
+        slopes, terms = _for_each(total, predictions, loss_weights, batch, divisors)
         by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
         found = dict(zip([*weights, *biases], [*by_weights, *by_biases]))
         return [found[name] for name in parameters], terms
@@ -141,31 +141,27 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
 
 
 def _general(model: nn.Module, loss: Loss, extras: Sequence[str]):
-    def total(parameters, weights, table, divisors):
+    def total(parameters, weights, table, divisors=None):
         own = loss.with_numbers(weights, loss.normalize if divisors is None else divisors)
         batch = SobolevData.of_tables(table, loss.order, extras)
         terms = own.terms(lambda x: functional_call(model, parameters, (x,)), batch)
         return own.total(terms), terms
 
     def gradients(parameters, weights, batch, divisors=None):
-        found, terms = _for_each(total, divisors)(parameters, weights, batch, divisors)
+        found, terms = _for_each(total, parameters, weights, batch, divisors)
         return list(found.values()), terms
 
     return gradients
 
 
-def _for_each(total: Callable, divisors: Tensor | None) -> Callable:
-    each = vmap(grad(total, has_aux=True), in_dims=(0, 0, 0, None if divisors is None else 0))
-
-    def call(*arguments):
-        try:
-            return each(*arguments)
-        except RuntimeError as error:
-            if "random operation" not in str(error):
-                raise
-            raise ValueError("models: expected none that draws at random; train such ones with fit") from error
-
-    return call
+def _for_each(total: Callable, *arguments):
+    """``total``'s gradient by its first argument and what else it returns, for each row of them all; None is left out."""
+    try:
+        return vmap(grad(total, has_aux=True))(*[each for each in arguments if each is not None])
+    except RuntimeError as error:
+        if "random operation" not in str(error):
+            raise
+        raise ValueError("models: expected none that draws at random; train such ones with fit") from error
 
 
 def _compiled(function):
