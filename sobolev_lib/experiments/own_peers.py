@@ -121,14 +121,17 @@ def _answers(network: nn.Module, out: tuple[int, ...], mean: float = 0.0, std: f
 
 # --- by other packages ------------------------------------------------------------------------------------------------
 
-def jenn(X, y, dy, seed: int, *, hidden, alpha, epochs=1, max_iter=1000, batch_size=None) -> Predict:
-    """Jacobian-enhanced networks of the package ``jenn`` (GENN in ``smt`` is the same code), on its own scaling."""
+def jenn(X, y, dy, seed: int, *, hidden, alpha, gamma=1.0, epochs=1, max_iter=1000, batch_size=None) -> Predict:
+    """Jacobian-enhanced networks of the package ``jenn`` (GENN in ``smt`` is the same code), on its own scaling.
+
+    ``gamma`` weighs slopes; 0 leaves values alone.
+    """
     import jenn as package
 
     Y, J = y.reshape(len(X), -1), dy.reshape(len(X), -1, X.shape[1])
     network = package.NeuralNet([X.shape[1], *hidden, Y.shape[1]])
-    network.fit(X.T, Y.T, J.transpose(1, 2, 0), alpha=alpha, is_normalize=True, random_state=seed, epochs=epochs,
-                max_iter=max_iter, batch_size=batch_size)
+    network.fit(X.T, Y.T, J.transpose(1, 2, 0), alpha=alpha, gamma=gamma, is_normalize=True, random_state=seed,
+                epochs=epochs, max_iter=max_iter, batch_size=batch_size)
 
     def predict(X):
         values, slopes = network(X.T)

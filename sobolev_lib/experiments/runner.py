@@ -28,7 +28,8 @@ EXPERIMENTS = {"seven-functions": "seven_functions", "atari-teachers": "atari_te
                "figure-2-variants": "figure_2_variants", "gradient-worth": "gradient_worth",
                "learned-simulator": "learned_simulator", "own-derivatives": "own_derivatives",
                "internal-matching": "internal_matching", "curvature": "curvature",
-               "regressor-defaults": "regressor_defaults", "black-box-peers": "black_box_peers"}
+               "regressor-defaults": "regressor_defaults", "black-box-peers": "black_box_peers",
+               "harmful-slopes": "harmful_slopes"}
 
 
 def find(name: str) -> ModuleType:
