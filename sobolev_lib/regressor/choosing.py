@@ -1,12 +1,13 @@
 """Choosing a plan: each is tried on some of the points, and judged by values and slopes of those held out."""
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
 
 from sobolev_lib.data import SobolevData
+from sobolev_lib.formats import listed
 from sobolev_lib.models import MLP
 from sobolev_lib.regressor.answers import Answers
 from sobolev_lib.regressor.plans import LEAST, Plan
@@ -119,6 +120,20 @@ def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScor
     sizes = output_sizes(scaled)
     errors = (found.gradients - held.jacobian.reshape(n, q, -1).numpy()) * scaling.input_std.numpy() / std[:, None]
     return values, weights * (np.nan_to_num(errors**2).sum(axis=2) / sizes).mean(axis=1)
+
+
+def weighed(choice: Choice, weight) -> Choice:
+    """The choice, and a word on the weight of slopes, a number or one an output (q, 1), where the likeliest is not 1.
+
+    >>> weighed(Choice(Plan("waves")), np.array([[0.0625]])).message
+    'Trained as told. Slopes are noisier for their size than values: slopes count 0.0625 times as much.'
+    """
+    found = np.unique(np.asarray(weight))
+    if (found == 1).all():
+        return choice
+    who = {True: "Slopes are noisier for their size than values", False: "Values are noisier for their size than slopes"}
+    said = who[bool(found.max() < 1)] if found.max() < 1 or found.min() > 1 else "Slopes and values are not as noisy, output by output"
+    return replace(choice, message=f"{choice.message} {said}: slopes count {listed(f'{each:.3g}' for each in found)} times as much.")
 
 
 def _percent(share: float) -> str:

@@ -9,11 +9,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
-from sobolev_lib.regressor.choosing import Choice, choose
+from sobolev_lib.regressor.choosing import Choice, choose, weighed
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, column_names, numbers_of, plain, rows_alike
-from sobolev_lib.regressor.networks import WithNetworks
+from sobolev_lib.regressor.networks import WithNetworks, is_auto
 from sobolev_lib.regressor.onnx_graph import onnx_model
 from sobolev_lib.regressor.plans import as_given, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
@@ -50,7 +50,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     out: these are solved.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
-    (d,) one an input, or (q, 1) one an output, or (q, d). ``steps`` of Adam, or ``epochs``, with ``batch_size`` points a step
+    (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one
+    an output. ``steps`` of Adam, or ``epochs``, with ``batch_size`` points a step
     and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine", "constant" or a callable from the optimiser.
     ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations, a line search in place of ``lr``), a class, or
     a callable from parameters. ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW).
@@ -62,7 +63,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     directions (differential PCA, active subspaces); predictions and gradients are those of all inputs. It takes whole
     gradients, no missing partials; None: never.
 
-    Fitted: ``choice_``, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
+    Fitted: ``choice_``, ``derivative_weight_`` as it was used, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
     the first, of a solved network a single step; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
     wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for sines Rahimi and Recht, Random Features
@@ -74,7 +75,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     __metadata_request__partial_fit = {"dy": True}
     __metadata_request__predict = {"return_std": True, "return_gradient": True}
 
-    def __init__(self, hidden="auto", activation="auto", derivative_weight=1.0, steps="auto", batch_size="auto", lr="auto",
+    def __init__(self, hidden="auto", activation="auto", derivative_weight="auto", steps="auto", batch_size="auto", lr="auto",
                  random_state=0, device=None, progress=False, *, epochs=None, optimizer="auto", schedule="one-cycle",
                  weight_decay=0.0, validation_fraction=0.0, patience=20, ensemble=1, warm_start=False, dtype="auto",
                  reduce_inputs="auto"):
@@ -113,6 +114,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 tried = functools.partial(self._tried, seed=seeds[0])
                 self.choice_ = choose(plans, tried, data, seeds[0])
             self._learn(self.choice_.plan, data, held, seeds, anew=not again, unit=unit)
+            if is_auto(self.derivative_weight):
+                self.choice_ = weighed(self.choice_, self.derivative_weight_)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
@@ -121,8 +124,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     def partial_fit(self, X, y, dy=None, sample_weight=None):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
-        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call; nothing is tried. Scales, and what counts as a sample weight of
-        1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call, "auto" is the ``derivative_weight_`` that is
+        there; nothing is tried. Scales, and what counts as a sample weight of 1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
         Raises ``ValueError`` if data or parameters have changed to those of other networks.
         """
         first = not hasattr(self, "networks_")
@@ -145,7 +148,9 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 if first:
                     self._stream, self.histories_ = Stream(self.networks_, unit), []
                 scaled = self._scaled(plan, data)
-                more = self._stream.learn(self.networks_, scaled, self._loss(plan, scaled), plan.settings)
+                if first or not is_auto(self.derivative_weight):
+                    self.derivative_weight_ = self._weight
+                more = self._stream.learn(self.networks_, scaled, self._loss(plan, scaled, self.derivative_weight_), plan.settings)
             self.choice_ = Choice(plan)
         self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more
         return self

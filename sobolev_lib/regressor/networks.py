@@ -34,7 +34,7 @@ class WithNetworks:
     def _given(self) -> dict:
         """The parameters of network and training that are not left alone."""
         names = ("hidden", "activation", "dtype", "reduce_inputs", "steps", "batch_size", "lr", "optimizer")
-        given = {name: getattr(self, name) for name in names if not _is_auto(getattr(self, name))}
+        given = {name: getattr(self, name) for name in names if not is_auto(getattr(self, name))}
         if given.get("dtype", "float32") not in ("float32", "float64"):
             raise ValueError(f"dtype: expected \"float32\", \"float64\" or \"auto\", got {self.dtype!r}")
         if given.get("reduce_inputs") not in (None, "gradients"):
@@ -74,20 +74,29 @@ class WithNetworks:
             scaled, watched = (None if part is None else self._scaled(plan, part) for part in (data, held))
             self._stream = Stream(self.networks_, unit)
             self._stream.see(scaled)
-            loss = self._loss(plan, scaled)
+            loss = self._loss(plan, scaled, self._weight)
+            self.derivative_weight_ = self._weight
             if plan.solved:
                 scaled, watched = (part if part is None else part.to(plan.settings.device) for part in (scaled, watched))
                 for network in self.networks_:
                     network.to(plan.settings.device)
-                self.histories_ = solve_each(self.networks_, scaled, watched, loss, self._row_weights(plan, scaled), seeds)
+                self.histories_, trusts = solve_each(self.networks_, scaled, watched, loss, self._row_weights(plan, scaled), seeds,
+                                                     weigh=is_auto(self.derivative_weight))
+                if (trusts[0] != 1).any():
+                    self.derivative_weight_ = trusts[0][:, None].numpy()
             else:
                 self.histories_ = estimate(self.networks_, scaled, watched, loss, plan.settings, seeds)
+
+    @property
+    def _weight(self):
+        """The weight of slopes that was given, or that a training begins with."""
+        return 1.0 if is_auto(self.derivative_weight) else self.derivative_weight
 
     def _row_weights(self, plan: Plan, scaled: SobolevData) -> Tensor:
         """What a squared error of each slope counts in least squares, (q, d), beside one of a value: as in the loss."""
         d = scaled.in_shape[0]
         sizes = torch.as_tensor(np.ones(self.n_outputs_) if self._stream.sizes is None else self._stream.sizes)
-        weights = torch.as_tensor(np.asarray(self.derivative_weight, dtype=np.float64))
+        weights = torch.as_tensor(np.asarray(self._weight, dtype=np.float64))
         return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 
     def _tried(self, plan: Plan, data: SobolevData, seed: int) -> tuple[list[MLP], ZScores]:
@@ -108,7 +117,7 @@ class WithNetworks:
             return None
         if self.reduce_inputs == "gradients":              # what stands in its way is an error
             return reduction(scaled, plan.drop)
-        if not may_be_reduced(scaled) or np.ndim(self.derivative_weight) and np.shape(self.derivative_weight)[-1] > 1:
+        if not may_be_reduced(scaled) or np.ndim(self._weight) and np.shape(self._weight)[-1] > 1:
             return None
         found = reduction(scaled, plan.drop)
         # exact slopes gain nothing by turning alone
@@ -141,13 +150,13 @@ class WithNetworks:
             raise ValueError(f"{name}: expected reduce_inputs={reduced!r} as the networks that are there, got "
                              f"{self.reduce_inputs!r}; clone the regressor to begin anew")
 
-    def _loss(self, plan: Plan, scaled: SobolevData) -> SobolevLoss:
+    def _loss(self, plan: Plan, scaled: SobolevData, weight) -> SobolevLoss:
         if self.reduction_ is not None:
-            shape = np.shape(self.derivative_weight)
+            shape = np.shape(weight)
             if shape and (len(shape) != 2 or shape[1] != 1):
                 raise ValueError(f"derivative_weight: expected a number, or ({self.n_outputs_}, 1) of them, one an output, "
-                                 f"beside reduce_inputs, which leaves no input alone; got {self.derivative_weight!r}")
-        return loss_of(self.derivative_weight, scaled, plan.emphasis, self._stream.sizes)
+                                 f"beside reduce_inputs, which leaves no input alone; got {weight!r}")
+        return loss_of(weight, scaled, plan.emphasis, self._stream.sizes)
 
     def _scaled(self, plan: Plan, data: SobolevData) -> SobolevData:
         """Data for the networks, and these, in the dtype of training."""
@@ -185,5 +194,5 @@ class WithNetworks:
             network.double()                               # predictions must not depend on how many points are asked for
 
 
-def _is_auto(value) -> bool:
+def is_auto(value) -> bool:
     return isinstance(value, str) and value == "auto"

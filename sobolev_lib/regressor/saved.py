@@ -23,7 +23,8 @@ def write(path, regressor) -> None:
     if "reduce_inputs" in given:
         parameters["reduce_inputs"] = None if regressor.reduction_ is None else "gradients"
     stream = regressor._stream
-    header = {"parameters": parameters, "choice": _choice(regressor.choice_), "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
+    header = {"parameters": parameters, "choice": _choice(regressor.choice_), "derivative_weight": _plain(regressor.derivative_weight_),
+              "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
               "histories": [vars(history) for history in regressor.histories_],
               "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items()),
@@ -46,6 +47,7 @@ def read(path, cls):
         regressor.n_outputs_ = mean.numel()
         # files of earlier versions hold one network, no history and no choice
         regressor.choice_ = _chosen(header["choice"]) if "choice" in header else _told(regressor)
+        regressor.derivative_weight_ = _weight(header.get("derivative_weight", regressor._weight))
         members = integer(header.get("members", 1), "members")
         _check_size(tensors, [regressor.n_features_in_, *regressor.choice_.plan.hidden, regressor.n_outputs_], members)
         regressor._build(regressor.choice_.plan, regressor.n_features_in_, members)
@@ -80,6 +82,14 @@ def _tensors(regressor) -> dict[str, torch.Tensor]:
     found |= {"std_scale": regressor.std_scale_} if len(regressor.networks_) > 1 else {}
     found |= {} if regressor.reduction_ is None else {"reduction": regressor.reduction_}
     return found | regressor._stream.tensors()
+
+
+def _weight(told):
+    """A number, or a table of them."""
+    weight = np.asarray(told, dtype=np.float64)
+    if weight.ndim > 2 or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError(f"derivative_weight: expected finite numbers >= 0, got {told!r}")
+    return weight if weight.ndim else float(weight)
 
 
 def _choice(choice: Choice) -> dict:

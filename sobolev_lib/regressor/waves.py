@@ -2,13 +2,13 @@
 
 Frequencies are drawn at random and stay; the output weights follow from values and slopes by least squares. That is a
 Gaussian process with a squared-exponential kernel, up to the number of sines (random features, Rahimi and Recht 2007); its
-length scales and noise are those under which the labels are likeliest, as kriging has it (Rasmussen and Williams 2006,
-chapters 5 and 9.4).
+length scales, its noise, and how much slopes count are those under which the labels are likeliest, as kriging has it
+(Rasmussen and Williams 2006, chapters 5 and 9.4).
 """
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -22,30 +22,34 @@ from sobolev_lib.training.watching import EarlyStopping
 
 FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
+BEFORE = 0.1                                               # without labels, a tenth of a noise is 10**0.1 times as likely as it
+TRUSTS = (1 / 256, 1 / 16, 16.0)                           # what slopes' weights are multiplied by, tried as well
+NOISY = 1e-3                                               # where that much noise was found
 COMPARED = 600                                             # labels by which these are compared, at most
 ROWS = 4_096                                               # labels that are summed up at once
 
 
 def solve_each(networks: Sequence[MLP], data: SobolevData, held: SobolevData | None, loss: Loss, weights: Tensor,
-               seeds: Sequence[int]) -> list[History]:
-    """``solve`` each network, on the data's device; histories of one step, with the loss and, if points are held out, theirs.
+               seeds: Sequence[int], *, weigh: bool = False) -> tuple[list[History], list[Tensor]]:
+    """``solve`` each network, on the data's device: histories of one step, with the loss and, if points are held out, theirs;
+    and what ``solve`` returns.
 
     >>> data = sobolev_lib.label(lambda x: x.sin().prod(dim=1), torch.rand(40, 2, dtype=torch.float64))
     >>> network = sobolev_lib.models.MLP(2, 300, 1, activation="sine").double()
-    >>> solve_each([network], data, None, sobolev_lib.SobolevLoss(1), torch.ones(1, 2), [0])[0].steps
+    >>> solve_each([network], data, None, sobolev_lib.SobolevLoss(1), torch.ones(1, 2), [0])[0][0].steps
     [1]
     """
-    histories = []
+    histories, trusts = [], []
     for network, seed in zip(networks, seeds):
         start, history = time.perf_counter(), History(path="closed form")
-        solve(network, data, weights, torch.Generator().manual_seed(seed))
+        trusts.append(solve(network, data, weights, torch.Generator().manual_seed(seed), weigh=weigh))
         with torch.no_grad():
             terms = loss.normalized_by(data).terms(network, data)
         record(history, 1, float(loss.total(terms)), [float(term) for term in terms])
         EarlyStopping(network, held, loss.normalized_by(data), "loss", None, history).look()
         history.seconds = time.perf_counter() - start
         histories.append(history)
-    return histories
+    return histories, trusts
 
 
 @dataclass
@@ -63,26 +67,36 @@ class Equations:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def slopes(self) -> Tensor:
+        return self.inputs >= 0
+
+    def trusting(self, trust: float) -> "Equations":
+        """The same with slopes that count ``trust`` times as much."""
+        return replace(self, weights=torch.where(self.slopes, self.weights * trust**0.5, self.weights))
+
     def __getitem__(self, index: Tensor) -> "Equations":
         return Equations(self.points[index], self.inputs[index], self.targets[index], self.weights[index])
 
 
-def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Generator) -> None:
+def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Generator, *, weigh: bool = False) -> Tensor:
     """Set the weights of a network of one hidden layer of sines, in place, from z-scored data (N, d) in float64.
 
     >>> data = sobolev_lib.label(lambda x: (2 * x).sin().prod(dim=1), torch.rand(40, 2, dtype=torch.float64))
     >>> network = sobolev_lib.models.MLP(2, 300, 1, activation="sine").double()
     >>> solve(network, data, torch.ones(1, 2), torch.Generator().manual_seed(0))
+    tensor([1.], dtype=torch.float64)
     >>> bool((network(data.inputs)[:, 0] - data.values).abs().max() < 1e-4)
     True
 
-    ``weights`` (q, d): how much a squared error of each slope counts beside one of a value. Each output has sines of its
-    own, an equal part of the hidden layer. Labels that are NaN are left out. Raises ``FloatingPointError`` where weights are
-    beyond what numbers hold.
+    ``weights`` (q, d): how much a squared error of each slope counts beside one of a value. With ``weigh``, an output whose
+    labels are noisy may count its slopes as much as makes the labels likeliest. Returns what slopes' weights were multiplied
+    by, (q,). Each output has sines of its own, an equal part of the hidden layer. Labels that are NaN are left out. Raises
+    ``FloatingPointError`` where weights are beyond what numbers hold.
     """
     first, last = cast(nn.Linear, network[0]), cast(nn.Linear, network[2])
     q, hidden = last.weight.shape
-    own, z = hidden // q, data.inputs
+    own, z, trusts = hidden // q, data.inputs, torch.ones(q, dtype=torch.float64)
     with torch.no_grad():
         last.weight.zero_()
         for k in range(q):
@@ -90,10 +104,14 @@ def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Gen
             draws = torch.randn(own, z.shape[1], generator=generator, dtype=torch.float64).to(z)
             phases = 2 * math.pi * torch.rand(own, generator=generator, dtype=torch.float64).to(z)
             labels, rms = _equations(data, k, weights[k].to(z))
-            frequencies, coefficients, constant = _likeliest(z, labels, rms, draws, phases, generator)
+            some = _some(z, labels, generator)
+            found = _likeliest(z, some, rms, draws, phases, weigh)
+            frequencies, trusts[k] = draws * found.scales, found.trust
+            solution = _coefficients(z, labels.trusting(found.trust), frequencies, phases, found.noise)
             part = slice(k * own, (k + 1) * own)
             first.weight[part], first.bias[part] = frequencies, phases
-            last.weight[k, part], last.bias[k] = coefficients, constant
+            last.weight[k, part], last.bias[k] = math.sqrt(2 / own) * solution[:-1], solution[-1]
+    return trusts
 
 
 def _equations(data: SobolevData, k: int, weights: Tensor) -> tuple[Equations, Tensor]:
@@ -123,25 +141,52 @@ def _design(z: Tensor, labels: Equations, frequencies: Tensor, phases: Tensor) -
     return found * labels.weights[:, None]
 
 
-def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases: Tensor, generator: torch.Generator
-               ) -> tuple[Tensor, Tensor, Tensor]:
-    """Frequencies, coefficients and constant under the likeliest length scales and noise."""
-    some = labels
-    if len(labels) > COMPARED:
-        points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(labels))]
-        some = labels[torch.isin(labels.points, points.to(z.device)).nonzero()[:, 0]]
-    targets = some.targets * some.weights
-    best = math.inf, rms, NOISES[-1]                       # of labels that are all zero nothing is likelier
-    shapes = (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,)
-    for shape in shapes:
+def _some(z: Tensor, labels: Equations, generator: torch.Generator) -> Equations:
+    """The labels of so many points that they are about ``COMPARED``."""
+    if len(labels) <= COMPARED:
+        return labels
+    points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(labels))]
+    return labels[torch.isin(labels.points, points.to(z.device)).nonzero()[:, 0]]
+
+
+@dataclass
+class Likely:
+    """Length scales (d,), as a shape times a size, the noise, and how much slopes count; ``surprise`` says how unlikely labels are."""
+
+    surprise: float
+    shape: Tensor
+    size: float
+    noise: float
+    trust: float = 1.0
+
+    @property
+    def scales(self) -> Tensor:
+        return self.size * self.shape
+
+
+def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases: Tensor, weigh: bool) -> Likely:
+    """What makes the labels likeliest."""
+    best = Likely(math.inf, rms, FREQUENCIES[-1], NOISES[-1])        # of labels that are all zero nothing is likelier
+
+    def compare(shape: Tensor, size: float, trust: float) -> None:
+        nonlocal best
+        own = labels.trusting(trust)
+        # to count slopes less is to say that they were to be expected far off: less likely where they are near
+        density = 0.5 * math.log(trust) * int(labels.slopes.sum())
+        for noise, value in _surprises(_design(z, own, draws * (size * shape), phases), own.targets * own.weights):
+            surprise = value - density + BEFORE * math.log(noise)
+            if surprise < best.surprise:
+                best = Likely(surprise, shape, size, noise, trust)
+
+    for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in FREQUENCIES:
-            A = _design(z, some, draws * (size * shape), phases)
-            for noise, value in _surprises(A, targets):
-                if value < best[0]:
-                    best = value, size * shape, noise
-    _, scales, noise = best
-    found = _coefficients(z, labels, draws * scales, phases, noise)
-    return draws * scales, math.sqrt(2 / len(phases)) * found[:-1], found[-1]
+            compare(shape, size, 1.0)
+    if weigh and best.noise >= NOISY and labels.slopes.any() and not labels.slopes.all():
+        shape, near = best.shape, FREQUENCIES.index(best.size)
+        for size in FREQUENCIES[max(0, near - 2):near + 3]:
+            for trust in TRUSTS:
+                compare(shape, size, trust)
+    return best
 
 
 def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:

@@ -215,3 +215,87 @@ def test_an_output_without_labels_is_constant():
     nothing = torch.tensor([[1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
     network = solved(sl.SobolevData(data.inputs, values * torch.tensor([1.0, 0.0]), slopes), weights=nothing)
     assert (network(data.inputs)[:, 1] == 0).all()
+
+
+# --- how much slopes count ------------------------------------------------------------------------------------------
+
+def unlike(values: float, slopes: float, n=40, seed=0):
+    """A wave of one input, with noise of these standard deviations."""
+    draw = np.random.default_rng(seed)
+    X = draw.uniform(-3, 3, (n, 1))
+    y, dy = np.sin(2 * X[:, 0]), 2 * np.cos(2 * X)
+    return X, y + values * draw.normal(size=n), dy + slopes * draw.normal(size=(n, 1))
+
+
+@pytest.mark.parametrize("noises, trust", [((0.05, 3.0), 1 / 16), ((0.7, 0.05), 16.0), ((0.2, 0.2), 1 / 256)])
+def test_slopes_count_as_makes_the_labels_likeliest_as_they_were_told(noises, trust, monkeypatch):
+    """Whatever the rows are multiplied by, what is compared is the density of the labels themselves."""
+    from scipy.stats import multivariate_normal
+
+    for name, only in {"FREQUENCIES": (0.6,), "NOISES": (0.01,), "TRUSTS": (trust,), "NOISY": 0.0}.items():
+        monkeypatch.setattr(waves, name, only)
+    data, draw = sl.SobolevData(*map(torch.as_tensor, unlike(*noises, n=15))), torch.Generator().manual_seed(0)
+    labels, rms = waves._equations(data, 0, torch.ones(1, dtype=torch.float64))
+    draws, phases = torch.randn(60, 1, generator=draw, dtype=torch.float64), torch.rand(60, generator=draw, dtype=torch.float64)
+    b, n, expected = labels.targets.numpy(), len(labels), {}
+    for tried in (1.0, trust):
+        stretch = np.where(labels.inputs < 0, 1.0, tried**0.5)
+        A = waves._design(data.inputs, labels, draws * 0.6, phases).numpy() * stretch[:, None]
+        covariance = A @ A.T + 0.01 * (A**2).sum() / n * np.eye(n)
+        variance = stretch * b @ np.linalg.solve(covariance, stretch * b) / n
+        density = multivariate_normal(cov=variance * covariance / np.outer(stretch, stretch)).logpdf(b)
+        expected[tried] = waves.BEFORE * np.log(0.01) - density - n / 2 * (1 + np.log(2 * np.pi))
+    found = waves._likeliest(data.inputs, labels, rms, draws, phases, True)
+    assert found.surprise == pytest.approx(min(expected.values()), abs=1e-6)
+    assert found.trust == min(expected, key=expected.__getitem__) == (1.0 if trust == 1 / 256 else trust)
+
+
+def test_noisier_labels_count_less():
+    found = {}
+    for name, noises in {"slopes": (0.05, 3.0), "values": (0.7, 0.05), "alike": (0.2, 0.4), "neither": (0.0, 0.0)}.items():
+        X, y, dy = unlike(*noises)
+        network = MLP(1, 300, 1, activation="sine", dtype=torch.float64)
+        data = sl.SobolevData(*map(torch.as_tensor, (X, y, dy)))
+        found[name] = float(waves.solve(network, data, torch.ones(1, 1, dtype=torch.float64), torch.Generator().manual_seed(0),
+                                        weigh=True))
+    assert found["slopes"] <= 1 / 16 and found["values"] == 16 and found["alike"] == found["neither"] == 1
+
+
+@pytest.mark.parametrize("noises", [(0.05, 3.0), (0.7, 0.05)], ids=["noisy slopes", "noisy values"])
+def test_left_alone_few_labels_are_weighed_by_their_noise(noises):
+    at = np.linspace(-3, 3, 301)[:, None]
+    miss = lambda regressor: np.square(regressor.predict(at) - np.sin(2 * at[:, 0])).mean()
+    for seed in range(3):
+        X, y, dy = unlike(*noises, n=18, seed=seed)
+        chosen, given = (sl.SobolevRegressor(derivative_weight=w).fit(X, y, dy) for w in ("auto", 1.0))
+        assert miss(chosen) < 0.7 * miss(given)
+        weight, = chosen.derivative_weight_.flatten()
+        told = f"count {weight:.3g} times as much" in chosen.choice_.message
+        assert (weight < 1) == (noises[0] < noises[1]) and told
+        assert given.derivative_weight_ == 1 and "times as much" not in given.choice_.message
+
+
+def test_each_output_weighs_its_own_slopes(tmp_path):
+    (X, y, dy), (_, y2, dy2) = unlike(0.05, 3.0, n=18), unlike(0.0, 0.0, n=18)
+    regressor = sl.SobolevRegressor().fit(X, np.column_stack([y, y2]), np.stack([dy, dy2], axis=1))
+    assert regressor.derivative_weight_.shape == (2, 1)
+    assert regressor.derivative_weight_[0] < 1 == regressor.derivative_weight_[1]
+    regressor.save(tmp_path / "two.safetensors")
+    again = sl.SobolevRegressor.load(tmp_path / "two.safetensors")
+    np.testing.assert_array_equal(again.derivative_weight_, regressor.derivative_weight_)
+    assert again.choice_.message == regressor.choice_.message
+    # more points go on with what was found: told the same weight, it is the same training
+    told = sl.SobolevRegressor.load(tmp_path / "two.safetensors").set_params(derivative_weight=regressor.derivative_weight_)
+    for other in (again, told):
+        other.partial_fit(X, np.column_stack([y, y2]), np.stack([dy, dy2], axis=1))
+    np.testing.assert_array_equal(again.predict(X), told.predict(X))
+
+
+def test_three_exact_points_are_met():
+    """Three slopes that no slow wave explains could all be noise; that is not what is expected of so few."""
+    for seed in range(8):
+        X = np.random.default_rng(seed).uniform(-np.pi, np.pi, (3, 1))
+        y, dy = X[:, 0] * np.sin(X[:, 0]), np.sin(X) + X * np.cos(X)
+        regressor = sl.SobolevRegressor().fit(X, y, dy)
+        np.testing.assert_allclose(regressor.predict(X), y, atol=1e-3)
+        np.testing.assert_allclose(regressor.predict_gradient(X), dy, atol=1e-2)
