@@ -190,6 +190,14 @@ def test_how_many_solves_jacobians_spare_is_told_as_it_came_out():
     assert "is not reached by 40 solves without" in say(found) and "ahead at 2 of 3" in say(found)
 
 
+def test_a_wish_for_calm_is_told_as_it_came_out():
+    say = known(*NEIGHBOURS, "neighbours-calm", WISHES=(0, 0.001, 0.003, 0.01, 0.03, 0.1))["calm_said"]
+    rising, dipping = np.tile([[0.3], [0.4], [0.5], [0.6], [0.7], [0.8]], 8), np.tile([[0.6], [0.5], [0.3], [0.5], [0.7], [0.8]], 8)
+    assert say(rising, dipping) == ("Told exact values, no weight helps. Told values with noise, the weight 0.003 is best and "
+                                    "multiplies the error by 0.5")
+    assert say(dipping, rising).endswith("Told values with noise, no weight helps")
+
+
 def test_the_learned_score_is_told_as_it_came_out():
     say = known(*NEIGHBOURS, "neighbours-scores-said")["score_said"]
     assert say(2.5, 0.2).endswith("learned by 0.2: training averages the noise away")

@@ -222,7 +222,7 @@ def test_additions_are_no_claims_of_the_paper(found):
     assert {row.key for row in found.values() if row.kind == KINDS[2]} == {
         "section-4-1-at-equal-time", "section-4-1-what-decides", "section-5-black-boxes", "section-5-black-boxes-by-other-methods",
         "section-5-random-directions", "section-5-a-generative-temporal-model", "section-5-internal-derivatives",
-        "section-5-curvature-as-uncertainty"}
+        "section-5-curvature-as-uncertainty", "slopes-that-hurt"}
     assert not PAPER & {row.key for row in rows(["Additions"])}
     assert found["theorem-1"].kind == KINDS[0] and found["figure-4"].kind == KINDS[1]
     assert {found[f"contribution-{k}"].kind for k in (1, 2, 3)} == {"summary"}

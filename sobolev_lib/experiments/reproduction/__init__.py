@@ -14,6 +14,7 @@ from sobolev_lib.experiments.reproduction import (
     distillation,
     functions,
     gradients,
+    harm,
     inside,
     networks,
     theory,
@@ -65,7 +66,7 @@ SECTIONS = {                                               # in the order of the
     "Artificial data": (*functions.FIGURES, networks.RELU, *functions.TEXT),
     "Distillation": (*distillation.FIGURES, *distillation.TEXT),
     "Synthetic gradients": (*gradients.TABLE_1, *networks.FIELDS, *gradients.TEXT),
-    "Additions": (*functions.ADDITIONS, *black_boxes.ADDITIONS, *uncertainty.ADDITIONS, *inside.ADDITIONS),
+    "Additions": (*functions.ADDITIONS, *black_boxes.ADDITIONS, *uncertainty.ADDITIONS, *inside.ADDITIONS, *harm.ADDITIONS),
 }
 CLAIMS = tuple(claim for claims in SECTIONS.values() for claim in claims)
 
