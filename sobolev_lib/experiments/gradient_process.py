@@ -1,4 +1,6 @@
-"""A Gaussian process of values, or of values and slopes, by ``gpytorch``, which a new record of ``black-box-peers`` needs."""
+"""A Gaussian process of values, or of values and slopes, by ``gpytorch``, which new records of ``black-box-peers`` and ``harmful-slopes`` need."""
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -47,18 +49,27 @@ def _value(mean: Tensor) -> Tensor:
 def _fitted(z: Tensor, labels: Tensor, length: float, noise: float, steps: int):
     """labels (N,), or (N, 1 + d) with slopes."""
     import gpytorch
+    from linear_operator.utils.errors import NanError, NotPSDError
 
     likelihood, process = _process(z, labels, length, noise)
     marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, process)
     lbfgs = torch.optim.LBFGS(process.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
 
+    least, best = float("inf"), copy.deepcopy(process.state_dict())
+
     def closure():
+        nonlocal least, best
         lbfgs.zero_grad()
         loss = -marginal(process(z), labels)
+        if loss.item() < least:
+            least, best = loss.item(), copy.deepcopy(process.state_dict())
         loss.backward()
         return loss
 
-    lbfgs.step(closure)
+    try:
+        lbfgs.step(closure)
+    except (NanError, NotPSDError):                        # rounding has ended the search, as it does on exact labels
+        process.load_state_dict(best)
     likelihood.eval()
     return process.eval()
 

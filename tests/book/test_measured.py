@@ -11,6 +11,7 @@ from cells import cell
 
 import sobolev_lib as sl
 from sobolev_lib import widgets
+from sobolev_lib.experiments import harmful_slopes
 from sobolev_lib.notebook import seeded
 from sobolev_lib.records import load_record
 
@@ -63,6 +64,41 @@ def test_units_that_meet_their_equations_are_told_as_they_came_out():
     told = say["sweep_said"](np.full(4, 3.0), np.full(4, 0.5), np.full(4, 2.0))
     assert "At $p = 30$ gradients multiply the error by 3" in told and "$p = 150$ they divide the error by 2" in told
     assert told.endswith("gradients at $p = 150$ multiply the error by 2.")
+
+
+@pytest.mark.parametrize("p", [20, 60, 400])
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+def test_conflicting_labels_are_solved_as_scikit_learn_solves_them(p, ridge):
+    from sklearn.linear_model import LinearRegression, Ridge
+
+    found = known(*HURT, "when-slopes-hurt-peak", INPUTS=4, N=30)
+    draw = seeded(0)
+    x = torch.randn(30, 4, generator=draw, dtype=torch.float64)
+    targets = torch.cat(found["labels"](x, draw)) + 0.1 * torch.randn(150, generator=draw, dtype=x.dtype)
+    M = torch.cat(found["units"](x, p, draw))
+    own = found["least_squares"](torch.linalg.svd(M, full_matrices=False), targets, ridge)
+    peer = Ridge(ridge, fit_intercept=False) if ridge else LinearRegression(fit_intercept=False)
+    peer.fit(M.numpy(), targets.numpy())
+    np.testing.assert_allclose(own.numpy(), peer.coef_, rtol=1e-6, atol=1e-7 * np.abs(peer.coef_).max())
+
+
+def test_other_peoples_methods_are_told_as_the_record_has_them():
+    say = known(*HURT, "when-slopes-hurt-peers")
+    record = load_record("harmful-slopes")
+    for method, factor in (("JENN", 3.0), ("GPyTorch", 0.5), ("SobolevRegressor", 1.0)):
+        for case in harmful_slopes.harmful(record["config"]["cases"]):
+            told = [record["results"][f"{case}/{method}/{each}"]["runs"] for each in ("slopes", "values")]
+            for with_slopes, without in zip(*told):
+                with_slopes["error"] = factor * without["error"] * (1 + 1e-3 * with_slopes["seed"])
+    said = say["peers_said"](record)
+    bad = len(harmful_slopes.harmful(record["config"]["cases"]))
+    assert f"more with them in {bad}, the process in 0, the regressor in {bad}." in said
+    for run in record["results"]["factor/-1/SobolevRegressor/slopes"]["runs"]:
+        run["warned"] = run["seed"] == 0
+    assert f"1 of {len(record['seeds'])} times at −1" in say["peers_said"](record)
+    row = say["peer_cells"](record, "noise/16")
+    assert row[0] == "noise: τ = 16 σ" and row[1].startswith("3 (3 to 3") and row[3].startswith("0.5 (0.5 to 0.5")
+    assert say["peer_cells"](record, "factor/-1")[0] == "factor −1" and say["peer_cells"](record, "factor/1")[:3:2] == ["right", "–"]
 
 
 @pytest.mark.parametrize("early, late, ratios, word", [
