@@ -93,6 +93,8 @@ def test_other_peoples_methods_are_told_as_the_record_has_them():
     said = say["peers_said"](record)
     bad = len(harmful_slopes.harmful(record["config"]["cases"]))
     assert f"more with them in {bad}, the process in 0, the regressor in {bad}." in said
+    assert "In the 2 noisy ones alone that is JENN with weight 1 in 2, JENN with the weight of the formula in" in said
+    assert "the process in 0 and the regressor in 2. The regressor also warned" in said
     for run in record["results"]["factor/-1/SobolevRegressor/slopes"]["runs"]:
         run["warned"] = run["seed"] == 0
     assert f"1 of {len(record['seeds'])} times at −1" in say["peers_said"](record)
