@@ -205,7 +205,7 @@ def verdict(record: dict) -> Verdict:
         raise MissingResults("record: expected cases in which slopes deserve less than values, got none")
     network, process, left_alone = ([against(record, case, method).side() for case in cases] for method in TOLD)
     return Verdict(
-        claim="Slopes with more weight than they deserve hurt. (The paper's targets are exact; nothing is said of noise.)",
+        claim="Nothing: its targets are exact. Asked here whether slopes with more weight than they deserve hurt others, too.",
         measured=f"Told slopes of weight 1, the network of jenn errs clearly more in {network.count('above')} of {len(cases)} cases, "
                  f"and clearly less in {network.count('below')}. A Gaussian process that finds the noise by its likelihood errs more in "
                  f"{process.count('above')} and less in {process.count('below')}; our regressor by its defaults in "
