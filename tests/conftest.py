@@ -1,6 +1,7 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,6 +52,7 @@ def pytest_ignore_collect(collection_path, config):
 
 ARGUMENTS = ["--no-first-run", "--disable-sync", "--disable-background-networking", "--disable-component-update",
              "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+             "--process-per-site",                # a tab shares the process of the tabs beside it: to start one takes long
              "--disable-gpu-compositing",         # without a GPU pages are put together in half the time
              "--disable-accelerated-2d-canvas"]   # else reading pixels back changes how the next ones are drawn
 
@@ -79,6 +81,8 @@ def windows(chromium):
         key = json.dumps(options, sort_keys=True)
         if key not in opened:
             opened[key] = chromium.new_context(**options)
+            # stays open, and with it the process that draws pages from disk: to start one takes longer than most tests do
+            opened[key].new_page().goto(Path(__file__).parent.as_uri())
         return opened[key]
 
     yield window
@@ -91,8 +95,10 @@ def new_tab(windows):
     """Opens a tab in a window of the given options. After the test it is closed, and what its page has stored forgotten."""
     tabs = []
 
-    def opened(**options):
+    def opened(viewport=None, **options):
         tabs.append(windows(options).new_page())
+        if viewport:
+            tabs[-1].set_viewport_size(viewport)  # of the tab: windows of one size would be as many again
         return tabs[-1]
 
     yield opened

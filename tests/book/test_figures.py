@@ -72,14 +72,13 @@ def test_every_picture_is_numbered_and_its_caption_says_what_it_shows(visited, p
         assert caption.endswith(".") and len(caption.split()) >= 5, caption
 
 
-def test_films_have_no_frame_in_the_dark(chromium, origins):
+def test_films_have_no_frame_in_the_dark(new_tab, origins):
     """The theme would lay every picture of a cell on a white card."""
-    tab = chromium.new_page(viewport=WIDE, color_scheme="dark")
+    tab = new_tab(viewport=WIDE, color_scheme="dark")
     tab.goto(f"{origins['file']}/book/atari.html")
     looks = tab.evaluate("""() => [...document.querySelectorAll(".bd-article picture > img")].map((img) => {
         const { backgroundColor, padding, filter } = getComputedStyle(img);
         return [backgroundColor, padding, filter]; })""")
-    tab.close()
     assert looks and set(map(tuple, looks)) == {("rgba(0, 0, 0, 0)", "0px", "none")}
 
 
@@ -106,8 +105,8 @@ def test_style_sheet_knows_every_thing(visited, page):
     assert visited(page, "file").unstyled == []
 
 
-def test_values_and_slopes_have_one_colour_each_in_formulas_and_code(chromium, origins):
-    tab = chromium.new_page(color_scheme="light")
+def test_values_and_slopes_have_one_colour_each_in_formulas_and_code(new_tab, origins):
+    tab = new_tab(color_scheme="light")
     tab.goto(f"{origins['http']}/book/the_loss.html")
     tab.wait_for_selector("mjx-container svg [fill]", state="attached")
     for theme in ("light", "dark"):
@@ -122,4 +121,3 @@ def test_values_and_slopes_have_one_colour_each_in_formulas_and_code(chromium, o
         told = {name: "rgb({}, {}, {})".format(*bytes.fromhex(PALETTE[name][theme][1:])) for name in ("points", "slopes")}
         assert set(told.values()) <= set(colours["fills"])
         assert colours["code"]["values"] == told["points"] and colours["code"]["jacobian"] == told["slopes"]
-    tab.close()

@@ -123,9 +123,9 @@ def test_copy_button_copies(chromium, origins):
         assert "import sobolev_lib as sl" in tab.evaluate("navigator.clipboard.readText()")
 
 
-def test_what_a_figure_adds_to_the_page_is_no_error(chromium, origins):
+def test_what_a_figure_adds_to_the_page_is_no_error(new_tab, origins):
     """Plotly draws a copy of a figure beside the page's content in order to save it; its `data` are no text."""
-    visit, tab = Visit(), chromium.new_page()
+    visit, tab = Visit(), new_tab()
     watch(tab, visit)
     tab.goto(f"{origins['http']}/book/references.html")
     tab.evaluate("""() => {
@@ -133,12 +133,12 @@ def test_what_a_figure_adds_to_the_page_is_no_error(chromium, origins):
         document.body.append(copy, "text of its own");
         return new Promise((done) => setTimeout(done, 100));
     }""")
-    tab.close()
+    tab.evaluate("0")  # what it has said until now is heard
     assert visit.errors == []
 
 
-def test_what_no_longer_scrolls_no_longer_says_so(chromium, origins):
-    tab = chromium.new_page(viewport=PHONE)
+def test_what_no_longer_scrolls_no_longer_says_so(new_tab, origins):
+    tab = new_tab(viewport=PHONE)
     tab.goto(f"{origins['http']}/book/cost.html")
     tab.wait_for_selector(".sl-hint", state="attached")
     hints, scrolling = tab.evaluate("""() => [".sl-hint", ":is(div.math, .sl-table).sl-scrolls"].map(
@@ -146,19 +146,18 @@ def test_what_no_longer_scrolls_no_longer_says_so(chromium, origins):
     assert hints == scrolling > 0
     tab.set_viewport_size(WIDE)
     tab.wait_for_function("() => !document.querySelector('.sl-hint, div.math.sl-scrolls')")
-    tab.close()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("word, found", [("Sobolev", True), ("zebrafinch", False)])
-def test_search_finds_a_word(chromium, origins, scheme, word, found):
-    visit, tab = Visit(), chromium.new_page()
+def test_search_finds_a_word(new_tab, origins, scheme, word, found):
+    visit, tab = Visit(), new_tab()
     watch(tab, visit)
     tab.goto(f"{origins[scheme]}/search.html?q={word}")
     tab.wait_for_function("document.querySelector('#search-results h2')?.textContent === 'Search Results'")
     links = tab.locator("#search-results li a").count()
     tab.wait_for_timeout(500)  # excerpts are fetched after the list is shown
-    tab.close()
+    tab.evaluate("0")  # what it has said until now is heard
     assert (links > 0) == found
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
@@ -168,8 +167,8 @@ def marked(tab):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_page_read_to_its_end_is_marked(chromium, origins, scheme):
-    visit, tab = Visit(), chromium.new_page()
+def test_a_page_read_to_its_end_is_marked(new_tab, origins, scheme):
+    visit, tab = Visit(), new_tab()
     watch(tab, visit)
     tab.goto(f"{origins[scheme]}/book/references.html")
     assert marked(tab) == []
@@ -178,12 +177,12 @@ def test_a_page_read_to_its_end_is_marked(chromium, origins, scheme):
     assert marked(tab) == ["book/references"]
     tab.goto(f"{origins[scheme]}/book/about.html")
     assert "book/references" in marked(tab)
-    tab.close()
+    tab.evaluate("0")  # what it has said until now is heard
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
 
-def test_where_nothing_may_be_kept_nothing_is_marked(chromium, origins):
-    visit, tab = Visit(), chromium.new_page()
+def test_where_nothing_may_be_kept_nothing_is_marked(new_tab, origins):
+    visit, tab = Visit(), new_tab()
     watch(tab, visit)
     tab.add_init_script("""for (const name of ["getItem", "setItem"]) {
       const own = Storage.prototype[name];
@@ -196,17 +195,17 @@ def test_where_nothing_may_be_kept_nothing_is_marked(chromium, origins):
     tab.locator(".sl-onward").scroll_into_view_if_needed()
     tab.wait_for_timeout(500)
     assert marked(tab) == []
-    tab.close()
+    tab.evaluate("0")  # what it has said until now is heard
     assert visit.errors == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_front_page_leads_to_the_book(chromium, origins, scheme):
-    visit, tab = Visit(), chromium.new_page()
+def test_front_page_leads_to_the_book(new_tab, origins, scheme):
+    visit, tab = Visit(), new_tab()
     watch(tab, visit)
     tab.goto(f"{origins[scheme]}/index.html")
     tab.wait_for_url(f"**/{PAGES[0]}.html")
-    tab.close()
+    tab.evaluate("0")  # what it has said until now is heard
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
 
