@@ -231,8 +231,8 @@ def test_how_many_solves_jacobians_spare_is_told_as_it_came_out():
 def test_a_wish_for_calm_is_told_as_it_came_out():
     say = known(*NEIGHBOURS, "neighbours-calm", WISHES=(0, 0.001, 0.003, 0.01, 0.03, 0.1))["calm_said"]
     rising, dipping = np.tile([[0.3], [0.4], [0.5], [0.6], [0.7], [0.8]], 8), np.tile([[0.6], [0.5], [0.3], [0.5], [0.7], [0.8]], 8)
-    assert say(rising, dipping) == ("Told exact values, no weight helps. Told values with noise, the weight 0.003 is best and "
-                                    "multiplies the error by 0.5")
+    assert say(rising, dipping) == ("Told exact values, no weight helps. Told values with noise, the weight 0.003 is best: "
+                                    "it multiplies the error by 0.5, and helps in 8 of 8 draws")
     assert say(dipping, rising).endswith("Told values with noise, no weight helps")
 
 
