@@ -122,7 +122,7 @@ def test_the_verdict_follows_its_rule(ratios, status):
     more, less = sum(ratio > 1 for ratio in ratios), sum(ratio < 1 for ratio in ratios)
     assert found.status == status
     assert f"more in {more} of {len(ratios)} cases, and clearly less in {less}." in found.measured
-    assert f"errs more in 0 and less in {len(ratios)}; our regressor by its defaults in 0 and {len(ratios)}." in found.measured
+    assert f"errs clearly more in 0 and less in {len(ratios)}; our regressor by its defaults in 0 and {len(ratios)}." in found.measured
 
 
 def test_ratios_are_with_over_without_and_warnings_are_counted():
