@@ -128,11 +128,14 @@ def weighed(choice: Choice, weight) -> Choice:
     >>> weighed(Choice(Plan("waves")), np.array([[0.0625]])).message
     'Trained as told. Slopes are noisier for their size than values: slopes count 0.0625 times as much.'
     """
-    found = np.unique(np.asarray(weight))
+    found = np.ravel(weight)
     if (found == 1).all():
         return choice
-    who = {True: "Slopes are noisier for their size than values", False: "Values are noisier for their size than slopes"}
-    said = who[bool(found.max() < 1)] if found.max() < 1 or found.min() > 1 else "Slopes and values are not as noisy, output by output"
+    if len(found) > 1:
+        said = "By the noise of each output"
+    else:
+        said = ("Slopes are noisier for their size than values" if found[0] < 1 else
+                "Values are noisier for their size than slopes")
     return replace(choice, message=f"{choice.message} {said}: slopes count {listed(f'{each:.3g}' for each in found)} times as much.")
 
 

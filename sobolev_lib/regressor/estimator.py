@@ -1,4 +1,5 @@
 """SobolevRegressor: Sobolev training behind scikit-learn's fit and predict."""
+import copy
 import functools
 from dataclasses import replace
 
@@ -63,7 +64,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     directions (differential PCA, active subspaces); predictions and gradients are those of all inputs. It takes whole
     gradients, no missing partials; None: never.
 
-    Fitted: ``choice_``, ``derivative_weight_`` as it was used, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
+    Fitted: ``choice_``, ``derivative_weight_`` as the first network used it, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
     the first, of a solved network a single step; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
     wrong sign, unit or order: see ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for sines Rahimi and Recht, Random Features
@@ -149,7 +150,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                     self._stream, self.histories_ = Stream(self.networks_, unit), []
                 scaled = self._scaled(plan, data)
                 if first or not is_auto(self.derivative_weight):
-                    self.derivative_weight_ = self._weight
+                    self.derivative_weight_ = copy.deepcopy(self._weight)
                 more = self._stream.learn(self.networks_, scaled, self._loss(plan, scaled, self.derivative_weight_), plan.settings)
             self.choice_ = Choice(plan)
         self.histories_ = [joined(*both) for both in zip(self.histories_, more)] if self.histories_ else more

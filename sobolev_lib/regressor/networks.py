@@ -75,7 +75,7 @@ class WithNetworks:
             self._stream = Stream(self.networks_, unit)
             self._stream.see(scaled)
             loss = self._loss(plan, scaled, self._weight)
-            self.derivative_weight_ = self._weight
+            self.derivative_weight_ = copy.deepcopy(self._weight)
             if plan.solved:
                 scaled, watched = (part if part is None else part.to(plan.settings.device) for part in (scaled, watched))
                 for network in self.networks_:

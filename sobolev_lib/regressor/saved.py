@@ -47,7 +47,7 @@ def read(path, cls):
         regressor.n_outputs_ = mean.numel()
         # files of earlier versions hold one network, no history and no choice
         regressor.choice_ = _chosen(header["choice"]) if "choice" in header else _told(regressor)
-        regressor.derivative_weight_ = _weight(header.get("derivative_weight", regressor._weight))
+        regressor.derivative_weight_ = _weight(header.get("derivative_weight", regressor._weight), regressor)
         members = integer(header.get("members", 1), "members")
         _check_size(tensors, [regressor.n_features_in_, *regressor.choice_.plan.hidden, regressor.n_outputs_], members)
         regressor._build(regressor.choice_.plan, regressor.n_features_in_, members)
@@ -84,11 +84,12 @@ def _tensors(regressor) -> dict[str, torch.Tensor]:
     return found | regressor._stream.tensors()
 
 
-def _weight(told):
-    """A number, or a table of them."""
-    weight = np.asarray(told, dtype=np.float64)
-    if weight.ndim > 2 or not (np.isfinite(weight) & (weight >= 0)).all():
-        raise ValueError(f"derivative_weight: expected finite numbers >= 0, got {told!r}")
+def _weight(told, regressor):
+    """A number, or as many as there are inputs, outputs, or both."""
+    given, (q, d) = np.asarray(told), (regressor.n_outputs_, regressor.n_features_in_)
+    weight = given.astype(np.float64) if given.dtype.kind in "iuf" else np.full(1, np.nan)
+    if weight.shape not in ((), (d,), (q, 1), (q, d)) or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError(f"derivative_weight: expected a finite number >= 0, or ({d},), ({q}, 1) or ({q}, {d}) of them, got {told!r}")
     return weight if weight.ndim else float(weight)
 
 

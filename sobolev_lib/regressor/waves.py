@@ -22,7 +22,7 @@ from sobolev_lib.training.watching import EarlyStopping
 
 FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
-BEFORE = 0.1                                               # without labels, a tenth of a noise is 10**0.1 times as likely as it
+BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
 TRUSTS = (1 / 256, 1 / 16, 16.0)                           # what slopes' weights are multiplied by, tried as well
 NOISY = 1e-3                                               # where that much noise was found
 COMPARED = 600                                             # labels by which these are compared, at most
@@ -168,13 +168,16 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     """What makes the labels likeliest."""
     best = Likely(math.inf, rms, FREQUENCIES[-1], NOISES[-1])        # of labels that are all zero nothing is likelier
 
+    # told slopes are exact more often than not; of a few values alone that would be too much to expect
+    before = BEFORE if labels.slopes.any() else 0.0
+
     def compare(shape: Tensor, size: float, trust: float) -> None:
         nonlocal best
         own = labels.trusting(trust)
         # to count slopes less is to say that they were to be expected far off: less likely where they are near
         density = 0.5 * math.log(trust) * int(labels.slopes.sum())
         for noise, value in _surprises(_design(z, own, draws * (size * shape), phases), own.targets * own.weights):
-            surprise = value - density + BEFORE * math.log(noise)
+            surprise = value - density + before * math.log(noise)
             if surprise < best.surprise:
                 best = Likely(surprise, shape, size, noise, trust)
 

@@ -291,6 +291,36 @@ def test_each_output_weighs_its_own_slopes(tmp_path):
     np.testing.assert_array_equal(again.predict(X), told.predict(X))
 
 
+def test_of_few_values_alone_noise_is_expected_as_before(monkeypatch):
+    """That labels are rather exact is expected of slopes only."""
+    draw = np.random.default_rng(3)
+    X = draw.uniform(-2, 2, (5, 1))
+    y = X[:, 0] + 0.3 * draw.normal(size=5)
+    found = []
+    for before in (waves.BEFORE, 0.0):
+        monkeypatch.setattr(waves, "BEFORE", before)
+        found.append(sl.SobolevRegressor().fit(X, y).predict(X))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("weight", [[], [[]], [1, 2, 3], [[1.0], [2.0]], True, "0.5", ["1"], [-1.0], None, {}])
+def test_a_file_with_other_weights_of_slopes_is_refused(weight, tmp_path):
+    X, y, dy = table(16)
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    regressor.derivative_weight_ = weight
+    regressor.save(tmp_path / "r.safetensors")
+    with pytest.raises(ValueError, match="load: expected a file written by SobolevRegressor.save"):
+        sl.SobolevRegressor.load(tmp_path / "r.safetensors")
+
+
+def test_the_weight_that_was_used_is_no_view_of_the_parameter():
+    X, y, dy = table(16)
+    weight = np.array([[0.5]])
+    regressor = sl.SobolevRegressor(derivative_weight=weight).fit(X, y, dy)
+    weight[0] = 9
+    assert regressor.derivative_weight_ == 0.5
+
+
 def test_three_exact_points_are_met():
     """Three slopes that no slow wave explains could all be noise; that is not what is expected of so few."""
     for seed in range(8):
