@@ -8,11 +8,12 @@ import torch
 
 from sobolev_lib import records
 from sobolev_lib.experiments import __main__ as command_line, again, runner, seven_functions, step_cost
+from sobolev_lib.experiments.reproduction import rows
 from sobolev_lib.experiments.verdicts import Verdict
 
-TINY = seven_functions.Config(functions=("booth",), sizes=(6,), hidden=(4,), steps=12, batch_size=4, regular_lrs=(1e-3,),
+TINY = seven_functions.Config(functions=("booth",), sizes=(6,), hidden=(4,), steps=4, batch_size=4, regular_lrs=(1e-3,),
                               sobolev_lrs=(1e-2,), derivative_weights=(0.1,), tuning_seeds=(1000,), validation_points=20,
-                              test_points=30, curve_points=3, compile=False)
+                              test_points=30, curve_points=2, compile=False)
 MADE = {"provenance": {"device": "CPU"}}
 
 
@@ -93,7 +94,9 @@ def test_all_quick_experiments_run_though_one_cannot(recorded, tmp_path, monkeyp
     assert not (recorded / "seven-functions-quick.json").exists()
 
 
-def test_claims_are_looked_at_in_both_places(recorded, tmp_path):
+def test_claims_are_looked_at_in_both_places(recorded, tmp_path, monkeypatch):
+    """One claim that needs a record and one that is computed: the tests of the reproduction look at all of them."""
+    monkeypatch.setattr(again, "rows", lambda: rows(["figure-2-right", "theorem-2"]))
     with records.records_in(tmp_path / "again"):
         runner.run("seven-functions", "quick", 2, "cpu", progress=False)
     (recorded / "seven-functions-cpu.json").unlink()

@@ -13,6 +13,7 @@ from sobolev_lib.experiments.gradient_process import gaussian_process
 from sobolev_lib.records import MissingResults
 
 pytest.importorskip("gpytorch")
+pytestmark = pytest.mark.usefixtures("states_once")
 
 
 # --- the process --------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.learned_simulator import SAME_POINTS, simulator, states, valid_time
 from sobolev_lib.records import MissingResults
 
+pytestmark = pytest.mark.usefixtures("states_once")
+
 
 class Counting:
     """A black box that counts its calls."""
@@ -141,8 +143,9 @@ def test_the_winner_is_the_trial_with_the_lowest_validation_error_and_is_kept(tm
     assert tuned("values", None, None, protocol, "cpu", Keep(tmp_path / "unit"), "some") == found
 
 
-def test_noise_is_a_share_of_the_values_spread():
+def test_noise_is_a_share_of_the_values_spread(monkeypatch):
     config = gradient_worth.PRESETS["quick"]
+    monkeypatch.setattr(gradient_worth, "measured", lambda *given: ([], []))       # nothing is trained
     found = gradient_worth.run_unit("2/0.1", config, [0], "cpu")
     x = gradient_worth.cube(1_000, 2, torch.Generator().manual_seed(0))
     assert found["step"] == pytest.approx(best_step(0.1 * found["variance"] ** 0.5, curvature(waves(2, config), x)), rel=0.05)

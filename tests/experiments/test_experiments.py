@@ -2,16 +2,16 @@
 import datetime
 import inspect
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import replace
+from functools import cache
 
 import pytest
+import shared_experiment
 import torch
+from forks import fork_group
 from safetensors.torch import save_file
 
 from sobolev_lib import records
@@ -19,9 +19,9 @@ from sobolev_lib.experiments import __main__ as command_line, runner, seven_func
 from sobolev_lib.experiments.keeping import TimeIsUp
 
 NAME, PROBE = "seven-functions", 0.25
-TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=12, batch_size=4,
+TINY = seven_functions.Config(functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=4, batch_size=4,
                               regular_lrs=(1e-3, 1e-2), sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0),
-                              tuning_seeds=(1000,), validation_points=20, test_points=30, curve_points=3, compile=False)
+                              tuning_seeds=(1000,), validation_points=20, test_points=30, curve_points=2, compile=False)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,15 @@ def results(path):
     return {key: record[key] for key in ("experiment", "preset", "config", "seeds", "results")}
 
 
+@cache
+def uninterrupted():
+    """The results of a run that nothing stops, made once: its record goes, as it would be taken up."""
+    path = run()
+    found = results(path)
+    path.unlink()
+    return found
+
+
 def fail_at(monkeypatch, count, error=KeyboardInterrupt):
     """Have the ``count``-th unit from now on stop the run, as a kill would."""
     original, started = seven_functions.run_unit, []
@@ -71,15 +80,14 @@ def test_a_run_leaves_one_record_and_no_leftovers(folder):
     assert path == folder / f"{NAME}-quick.json"
     record = json.loads(path.read_text())
     assert set(record["results"]) == {f"{f}/6/{m}" for f in TINY.functions for m in seven_functions.TRAININGS}
-    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 12 and record["probe"] == {"loss": PROBE}
+    assert record["seeds"] == [0, 1] and record["config"]["steps"] == 4 and record["probe"] == {"loss": PROBE}
     assert record["provenance"]["device"].startswith("CPU") and record["provenance"]["peak_memory_bytes"] > 0
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == [path.name]
 
 
 @pytest.mark.parametrize("killed_at", [1, 2, 4])
 def test_a_killed_run_resumes_to_the_same_record(folder, monkeypatch, killed_at):
-    whole = results(run())
-    (folder / f"{NAME}-quick.json").unlink()
+    whole = uninterrupted()
     with monkeypatch.context() as context:
         fail_at(context, killed_at)
         with pytest.raises(KeyboardInterrupt):
@@ -98,7 +106,7 @@ def test_other_settings_do_not_share_unfinished_units(folder, monkeypatch):
     started = fail_at(monkeypatch, None)
     assert len(results(run(seeds=1))["results"]["booth/6/regular"]["test_mse"]) == 1
     assert len(started) == 4
-    monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
+    monkeypatch.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=5))
     run(seeds=2)
     assert len(started) == 8
 
@@ -116,8 +124,7 @@ def begin(monkeypatch, units=2, **options):
 
 
 def test_a_run_whose_time_is_up_says_what_is_left_and_goes_on(folder, monkeypatch):
-    whole = results(run())
-    (folder / f"{NAME}-quick.json").unlink()
+    whole = uninterrupted()
     clock, original = [0.0], seven_functions.run_unit
 
     def run_unit(*arguments):
@@ -135,8 +142,7 @@ def test_a_run_whose_time_is_up_says_what_is_left_and_goes_on(folder, monkeypatc
 
 
 def test_unfinished_work_travels_to_another_folder_and_device(folder, monkeypatch, tmp_path_factory):
-    whole = results(run())
-    (folder / f"{NAME}-quick.json").unlink()
+    whole = uninterrupted()
     begun, elsewhere = begin(monkeypatch), tmp_path_factory.mktemp("elsewhere")
     assert str(folder) not in "".join(path.read_text() for path in begun.rglob("*.json"))
     shutil.copytree(begun, elsewhere / ".unfinished" / begun.name)
@@ -288,8 +294,7 @@ def test_a_process_that_comes_late_does_not_run_again_what_another_has_joined(fo
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, monkeypatch, world):
-    whole = results(run())
-    (folder / f"{NAME}-quick.json").unlink()
+    whole = uninterrupted()
     started = fail_at(monkeypatch, None)
     monkeypatch.setenv("WORLD_SIZE", str(world))
     for rank in range(world):
@@ -301,35 +306,16 @@ def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, mo
     assert sorted(started) == sorted(seven_functions.units(TINY)), "a unit ran twice or never"
 
 
-SHARED = """
-import sys
-from pathlib import Path
-import torch.distributed as dist
-from sobolev_lib import records
-from sobolev_lib.experiments import runner, seven_functions
-
-folder = Path(sys.argv[1])
-records.records_folder = runner.records_folder = lambda: folder
-seven_functions.PRESETS["quick"] = seven_functions.Config(
-    functions=("booth", "rosenbrock"), sizes=(6,), hidden=(4,), steps=12, batch_size=4, regular_lrs=(1e-3, 1e-2),
-    sobolev_lrs=(1e-2,), derivative_weights=(0.1, 1.0), tuning_seeds=(1000,), validation_points=20, test_points=30,
-    curve_points=3, compile=False)
-seven_functions.GRID, seven_functions.ARROWS = 5, 3
-dist.init_process_group("gloo")
-path = runner.run("seven-functions", "quick", 2, "cpu", progress=False)
-print(f"rank {dist.get_rank()} wrote {path is not None}", flush=True)
-dist.destroy_process_group()
-"""
-
-
-def test_two_processes_of_torchrun_make_one_record(folder, tmp_path_factory):
-    script, shared = tmp_path_factory.mktemp("script") / "shared.py", tmp_path_factory.mktemp("shared")
-    script.write_text(SHARED)
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, shared],
-                          capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    assert "wrote True" in done.stdout
-    theirs, ours = results(shared / f"{NAME}-quick.json"), results(run())
+def test_two_processes_of_a_group_make_one_record(tmp_path_factory):
+    """As torchrun starts them; that it gives a process its rank, the tests of synthetic gradients show."""
+    shared = tmp_path_factory.mktemp("shared")
+    processes = fork_group(shared_experiment.main, TINY, shared, output=shared)
+    for rank, process in enumerate(processes):
+        process.join(200)
+        assert process.exitcode == 0, (shared / f"output{rank}").read_text()
+    said = [(shared / f"output{rank}").read_text() for rank in (0, 1)]
+    assert any("wrote True" in text for text in said)
+    theirs, ours = results(shared / f"{NAME}-quick.json"), uninterrupted()
     assert theirs["config"] == ours["config"] and theirs["seeds"] == ours["seeds"]
     assert list(theirs["results"]) == list(ours["results"])
     for unit, result in ours["results"].items():
@@ -353,7 +339,7 @@ def test_status_knows_missing_recorded_and_stale(folder, monkeypatch):
     path = run(seeds=1)
     assert runner.state(NAME, "quick") == "recorded" and runner.state(NAME, "cpu") == "missing"
     with monkeypatch.context() as context:
-        context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=13))
+        context.setitem(seven_functions.PRESETS, "quick", replace(TINY, steps=5))
         assert runner.state(NAME, "quick") == "stale"
     record = json.loads(path.read_text())
     record["config"]["scales"]["booth"]["value_variance"] *= 1.000001  # rounding on another machine

@@ -155,7 +155,8 @@ def test_a_device_gives_what_a_cpu_gives(options, device):
     """A few steps, in chunks of batches; on a GPU most of them are a CUDA graph's."""
     config = Variant(**TINY_SETTINGS | {"steps": 40}, **options)
     for method in TRAININGS:
-        here, there = [figure_2.measure(["booth", "rosenbrock"], 6, method, config, [0, 1], on) for on in (device, "cpu")]
+        found = {on: figure_2.measure(["booth", "rosenbrock"], 6, method, config, [0, 1], on) for on in {device, "cpu"}}
+        here, there = found[device], found["cpu"]
         for name, measured in here.items():
             assert (measured.lr, measured.derivative_weight) == (there[name].lr, there[name].derivative_weight)
             assert all(p.device.type == torch.device(device).type for p in measured.models[0].parameters())

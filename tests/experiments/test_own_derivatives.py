@@ -146,9 +146,5 @@ def test_a_record_without_a_unit_or_cases_is_said_to_lack_them():
         own_derivatives.verdict(record | {"config": {"trials": {}}})
 
 
-def test_the_probe_needs_no_other_package():
-    small = own_derivatives.PRESETS["quick"]
-    assert units(small) == ["engine/slopes", "engine/values"]
-    found = own_derivatives.probe()
-    assert all("seconds" not in run for each in found.values() for run in each["runs"])
-    assert {each["by"] for each in found.values()} == {"sobolev_lib"}
+def test_the_quick_preset_needs_no_other_package():
+    assert units(own_derivatives.PRESETS["quick"]) == ["engine/slopes", "engine/values"]

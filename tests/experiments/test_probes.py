@@ -2,20 +2,28 @@
 import ast
 import json
 import shutil
-import subprocess
-import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import anew
 import pytest
 import torch
+from forks import CONTEXT, fork
 
 from sobolev_lib import records
 from sobolev_lib.atari import actor_critic, distillation
-from sobolev_lib.experiments import runner
+from sobolev_lib.experiments import bells, decoupled_parts, runner
 from sobolev_lib.experiments.probes import differences, probe_of, told
 
 RECORDS = Path(records.__file__).resolve().parents[1] / "book" / "records"
+pytestmark = pytest.mark.usefixtures("states_once")
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch):
+    """Decoupled parts are forks of a process that has PyTorch already, and are given as little as spawned ones."""
+    start, method = decoupled_parts.mp.start_processes, CONTEXT.get_start_method()
+    monkeypatch.setattr(decoupled_parts.mp, "spawn", partial(start, start_method=method))
 
 
 # --- comparing --------------------------------------------------------------------------------------------------
@@ -64,13 +72,20 @@ def test_a_probe_gives_the_numbers_that_are_recorded(name):
     assert torch.equal(torch.get_rng_state(), before), "a probe leaves the global generator alone"
     for expected in recorded(name) or [probe_of(runner.find(name))]:
         assert not differences(expected, first)
-    assert len(json.dumps(first)) < 20_000
+    assert len(json.dumps(first, allow_nan=False)) < 20_000
     numbers = [value for value in leaves(first) if isinstance(value, float)]
     assert len(numbers) >= 2 and len(set(numbers)) > 1
 
 
 def test_both_sets_of_images_of_table_1_have_one_probe():
     assert runner.find("synthetic-gradients-cifar10").probe is runner.find("synthetic-gradients-imagenet").probe
+
+
+def test_a_probe_needs_no_other_package_and_holds_no_times():
+    assert {unit.split("/")[1] for unit in unchanged("curvature")} == set(bells.NETWORKS)
+    assert {unit["by"] for unit in unchanged("own-derivatives").values()} == {"sobolev_lib"}
+    for name in ("own-derivatives", "internal-matching"):
+        assert not [run for unit in unchanged(name).values() for run in unit["runs"] if "seconds" in run]
 
 
 def leaves(value):
@@ -130,13 +145,11 @@ def test_a_refactoring_leaves_the_probe_as_it_is(tmp_path):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
                 node.body[0].value.value = "Another docstring."
         path.write_text(ast.unparse(tree))
-    script = ("import json\nfrom sobolev_lib.experiments import runner\n"
-              "from sobolev_lib.experiments.probes import probe_of\n"
-              "print(json.dumps(probe_of(runner.find('seven-functions'))))")
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-                          env={"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": ""})
-    assert done.returncode == 0, done.stderr
-    assert not differences(unchanged("seven-functions"), json.loads(done.stdout))
+    process = fork(anew.probe, tmp_path, "seven-functions", output=tmp_path / "output")
+    process.join(120)
+    printed = (tmp_path / "output").read_text()
+    assert process.exitcode == 0, printed
+    assert not differences(unchanged("seven-functions"), json.loads(printed))
 
 
 # --- the shipped records ----------------------------------------------------------------------------------------

@@ -1,6 +1,4 @@
 """The cost measurements: every way computes the same, ratios are ratios, and the scripts print them."""
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,10 +85,11 @@ def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
 def test_the_price_of_a_distillation_step_is_a_table_and_a_picture(tmp_path):
     picture = tmp_path / "picture.png"
     small = ["--states", "6", "--batch-size", "2", "--steps", "1", "--rounds", "1", "--students", "1", "2", "--threads", "1"]
-    done = subprocess.run([sys.executable, BENCHMARKS / "distillation_step.py", *small, "--plot", picture],
-                          capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    process = fork(run_script, BENCHMARKS / "distillation_step.py", *small, "--plot", picture, output=tmp_path / "output")
+    process.join(250)
+    printed = (tmp_path / "output").read_text()
+    assert process.exitcode == 0, printed
+    lines = [line.split() for line in printed.splitlines()[2:]]
     assert [line[:-5] for line in lines] == [["KL", "only", "1"], ["KL", "only", "2"], ["KL", "+", "Sobolev", "1"],
                                              ["KL", "+", "Sobolev", "2"]]
     assert all(float(line[-1]) > 0 for line in lines), "the ratio"

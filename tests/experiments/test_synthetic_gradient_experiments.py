@@ -50,7 +50,9 @@ def without_times(result):
 def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     monkeypatch.setitem(synthetic_gradients_cifar10.PRESETS, "quick", replace(
         TINY, methods=("backprop", "noprop", "direct", "critic"), tuned_for=("backprop", "each"), synthetic_lrs=(1e-3, 2e-3),
-        train_images=60))
+        epochs=1, batch_size=8))
+    images = made_up(side=8)                               # fewer than the digits: there are more than a hundred trainings
+    monkeypatch.setattr(table_1, "data_of", lambda config: table_1.Data(images, images))
     monkeypatch.setattr(table_1, "NOTED", 1)
     monkeypatch.setattr(synthetic_gradients_cifar10, "probe", dict)        # it has tests of its own
     path = runner.run("synthetic-gradients-cifar10", "quick", 2, "cpu", progress=False)
@@ -73,26 +75,30 @@ def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
         predicts = result["method"] not in ("backprop", "noprop")
         for seed, run in enumerate(result["runs"]):
             assert run["seed"] == seed and 0 <= run["test_accuracy"] <= run["test_top5"] <= 1 >= run["train_accuracy"] > 0
-            assert run["curve"]["steps"] == [2, 4, 6] and run["curve"]["test_accuracy"][-1] == run["test_accuracy"]
+            assert run["curve"]["steps"] == [1, 2, 3] and run["curve"]["test_accuracy"][-1] == run["test_accuracy"]
             cuts = run["diagnostics"]["cuts"]
             assert len(cuts) == len(result["cuts"]) and len(cuts[0]["cosine"]) == len(run["diagnostics"]["steps"])
             assert len(run["asymmetry"]) == (len(cuts) if predicts else 0)
         assert (result["parameters"]["synthetic"] > 0) == predicts
 
 
-def test_all_methods_get_as_many_trials_and_backprops_learning_rate():
-    backprop = table_1.run_unit("backprop", TINY, [0], "cpu")["tuned"]
+def test_all_methods_get_as_many_trials_and_backprops_learning_rate(folder):
+    config = replace(TINY, epochs=1, train_images=40)
+
+    def tuned_by(unit):                                    # backprop's trials are kept for all
+        return table_1.run_unit(unit, config, [0], "cpu", Keep(folder / "unit" / unit.replace("/", "~")))["tuned"]
+
+    backprop = tuned_by("backprop")
     assert [trial["lr"] for trial in backprop["trials"]] == [1e-3, 4e-3]
-    noprop = table_1.run_unit("2/noprop", TINY, [0], "cpu")["tuned"]
+    noprop = tuned_by("2/noprop")
     assert noprop == {"lr": backprop["lr"], "synthetic_lr": 0.0, "trials": []}
     for method in ("direct", "sobolev"):
-        tuned = table_1.run_unit(f"2/{method}/bootstrapped", TINY, [0], "cpu")["tuned"]
+        tuned = tuned_by(f"2/{method}/bootstrapped")
         assert [(trial["lr"], trial["synthetic_lr"]) for trial in tuned["trials"]] == [(backprop["lr"], rate)
                                                                                      for rate in TINY.synthetic_lrs]
         best = max(tuned["trials"], key=lambda trial: (trial["validation_accuracy"], -trial["validation_loss"]))
         assert tuned["synthetic_lr"] == best["synthetic_lr"]
-    each = table_1.run_unit("2/sobolev/true/each", TINY, [0], "cpu")["tuned"]
-    assert len(each["trials"]) == 6
+    assert len(tuned_by("2/sobolev/true/each")["trials"]) == 6
 
 
 def test_tuning_sees_neither_the_test_images_nor_the_runs_seeds(monkeypatch):
@@ -202,9 +208,10 @@ def test_the_long_presets_meet_their_conditions(preset):
 
 @pytest.mark.parametrize("preset", ["cpu", "gpu", "paper"])
 def test_the_long_presets_run_when_tiny(preset, folder, monkeypatch):
-    config = replace(synthetic_gradients_cifar10.PRESETS[preset], depth=10, width=8, synthetic_width=4, epochs=1,
-                     tuning_epochs=1, batch_size=8, tuned_for=("backprop",))
-    images = made_up()
+    whole = synthetic_gradients_cifar10.PRESETS[preset]
+    config = replace(whole, depth=10, width=8, synthetic_width=4, epochs=1, tuning_epochs=1, batch_size=8,
+                     tuned_for=("backprop",), lrs=whole.lrs[:2], synthetic_lrs=whole.synthetic_lrs[:2])
+    images = made_up(side=8)
     data = table_1.Data(images, replace(images, test=tuple(part[:8] for part in images.test)))
     monkeypatch.setattr(table_1, "data_of", lambda config: data)
     for unit in ("backprop", "3/direct/true", "3/sobolev/bootstrapped", "cost"):
@@ -322,7 +329,7 @@ def test_decoupled_parts_are_timed_in_turns_and_trained_to_their_end(folder, mon
     small = replace(decoupled_parts.PRESETS["quick"], steps=30, timed_steps=5)
     monkeypatch.setitem(decoupled_parts.PRESETS, "quick", small)
     monkeypatch.setattr(decoupled_parts, "probe", dict)    # it has a test of its own
-    # forks of a process that has PyTorch already; spawned ones, as in the probe's test, import it anew
+    # forks of a process that has PyTorch already; spawned ones would import it anew
     method = CONTEXT.get_start_method()
     monkeypatch.setattr(decoupled_parts.mp, "spawn", partial(decoupled_parts.mp.start_processes, start_method=method))
     record = json.loads(runner.run("decoupled-parts", "quick", 1, "cpu", progress=False).read_text())

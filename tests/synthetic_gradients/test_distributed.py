@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from forks import fork
+from forks import fork_group
 from safetensors import safe_open
 
 from sobolev_lib.synthetic_gradients import __main__ as command
@@ -22,11 +21,7 @@ DIGITS = ["--epochs", "1", "--width", "8", "--synthetic-width", "8", "--lr", "0.
 
 def start(folder, *arguments):
     """The command line in two processes, as torchrun would start them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return [fork(command.main, list(arguments), output=folder / f"output{rank}", RANK=str(rank), LOCAL_RANK=str(rank),
-                 WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)) for rank in (0, 1)]
+    return fork_group(command.main, list(arguments), output=folder)
 
 
 def finish(processes, folder):

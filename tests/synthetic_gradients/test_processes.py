@@ -1,12 +1,11 @@
 """Parts in processes of their own: backpropagation in a pipeline is backpropagation; decoupled parts don't wait."""
 import json
 import signal
-import socket
 import time
 
 import pytest
 import torch
-from forks import fork
+from forks import fork_group
 from parts import main, network, stripes
 from torch.nn import functional as F
 
@@ -16,12 +15,8 @@ from sobolev_lib.synthetic_gradients.processes import train_part
 
 def start(folder, method, cuts=("block2",), world=2, **options):
     """One process a part, without torchrun: it would end the others itself when one dies."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = {"method": method, "cuts": list(cuts), "folder": str(folder), **options}
-    return [fork(main, options, output=folder / f"output{rank}", RANK=str(rank), WORLD_SIZE=str(world),
-                 MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)) for rank in range(world)]
+    return fork_group(main, options, output=folder, world=world)
 
 
 def told(folder, rank):
