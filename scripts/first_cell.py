@@ -46,11 +46,11 @@ def shown(notebook):
 
 
 def main():
-    before, allowed = installed(), {LIBRARY, *lacking()}
     if util.find_spec(LIBRARY):
         sys.exit(f"expected a Python without {LIBRARY}, got {sys.prefix}, which has it")
     if git("rev-parse", "--is-shallow-repository") == "true":    # git would fetch from it for ever
         sys.exit("expected a whole clone, got a shallow one: git fetch --unshallow")
+    before, allowed = installed(), {LIBRARY, *lacking()}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(install_cell(ROOT.as_uri()))])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | QUIET
     environment["PIP_CONFIG_FILE"] = os.devnull            # settings of this machine's pip are none of Colab's
