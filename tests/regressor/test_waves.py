@@ -185,7 +185,7 @@ def test_labels_that_are_all_alike():
 
 
 @pytest.mark.parametrize("n", [10, 40])
-def test_many_outputs_are_trained(n):
+def test_many_outputs_are_trained(n, short):
     X, y, dy = table(n, q=6)
     regressor = sl.SobolevRegressor().fit(X, y, dy)        # of six outputs, sines of each would be too many
     assert "waves" not in regressor.choice_.held_out and not regressor.choice_.plan.solved

@@ -107,7 +107,7 @@ def test_in_two_dimensions_both_errors_fall(negative_slope):
         return (2 * x[:, 0]).sin() * (x[:, 1] - 0.3) ** 2 + x[:, 1].exp()
 
     domain = ((-1.0, 2.0), (0.0, 1.0))
-    x = torch.tensor([[-1.0, 0.0]], dtype=DOUBLE) + torch.rand(2000, 2, generator=torch.Generator().manual_seed(0),
+    x = torch.tensor([[-1.0, 0.0]], dtype=DOUBLE) + torch.rand(500, 2, generator=torch.Generator().manual_seed(0),
                                                                 dtype=DOUBLE) * torch.tensor([3.0, 1.0])
     exact = sl.label(f, x)
     found = []

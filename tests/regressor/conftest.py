@@ -1,0 +1,14 @@
+"""What several files of the regressor's tests ask for."""
+from dataclasses import replace
+
+import pytest
+
+import sobolev_lib as sl
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """All plans end after few steps: for tests of what becomes of a choice, however good it is."""
+    plans = sl.SobolevRegressor._plans
+    cut = lambda plan: replace(plan, settings=replace(plan.settings, steps=min(60, plan.settings.steps)))
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: [cut(plan) for plan in plans(self, data)])
