@@ -1,16 +1,13 @@
 """train_many against a plain loop with torch.optim.Adam, one network at a time."""
 import copy
 import math
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
 import torch
+from forks import fork, kill_at, run_code
 
 import sobolev_lib as sl
 from sobolev_lib import SobolevLoss, functions, label
@@ -129,13 +126,14 @@ def resumable(at_once=None, batch_size=5, device="cpu", **options):
 
 
 KILLED = """
-import sys
+import sys, time
+sys.path[:0] = sys.argv[3:]
 from test_fast import resumable
 
 def on_checkpoint(step, steps):
     print(step, flush=True)
     if step >= int(sys.argv[2]):
-        sys.stdin.read()            # wait here to be killed
+        time.sleep(250)             # wait here to be killed
 
 resumable(at_once=2, checkpoint=sys.argv[1], checkpoint_seconds=0, on_checkpoint=on_checkpoint)
 """
@@ -143,15 +141,8 @@ resumable(at_once=2, checkpoint=sys.argv[1], checkpoint_seconds=0, on_checkpoint
 
 def test_a_killed_process_loses_nothing_and_the_result_is_bit_for_bit_the_same(tmp_path):
     """At one step; what is stopped anywhere goes on by the next test."""
-    at, path, here = 45, tmp_path / "run.safetensors", Path(__file__)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)])}
-    process = subprocess.Popen([sys.executable, "-c", KILLED, path, str(at)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True, env=environment)
-    while int(process.stdout.readline()) < at:
-        pass
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    process.stdin.close(), process.stdout.close()
+    at, path, output = 45, tmp_path / "run.safetensors", tmp_path / "output"
+    kill_at(fork(run_code, KILLED, path, at, Path(__file__).parent, output=output), at, output)
     steps = []
     seen, weights = resumable(at_once=2, checkpoint=path, checkpoint_seconds=0,
                               on_checkpoint=lambda step, steps_: steps.append(step))
@@ -360,7 +351,8 @@ def test_compiled_training_is_the_same(order, activation, outputs, device, quick
     data = [sl.label(function, f.sample(8, generator=seeded(k), dtype=DOUBLE, device=device), max(order, 1))
             for k in range(2)]
     for train in (_many, _fit, _fit_many):
-        plain, compiled = copy.deepcopy(models), copy.deepcopy(models)
+        count = 1 if train is _fit else 2                  # each of fit's networks has a step of its own to compile
+        plain, compiled = copy.deepcopy(models[:count]), copy.deepcopy(models[:count])
         train(plain, data, order, compile=False)
         train(compiled, data, order, compile=True)
         for a, b, start in zip(plain, compiled, models):

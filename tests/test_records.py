@@ -3,12 +3,11 @@ import importlib.metadata
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import fork, run_code
 
 import sobolev_lib
 from sobolev_lib import records
@@ -121,15 +120,16 @@ def test_every_shipped_record_can_be_loaded(path):
     assert records.load_record(name, preset)["provenance"]["wall_seconds"] > 0
 
 
-def test_a_process_killed_while_writing_leaves_the_old_record(folder):
+def test_a_process_killed_while_writing_leaves_the_old_record(folder, tmp_path_factory):
     save(results={"mse": 1.0})
     script = ("import os, signal\nfrom pathlib import Path\nfrom sobolev_lib import files, records\n"
               f"records.records_folder = lambda: Path({str(folder)!r})\n"
               "files.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
               "records.save_record('some-figure', 'quick', config={}, seeds=[0], results={'mse': 2.0}, probe={}, "
               "wall_seconds=1, peak_memory=1, device='CPU')\n")
-    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
-    assert killed.returncode == -signal.SIGKILL
+    killed = fork(run_code, script, output=tmp_path_factory.mktemp("output") / "output")
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
     assert records.load_record("some-figure")["results"] == {"mse": 1.0}
     # what the kill left behind is hidden, and the next write succeeds beside it
     save(results={"mse": 3.0})

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forks import fork, run_code
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -341,24 +342,26 @@ def test_an_earlier_versions_checkpoint_is_refused_with_the_reason(tmp_path):
 
 RUN = """
 import sys
+sys.path[:0] = sys.argv[3:]
 import test_training as t
-t.STEEPNESS = float(sys.argv[2])
-t.trained(sys.argv[1], model=lambda: t.Sine(2.0), loss=t.sl.SobolevLoss(1, value_loss="huber", derivative_loss=t.steep),
-          scheduler=t.SCHEDULES["nested"], weight_schedule=t.sl.linear_weights((1, 1), (1, 0)))
+for steepness in map(float, sys.argv[2].split(",")):
+    t.STEEPNESS = steepness
+    t.trained(sys.argv[1], model=lambda: t.Sine(2.0), loss=t.sl.SobolevLoss(1, value_loss="huber", derivative_loss=t.steep),
+              scheduler=t.SCHEDULES["nested"], weight_schedule=t.sl.linear_weights((1, 1), (1, 0)))
+    print("ended with", steepness, flush=True)
 """
 
 
 def test_another_process_takes_up_its_own_run_and_no_other(tmp_path):
     """Names, sets and addresses differ between processes; a number that a function reads from its file counts."""
-    here = Path(__file__)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)])}
-
-    def run(steepness, seed):
-        return subprocess.run([sys.executable, "-c", RUN, tmp_path / "run.safetensors", steepness], text=True,
-                              capture_output=True, env={**environment, "PYTHONHASHSEED": seed})
-
-    assert run("2", "1").returncode == 0 and run("2", "2").returncode == 0
-    assert "belongs to another run (loss differ)" in run("3", "1").stderr
+    here, path = Path(__file__).parent, tmp_path / "run.safetensors"
+    first = fork(run_code, RUN, path, "2", here, output=tmp_path / "output")
+    first.join(250)
+    assert first.exitcode == 0, (tmp_path / "output").read_text()
+    # a fork's seed of hashes is its parent's: the second process has one of its own
+    second = subprocess.run([sys.executable, "-c", RUN, path, "2,3", here, here.parent], text=True, capture_output=True,
+                            env={**os.environ, "PYTHONHASHSEED": "1"})
+    assert second.stdout == "ended with 2.0\n" and "belongs to another run (loss differ)" in second.stderr
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------

@@ -1,15 +1,13 @@
 """Distillation: gradients of the paper's objective by plain double backward, lessons that no other run can change."""
 import copy
 import math
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from arcade import Tiny, recording, tiny
+from forks import fork, kill_at, run_code
 
 from sobolev_lib import StochasticSobolevLoss, value_and_projections
 from sobolev_lib.atari import Answers, Run, agreement, distill, distillation, logits_of
@@ -373,7 +371,7 @@ def test_a_stopped_training_ends_bit_for_bit_where_an_uninterrupted_one_does(sta
 
 
 KILLED = """
-import sys
+import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 import test_distillation
@@ -384,7 +382,7 @@ test_distillation.distillation.Student = Tiny
 def wait_to_be_killed(step, steps):
     print(step, flush=True)
     if step == 6:
-        sys.stdin.read()
+        time.sleep(250)
 
 test_distillation.teach(test_distillation.RUNS, RecordedStates(sys.argv[1]), steps=9, jacobian=True, clip=1.0,
                         checkpoint=Path(sys.argv[2]), checkpoint_seconds=0, on_checkpoint=wait_to_be_killed)
@@ -392,14 +390,8 @@ test_distillation.teach(test_distillation.RUNS, RecordedStates(sys.argv[1]), ste
 
 
 def test_a_killed_process_loses_nothing(states, tmp_path):
-    path, here = tmp_path / "run.safetensors", Path(__file__).parent
-    process = subprocess.Popen([sys.executable, "-c", KILLED, states.folder, path, here, here.parent, here.parents[1]],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while int(process.stdout.readline()) < 6:
-        pass
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    process.stdin.close(), process.stdout.close()
+    path, output = tmp_path / "run.safetensors", tmp_path / "output"
+    kill_at(fork(run_code, KILLED, states.folder, path, Path(__file__).parent, output=output), 6, output)
     settings, reached = dict(steps=9, jacobian=True, clip=1.0), []
     resumed = teach(RUNS, states, checkpoint=path, checkpoint_seconds=0,
                     on_checkpoint=lambda step, _: reached.append(step), **settings)

@@ -4,14 +4,11 @@ JupyterLab and Notebook 7 are tried in test_jupyter.py. VS Code and Colab are no
 from a market of its own, the other runs on its makers' machines. For them there is what follows here.
 """
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from forks import fork, run_code
 
-import sobolev_lib as sl
 from sobolev_lib import book_output, widgets
 
 anywidget = pytest.importorskip("anywidget", reason="not installed")
@@ -81,9 +78,10 @@ def test_what_belongs_to_one_program_is_found():
         assert OF_ONE_PROGRAM.search(text)
 
 
-def test_colab_is_told_of_custom_widgets_by_the_widget_itself():
+def test_colab_is_told_of_custom_widgets_by_the_widget_itself(tmp_path):
     """So no chapter needs a line for Colab."""
-    root = Path(sl.__file__).resolve().parents[1]
-    done = subprocess.run([sys.executable, "-c", COLAB], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[1] ") and "'custom_widget_manager': {'url': 'here'}" in done.stdout
+    process = fork(run_code, COLAB, output=tmp_path / "output")
+    process.join(120)
+    printed = (tmp_path / "output").read_text()
+    assert process.exitcode == 0, printed
+    assert printed.startswith("[1] ") and "'custom_widget_manager': {'url': 'here'}" in printed
