@@ -24,9 +24,15 @@ if os.fork() == 0:
     packages = {"atari", "datasets", "plotting", "synthetic_gradients", "theory", "widgets", "notebook", "experiments", "regressor"}
     others = {"sklearn", "scipy", "matplotlib", "plotly", "anywidget", "ipywidgets", "IPython", "ale_py", "gymnasium", "PIL"}
     at_once = sorted(others & {*sys.modules}) + sorted(name for name in packages if f"sobolev_lib.{name}" in sys.modules)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        from sobolev_lib import notebook
+        repr(notebook.table(["a"], [[1]]))
+    kit = sorted({"pandas", *others} & {*sys.modules})
     assert sl.SobolevRegressor.__module__ == "sobolev_lib.regressor.estimator" and "sklearn" in sys.modules
     assert sl.atari.GAMES and sl.plotting.show and sl.synthetic_gradients.METHODS and sl.theory.tradeoff and sl.widgets.Wave
-    print(json.dumps({"at once": at_once, "when asked for": sorted(others & {*sys.modules} - {"sklearn", "scipy"})}))
+    later = sorted(others & {*sys.modules} - {"sklearn", "scipy"})
+    print(json.dumps({"at once": at_once, "for a table": kit, "when asked for": later}))
     sys.exit()
 assert os.wait()[1] == 0
 
@@ -94,6 +100,10 @@ def found():
 
 def test_what_training_does_without_is_loaded_when_it_is_first_asked_for(found):
     assert found["at once"] == [] and found["when asked for"] == []
+
+
+def test_the_notebooks_kit_needs_no_plotting_no_pandas_and_no_scipy(found):
+    assert found["for a table"] == []
 
 
 def test_the_package_lists_its_public_names_and_no_others():
