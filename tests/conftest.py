@@ -1,4 +1,5 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
+import gc
 import json
 import re
 from pathlib import Path
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items):
     """All files, then page by page, as the tests of a page share its visits. With ``--dist worksteal`` each process takes a
     stretch of this order, and who has done takes of what is left of another's, so that few pages are visited twice."""
     items.sort(key=lambda item: page_of(item) or "")
+
+
+def pytest_collection_finish():
+    """What was imported and collected lives to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
