@@ -214,6 +214,7 @@ def test_the_long_presets_run_when_tiny(preset, folder, monkeypatch):
     images = made_up(side=8)
     data = table_1.Data(images, replace(images, test=tuple(part[:8] for part in images.test)))
     monkeypatch.setattr(table_1, "data_of", lambda config: data)
+    monkeypatch.setattr(table_1, "NOTED", 1)
     for unit in ("backprop", "3/direct/true", "3/sobolev/bootstrapped", "cost"):
         found = table_1.run_unit(unit, config, [0], "cpu", Keep(folder / unit.replace("/", "~")))
         if unit == "cost":
