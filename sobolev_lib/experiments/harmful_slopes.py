@@ -27,7 +27,7 @@ from sobolev_lib.labelling import label
 from sobolev_lib.records import MissingResults, runs_of
 
 NAME = "harmful-slopes"
-SHOWS = "Slopes that are noisy, wrong or too fine, told to other people's methods"
+SHOWS = "Section 2, equation 1 where its slopes mislead: noisy, wrong or too fine ones, told to other people's methods"
 DEVICE = "cpu"                                             # all that other packages know
 POINTS, REACH, SIGMA, RIPPLE = 30, 3.0, 0.2, 0.05          # inputs lie in [-REACH, REACH]; noise of values; height of a ripple
 WEIGHED = "slopes by the formula"                          # the weight that the noise deserves

@@ -67,7 +67,7 @@ def test_seconds_name_the_longest(record):
     assert "at most 1,000 times as much" in functions_of(record, "defaults-seconds")["seconds_said"](slow).replace("1e+03", "1,000")
 
 
-def test_slopes_of_three_points_are_noise_to_the_solved_network_and_met_by_a_trained_one():
+def test_slopes_of_three_points_are_met_by_the_solved_network_and_the_trained_one():
     known = {"np": np, "sl": sl}
     tree = ast.parse(cell(PAGE, "defaults-wave"))
     exec(compile(ast.Module([part for part in tree.body if getattr(part, "name", "") == "wave"], []), "wave", "exec"), known)
@@ -75,7 +75,7 @@ def test_slopes_of_three_points_are_noise_to_the_solved_network_and_met_by_a_tra
     y, dy = known["wave"](X)
     fits = [sl.SobolevRegressor(**how).fit(X, y, dy) for how in ({}, {"hidden": (64, 64), "optimizer": "lbfgs", "steps": 300})]
     left_alone, trained = [np.abs(fit.predict_gradient(X) - dy).max() for fit in fits]
-    assert left_alone > 1 > 0.05 > trained and np.ptp(fits[0].predict(np.linspace(-3, 3, 50)[:, None])) < 0.4
+    assert left_alone < 1e-6 and trained < 0.05
 
 
 def test_the_line_says_what_it_found():

@@ -359,6 +359,8 @@ def test_dark_pages_are_drawn_in_light_ink(play):
 
 def test_everything_has_a_name(play):
     player = play()
+    player.wait_for_step(0)                                # a picture is named when it has been drawn
+    player.reader.settle()
     nameless = player.page.evaluate("""() => [...document.querySelectorAll(
         '.sobolev-playground :is(canvas, input:not([type=file]), select, button, textarea, img)')]
       .filter(el => !(el.alt === '' && el.closest('[aria-label]')))
