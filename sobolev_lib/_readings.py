@@ -5,6 +5,7 @@ All thresholds were chosen on other seeds than those the tests report (see tests
 """
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Iterator
 
 import numpy as np
@@ -69,9 +70,13 @@ def _means(sums: np.ndarray) -> np.ndarray:
 
 def _resampled(sums: np.ndarray) -> np.ndarray:
     """Sums (2, resamplings) over anchors drawn with replacement, of sums (2, anchors)."""
-    count = sums.shape[1]
-    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLINGS)
-    return sums @ draws.T
+    return sums @ _draws(sums.shape[1])
+
+
+@lru_cache(maxsize=2)
+def _draws(count: int) -> np.ndarray:
+    """How often each of so many anchors is drawn, (anchors, resamplings): to draw takes longer than what is done with it."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLINGS).T.astype(float)
 
 
 def _confidence(own: np.ndarray, other: np.ndarray, limits: tuple[float, float, float], both: bool) -> tuple[float, float]:
