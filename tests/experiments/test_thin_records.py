@@ -1,5 +1,4 @@
 """Records that lack cells: what reads them says what is missing, or leaves it out; nothing fails in another way."""
-import copy
 import json
 import re
 from collections import defaultdict
@@ -39,7 +38,7 @@ def thinned(record):
     whole = {name: part for name, part in record.items() if name != "results"}
 
     def of(results):
-        return copy.deepcopy(whole) | {"results": copy.deepcopy(results)}
+        return json.loads(json.dumps(whole | {"results": results}))        # a copy, in a fraction of copy.deepcopy's time
 
     record = lighter(record)
 
@@ -104,12 +103,11 @@ def test_no_standing_comes_of_nothing():
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if any(claim.experiment == name for claim in CLAIMS)])
-def test_a_row_of_the_reproduction_is_whole_or_not_run(name, tmp_path):
+def test_a_row_of_the_reproduction_is_whole_or_not_run(name, tmp_path, monkeypatch):
     record, claims = records.load_record(name), [claim for claim in CLAIMS if claim.experiment == name]
-    path = tmp_path / f"{name}-{record['preset']}.json"
-    with records.records_in(tmp_path):
+    with records.records_in(tmp_path):                     # of the others there is none
         for what, thin in thinned(record):
-            path.write_text(json.dumps(thin))
+            monkeypatch.setattr("sobolev_lib.experiments.reproduction.claim.load_record", lambda name: thin)
             for claim in claims:
                 row = row_of(claim)
                 assert not HOLLOW.search(row.ours), (what, claim.key, row.ours)
