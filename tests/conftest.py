@@ -36,9 +36,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported and collected lives to the end: the garbage collector need not look through it again and again."""
+    """What was imported and collected lives to the end: the garbage collector need not look through it again and again, nor
+    as often as it does: a graph of tensors is hundreds of objects."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])

@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -11,7 +10,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from forks import fork_group
+import torch.distributed.run
+from forks import fork, fork_group
 from safetensors import safe_open
 
 from sobolev_lib.synthetic_gradients import __main__ as command
@@ -37,10 +37,13 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def torchrun(*arguments):
-    done = subprocess.run([*TORCHRUN, *arguments], capture_output=True, text=True, timeout=250, env=ONE_THREAD)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def torchrun(folder, *arguments):
+    """Torchrun itself is a fork; the processes that it starts are not."""
+    agent = fork(torch.distributed.run.main, [*TORCHRUN[3:], *arguments], output=folder / "output", OMP_NUM_THREADS="1")
+    agent.join(250)
+    printed = (folder / "output").read_text()
+    assert agent.exitcode == 0, printed
+    return json.loads([line for line in printed.splitlines() if line.startswith("{")][-1])
 
 
 def one_process(capsys, *arguments):
@@ -61,7 +64,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
     paths = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
     one = one_process(capsys, *arguments, "--batch-size", "180", "--checkpoint", str(paths[0]))
     arguments += ["--batch-size", "90", "--checkpoint", str(paths[1])]
-    two = finish(start(tmp_path, *arguments), tmp_path) if method == "sobolev" else torchrun(*arguments)
+    two = finish(start(tmp_path, *arguments), tmp_path) if method == "sobolev" else torchrun(tmp_path, *arguments)
     assert one["steps"] == two["steps"] == 8 and one["test_accuracy"] == pytest.approx(two["test_accuracy"], abs=0.02)
     tolerance = dict(rtol=0.05, atol=5e-3) if method == "sobolev" else dict(rtol=1e-3, atol=1e-5)
     for (name, ours), theirs in zip(weights(paths[0]).items(), weights(paths[1]).values()):
@@ -91,7 +94,7 @@ def test_a_killed_torchrun_goes_on_from_its_checkpoint(tmp_path, how):
     """A scheduler asks torchrun to end, which ends its processes; or kills it and them."""
     path = tmp_path / "run.safetensors"
     arguments = ["--method", "sobolev", "--batch-size", "60", *DIGITS, "--epochs", "4", "--checkpoint-seconds", "0"]
-    whole = torchrun(*arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
+    whole = torchrun(tmp_path, *arguments, "--checkpoint", str(tmp_path / "whole.safetensors"))
     with open(tmp_path / "output", "w") as output:
         agent, workers = psutil.Popen([*TORCHRUN, *arguments, "--checkpoint", str(path)], env=ONE_THREAD, stdout=output,
                                       stderr=output), []
@@ -111,7 +114,7 @@ def test_a_killed_torchrun_goes_on_from_its_checkpoint(tmp_path, how):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             psutil.wait_procs(workers, 60)
-    resumed = torchrun(*arguments, "--checkpoint", str(path))
+    resumed = torchrun(tmp_path, *arguments, "--checkpoint", str(path))
     assert resumed["test_loss"] == whole["test_loss"] and resumed["steps"] == whole["steps"]
 
 
