@@ -1,4 +1,7 @@
-"""A Gaussian process of values, or of values and slopes, by ``gpytorch``, which new records of ``black-box-peers`` and ``harmful-slopes`` need."""
+"""A Gaussian process of values, or of values and slopes, by ``gpytorch``.
+
+New records of ``black-box-peers`` and ``harmful-slopes`` need the package.
+"""
 import copy
 
 import numpy as np
@@ -54,7 +57,6 @@ def _fitted(z: Tensor, labels: Tensor, length: float, noise: float, steps: int):
     likelihood, process = _process(z, labels, length, noise)
     marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, process)
     lbfgs = torch.optim.LBFGS(process.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
-
     least, best = float("inf"), copy.deepcopy(process.state_dict())
 
     def closure():

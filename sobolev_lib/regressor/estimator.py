@@ -64,9 +64,10 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     directions (differential PCA, active subspaces); predictions and gradients are those of all inputs. It takes whole
     gradients, no missing partials; None: never.
 
-    Fitted: ``choice_``, ``derivative_weight_`` as the first network used it, ``networks_``, ``scaling_``, ``histories_`` (one a network), ``n_outputs_``; ``network_`` and ``history_`` are
-    the first, of a solved network a single step; ``reduction_``, the directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a
-    wrong sign, unit or order: see ``sobolev_lib.check_labels``.
+    Fitted: ``choice_``, ``derivative_weight_`` as the first network used it, ``networks_``, ``scaling_``, ``histories_`` (one a
+    network), ``n_outputs_``; ``network_`` and ``history_`` are the first, of a solved network a single step; ``reduction_``, the
+    directions (k, d) in z-scored inputs, or None. Warns of derivatives that surely have a wrong sign, unit or order: see
+    ``sobolev_lib.check_labels``.
     Raises ``ValueError`` for shapes that don't fit. Source: equation 1 at order 1; for sines Rahimi and Recht, Random Features
     (2007); for ``reduce_inputs`` Constantine, Active Subspaces (2015), and Huge and Savine, Axes that matter (2021).
     """
@@ -126,7 +127,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
         ``lr``, ``batch_size`` and ``derivative_weight`` are those of the call, "auto" is the ``derivative_weight_`` that is
-        there; nothing is tried. Scales, and what counts as a sample weight of 1, are those of the first points that were seen, here or in ``fit``: let these be typical. ``histories_`` grow.
+        there; nothing is tried. Scales, and what counts as a sample weight of 1, are those of the first points that were seen,
+        here or in ``fit``: let these be typical. ``histories_`` grow.
         Raises ``ValueError`` if data or parameters have changed to those of other networks.
         """
         first = not hasattr(self, "networks_")

@@ -167,7 +167,6 @@ class Likely:
 def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases: Tensor, weigh: bool) -> Likely:
     """What makes the labels likeliest."""
     best = Likely(math.inf, rms, FREQUENCIES[-1], NOISES[-1])        # of labels that are all zero nothing is likelier
-
     # told slopes are exact more often than not; of a few values alone that would be too much to expect
     before = BEFORE if labels.slopes.any() else 0.0
 

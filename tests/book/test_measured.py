@@ -96,6 +96,11 @@ def test_other_peoples_methods_are_told_as_the_record_has_them():
     assert f"errs clearly more in {bad}, the process in 0, the regressor in {bad}." in said
     assert "Of the 2 noisy rows among them, weight 1 clearly hurts in 2, the weight of the formula in" in said
     assert "the process in 0 and the regressor in 2, as far as" in said
+    for case in ("steps/10", "steps/30", "steps/100"):
+        told = [record["results"][f"{case}/JENN/{each}"]["runs"] for each in ("slopes", "values")]
+        for with_slopes, without in zip(*told):
+            with_slopes["error"] = (0.5 if case != "steps/10" else 2.0) * without["error"] * (1 + 1e-3 * with_slopes["seed"])
+    assert say["peers_said"](record).endswith("clearly less with right slopes in 2 of 3 rows, and clearly more in 1.")
     for run in record["results"]["factor/-1/SobolevRegressor/slopes"]["runs"]:
         run["warned"] = run["seed"] == 0
     assert f"in 1 of {len(record['seeds'])} draws of factor −1" in say["peers_said"](record)

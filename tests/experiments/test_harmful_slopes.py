@@ -48,14 +48,16 @@ def test_a_ripple_is_on_the_curve_and_has_its_frequency():
 
 @pytest.mark.parametrize("case", ["noise", "noise/", "noise/inf", "ripples/3", "", "factor/two"])
 def test_cases_that_there_are_not_are_refused(case):
-    with pytest.raises(ValueError, match="expected noise, factor or ripple and a number"):
+    with pytest.raises(ValueError, match="expected noise, factor, ripple or steps and a number"):
         labels(case, 0)
 
 
 def test_the_formulas_weight_is_asked_where_the_noise_is_known_and_all_else_everywhere():
     found = units(Config())
     assert sum(unit.endswith(WEIGHED) for unit in found) == sum(case.startswith("noise") for case in Config().cases)
-    assert len(found) == len(set(found)) == 6 * len(Config().cases) + 3
+    few = [case for case in Config().cases if case.startswith("steps")]
+    assert len(found) == len(set(found)) == 6 * (len(Config().cases) - len(few)) + 3 + 2 * len(few)
+    assert {unit.split("/")[2] for unit in found if unit.startswith("steps")} == {"JENN"}
 
 
 # --- the runs -----------------------------------------------------------------------------------------------------
@@ -82,14 +84,15 @@ def test_slopes_weigh_as_they_are_told_to(monkeypatch):
     """On z-scores a slope is multiplied by the inputs' spread: a weight of 1 is one over its square there."""
     seen = []
 
-    def network(X, y, dy, seed, gamma, **trial):
-        seen.append(gamma * X.var())
+    def network(X, y, dy, seed, gamma, max_iter, **trial):
+        seen.append((gamma * X.var(), max_iter))
         return lambda X: (np.zeros(len(X)), None)
 
     monkeypatch.setattr(harmful_slopes, "jenn", network)
-    for told in ("values", "slopes", WEIGHED):
-        harmful_slopes._fitted("JENN", told, "noise/4", 0, {})
-    assert seen == pytest.approx([0.0, 1.0, 1 / 16])
+    for told, case in (("values", "noise/4"), ("slopes", "noise/4"), (WEIGHED, "noise/4"), ("slopes", "steps/30")):
+        harmful_slopes._fitted("JENN", told, case, 0, {})
+    assert [weight for weight, _ in seen] == pytest.approx([0.0, 1.0, 1 / 16, 1.0])
+    assert [steps for _, steps in seen] == [1000, 1000, 1000, 30]
 
 
 def test_the_regressor_is_left_alone_and_what_it_warns_of_is_kept():
@@ -133,7 +136,7 @@ def test_ratios_are_with_over_without_and_warnings_are_counted():
 
 def test_what_is_harmful_is_told_by_noise_factor_and_the_gap_between_points():
     half = np.pi * 30 / 6                                  # half a wave is pi over nu, the mean gap 6 / 30
-    assert harmful(["noise/1", "noise/1.5", "factor/1", "factor/0.9", f"ripple/{0.99 * half}", f"ripple/{1.01 * half}"]) == [
+    assert harmful(["noise/1", "noise/1.5", "factor/1", "factor/0.9", "steps/10", f"ripple/{0.99 * half}", f"ripple/{1.01 * half}"]) == [
         "noise/1.5", "factor/0.9", f"ripple/{1.01 * half}"]
 
 
