@@ -19,11 +19,14 @@ div.sl-output.sl-table th, div.sl-output.sl-table td {{ padding: 0.28em 1.1em 0.
   baseline; border: 0; background: none; color: inherit; max-width: none; white-space: normal; }}
 div.sl-output.sl-table tr {{ border: 0; border-bottom: 1px solid {LINE}; background: none !important; }}
 div.sl-output.sl-table thead th {{ font-weight: 600; vertical-align: bottom; }}
-div.sl-output.sl-table tbody th {{ font-weight: 400; position: sticky; left: 0; background: {GROUND}; }}
+div.sl-output.sl-table tbody th {{ font-weight: 400; }}
+div.sl-output.sl-table tr > th:first-child {{ position: sticky; left: 0; background: {GROUND}; }}
 div.sl-output.sl-table .sl-number {{ text-align: right; }}
 div.sl-output.sl-table td.sl-number {{ white-space: nowrap; }}
 @media (max-width: 480px) {{
   div.sl-output.sl-table td.sl-number {{ white-space: normal; }}
+  div.sl-output.sl-table tr > th:first-child {{ box-shadow: 1px 0 0 {LINE}; }}  /* what has been swiped is under it */
+  div.sl-output.sl-table tr > th:first-child + * {{ padding-left: 0.6em; }}
   div.sl-output.sl-table caption {{ max-width: calc(100vw - 5.75rem); }}  /* of a table that scrolls, too, all can be read */
 }}
 """
