@@ -62,8 +62,8 @@ TRIALS = {
         "GEKPLS": [{"n_comp": 3, "extra_points": n, "n_start": 1, "nugget": w} for n in (2, 3) for w in (1e-10, 1e-6)]},
     "cluster": {
         "slopes": _each(_COORDINATES, "derivative_weight", _WEIGHTS), "values": _each(_COORDINATES, "hidden", _SIZES),
-        "slopes, invariant": _each(_NETWORK, "derivative_weight", _HEAVY_WEIGHTS), "JENN": _sizes_and_rates(),
-        "GPMin": _each({"noise": 1e-3}, "scale", (1.5, 2.5, 4.0, 6.0))},
+        "slopes, invariant": _each({"steps": 200}, "derivative_weight", _HEAVY_WEIGHTS), "JENN": _sizes_and_rates(),
+        "GPMin": _each({"noise": 1e-3}, "scale", (1.5, 2.5, 4.0, 6.0)), "sGDML": _each({}, "sigma", (4, 8, 16, 32))},
     "options": {
         "slopes": _each(_SOFTPLUS, "derivative_weight", _HEAVY_WEIGHTS), "values": _each(_SOFTPLUS, "lr", _RATES),
         "twin network": [{"rate": rate, "weight": weight} for rate in (0.3, 1.0) for weight in (1.0, 3.0)],
@@ -264,7 +264,7 @@ def beside_peers(record: dict, case: str) -> str:
     peer = best(record, case, ours=False)
     found = against(record, case, best(record, case, ours=True), peer)
     word = {"below": "ahead of", "above": "behind", "around": "level with"}[found.side()]
-    article = "the " if peer[0].islower() else ""
+    article = "the " if " " in peer else ""
     return f"{word} {article}{peer}, {two(found.mean)} times its error ({two(found.low)} to {two(found.high)})"
 
 

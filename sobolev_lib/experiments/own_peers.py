@@ -17,8 +17,9 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
+from sobolev_lib.regressor.plans import GAINS
 from sobolev_lib.scaling import Standardized
-from sobolev_lib.training import fit as train
+from sobolev_lib.training.estimating import Settings, estimate
 
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 Fit = Callable[..., Predict]
@@ -62,17 +63,19 @@ class Scaled(nn.Module):
         return (x - self.mean) / self.std
 
 
-def invariant(X, y, dy, seed: int, *, hidden=(64, 64), activation="silu", steps=2000, lr=3e-3, batch_size=256,
-              derivative_weight=1.0) -> Predict:
-    """A network of inverse distances: turned and moved clusters have the same energy by construction."""
+def invariant(X, y, dy, seed: int, *, hidden=(64, 64), steps=200, derivative_weight=1.0) -> Predict:
+    """A network of inverse distances: turned and moved clusters have the same energy by construction.
+
+    Begun and trained as the regressor's is that sees coordinates: L-BFGS in double precision.
+    """
     mean, std = y.mean(), y.std()
-    data = SobolevData(*(torch.as_tensor(each, dtype=torch.float32) for each in (X, (y - mean) / std, dy / std)))
+    data = SobolevData(*(torch.as_tensor(each, dtype=torch.float64) for each in (X, (y - mean) / std, dy / std)))
     seen = Distances()(data.inputs)
-    inner = MLP(seen.shape[1], *hidden, 1, activation=activation, generator=torch.Generator().manual_seed(seed))
+    inner = MLP(seen.shape[1], *hidden, 1, activation="silu", gain=GAINS["silu"], dtype=torch.float64,
+                generator=torch.Generator().manual_seed(seed))
     network = nn.Sequential(Distances(), Scaled(seen.mean(0), seen.std(0)), inner)
     loss = SobolevLoss(1, weights=(1.0, derivative_weight), normalize=True)
-    train(network, data, loss=loss, steps=steps, batch_size=batch_size, lr=lr, seed=seed, progress=False,
-          scheduler=lambda adam: torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=steps))
+    estimate([network], data, None, loss, Settings(steps=steps, optimizer="lbfgs"), [seed])
     return _answers(network, y.shape[1:], mean, std)
 
 
@@ -112,9 +115,11 @@ def twin(X, y, dy, seed: int, *, rate=1.0, weight=1.0) -> Predict:
 
 
 def _answers(network: nn.Module, out: tuple[int, ...], mean: float = 0.0, std: float = 1.0) -> Predict:
+    dtype = next(network.parameters()).dtype
+
     def predict(X):
         values, slopes = (found.detach().double().numpy() for found in
-                          value_and_derivatives(network, torch.as_tensor(X, dtype=torch.float32)))
+                          value_and_derivatives(network, torch.as_tensor(X, dtype=dtype)))
         return mean + std * values.reshape(len(X), *out), std * slopes.reshape(len(X), *out, X.shape[1])
     return predict
 
@@ -203,6 +208,30 @@ def gpmin(X, y, dy, seed: int, *, scale, noise) -> Predict:
     return predict
 
 
+def sgdml(X, y, dy, seed: int, *, sigma) -> Predict:
+    """The force field of the package ``sgdml``: a kernel of inverse distances learns forces alone, and energies up to a constant.
+
+    Without its symmetries, as our networks know none: atoms of a kind are not exchanged. ``sigma`` is the kernel's length.
+    Source: GDML, Chmiela and others 2017.
+    """
+    from sgdml import __version__
+    from sgdml.predict import GDMLPredict
+    from sgdml.train import GDMLTrain
+
+    atoms, none = X.reshape(len(X), -1, 3), np.arange(0)
+    # what the package's create_task would draw from a file of one's own, for all points and in their order
+    task = {"type": "t", "code_version": __version__, "dataset_name": np.array("cluster"), "dataset_theory": np.array("EMT"),
+            "z": np.full(atoms.shape[1], 29), "R_train": atoms, "F_train": -dy.reshape(atoms.shape), "E_train": y,
+            "idxs_train": np.arange(len(X)), "md5_train": b"", "idxs_valid": none, "md5_valid": b"", "sig": sigma, "lam": 1e-10,
+            "use_E": True, "use_E_cstr": False, "use_sym": False, "perms": np.arange(atoms.shape[1])[None]}
+    field = GDMLPredict(GDMLTrain(max_processes=1).train(task), max_processes=1)
+
+    def predict(X):
+        energies, forces = field.predict(np.ascontiguousarray(X))
+        return energies, -forces
+    return predict
+
+
 def mlp_regressor(X, y, dy, seed: int, *, hidden, alpha) -> Predict:
     """scikit-learn's ``MLPRegressor`` on values: how a student is commonly taught."""
     from sklearn.exceptions import ConvergenceWarning
@@ -231,25 +260,29 @@ def gaussian_process(X, y, dy, seed: int, *, nu) -> Predict:
 
 
 def differs_from_quantlib(points: int = 200) -> dict:
-    """Largest differences between our exact option prices and deltas and those of ``QuantLib``, for one asset."""
+    """Largest differences between our exact option prices and deltas and those of ``QuantLib``, by its own formulas.
+
+    It takes the basket as one asset, worth the weighted sum of the seven: then the chain rule gives each asset's delta.
+    """
     import QuantLib
 
     from sobolev_lib.datasets import BasketOption
 
-    option = BasketOption(assets=1)
-    X = option.sample(np.random.default_rng(0), points)
-    formula = lambda spot: QuantLib.bachelierBlackFormula(QuantLib.Option.Call, option.strike, float(spot), option.volatility)
-    prices, step = np.array([formula(spot) for spot in X[:, 0]]), 1e-5
-    deltas = np.array([(formula(spot + step) - formula(spot - step)) / (2 * step) for spot in X[:, 0]])
+    option = BasketOption()
+    X, call = option.sample(np.random.default_rng(0), points), QuantLib.Option.Call
+    baskets = [float(worth) for worth in X @ option.weights]
+    prices = np.array([QuantLib.bachelierBlackFormula(call, option.strike, worth, option.volatility) for worth in baskets])
+    inside = np.array([QuantLib.bachelierBlackFormulaAssetItmProbability(call, option.strike, worth, option.volatility)
+                       for worth in baskets])
     found = option.exact(X)
     return {"by": f"QuantLib {metadata.version('QuantLib')}", "price": float(np.abs(found[0] - prices).max()),
-            "delta": float(np.abs(found[1][:, 0] - deltas).max())}
+            "delta": float(np.abs(found[1] - inside[:, None] * option.weights).max())}
 
 
 METHODS: dict[str, Fit] = {
     "slopes": ours, "values": values_only, "slopes, invariant": invariant, "twin network": twin, "JENN": jenn, "RMTB": rmtb,
-    "RMTC": rmtc, "GEKPLS": kriging, "GPMin": gpmin, "MLPRegressor": mlp_regressor, "Gaussian process": gaussian_process}
-_PACKAGES = {"JENN": "jenn", "RMTB": "smt", "RMTC": "smt", "GEKPLS": "smt", "GPMin": "ase", "MLPRegressor": "scikit-learn",
+    "RMTC": rmtc, "GEKPLS": kriging, "GPMin": gpmin, "sGDML": sgdml, "MLPRegressor": mlp_regressor, "Gaussian process": gaussian_process}
+_PACKAGES = {"JENN": "jenn", "RMTB": "smt", "RMTC": "smt", "GEKPLS": "smt", "GPMin": "ase", "sGDML": "sgdml", "MLPRegressor": "scikit-learn",
              "Gaussian process": "scikit-learn", "GPyTorch": "gpytorch"}
 
 

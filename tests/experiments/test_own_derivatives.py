@@ -77,13 +77,27 @@ def test_what_is_no_number_counts_as_a_large_error():
 @pytest.mark.filterwarnings("ignore")                       # of packages that are not ours
 @pytest.mark.parametrize("method, package, settings", [
     ("JENN", "jenn", {"hidden": (8,), "alpha": 0.05, "max_iter": 200}), ("RMTB", "smt", own_derivatives.TRIALS["engine"]["RMTB"][0]),
-    ("RMTC", "smt", own_derivatives.TRIALS["engine"]["RMTC"][0]), ("GEKPLS", "smt", own_derivatives.TRIALS["engine"]["GEKPLS"][0])])
+    ("RMTC", "smt", own_derivatives.TRIALS["engine"]["RMTC"][0]), ("GEKPLS", "smt", own_derivatives.TRIALS["engine"]["GEKPLS"][0]),
+    ("GPMin", "ase", {"noise": 1e-3, "scale": 2.5}), ("sGDML", "sgdml", {"sigma": 16})])
 def test_peers_are_given_what_they_need(method, package, settings):
     pytest.importorskip(package)
-    train, _, test = split("engine", 0, Config())
+    train, _, test = split("cluster" if method in ("GPMin", "sGDML") else "engine", 0, Config())
     predict = own_peers.METHODS[method](train.X, train.y, train.dy, 0, **settings)
     found = error_shares(test.X, predict(test.X), (test.y, test.dy))
     assert found["value"] < 0.5 and (method == "GEKPLS" or found["slope"] < 0.9)
+
+
+def test_a_force_field_of_distances_does_not_mind_turns():
+    pytest.importorskip("sgdml")
+    train, _, test = split("cluster", 0, Config())
+    predict = own_peers.sgdml(train.X, train.y, train.dy, 0, sigma=16)
+    assert predict(own_derivatives.turned(test.X, 0))[0] == pytest.approx(predict(test.X)[0], abs=1e-6)
+
+
+def test_quantlib_agrees_on_prices_and_deltas_of_all_assets():
+    pytest.importorskip("QuantLib")
+    found = own_peers.differs_from_quantlib()
+    assert found["price"] < 1e-14 and found["delta"] < 1e-14
 
 
 def test_scikit_learn_s_peers_learn():
@@ -129,6 +143,14 @@ def test_the_verdict_follows_its_rule(slopes, status):
 def test_where_a_peer_is_better_is_said(peer, said):
     record = made((0.5,) * 4, peer)
     assert said in own_derivatives.beside_peers(record, "engine") and said in own_derivatives.verdict(record).measured
+
+
+@pytest.mark.parametrize("peer, said", [("sGDML", "behind sGDML"), ("twin network", "behind the twin network")])
+def test_an_article_stands_before_words_and_not_before_names(peer, said):
+    record = made((0.5,) * 4, 0.1)
+    record["config"]["trials"]["engine"] = {"slopes": [], "values": [], peer: []}
+    record["results"][f"engine/{peer}"] = record["results"]["engine/JENN"]
+    assert own_derivatives.beside_peers(record, "engine").startswith(said)
 
 
 def test_the_best_of_ours_is_one_that_is_told_slopes():
