@@ -1,20 +1,23 @@
 """When slopes hurt: labels that are noisy, wrong or too fine for the points, and what they do to other people's methods.
 
-A curve of one input is told by its values, and by values and slopes, to a network of the package ``jenn``, to a Gaussian
-process of ``gpytorch``, and to our regressor by its defaults. Test errors with slopes over those without are compared seed by
-seed. ``jenn`` weighs slopes by 1, and once as their noise deserves; the process finds the noise of values and of slopes by
-its likelihood. And ``jenn`` is told right slopes, and stopped after few steps. Network and process have six trials for each
-way of being told, chosen by validation error on seeds of their own; the regressor chooses for itself. The chapter teaches
-the same labels to networks that train in the page. The packages are needed for a new record alone.
+A curve of one input is told by its values, and by values and slopes, to a plain network of ours, to one of the package
+``jenn``, to a Gaussian process of ``gpytorch``, and to our regressor by its defaults. Test errors with slopes over those
+without are compared seed by seed. Networks weigh slopes by 1, ``jenn`` once as their noise deserves; the process finds the
+noise of values and of slopes by its likelihood. And networks are told right slopes, and stopped after few steps. Networks and
+process have six trials for each way of being told, chosen by validation error on seeds of their own; the regressor chooses
+for itself. The chapter teaches the same labels to networks that train in the page. The packages are needed for a new record
+alone.
 """
 import statistics
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.experiments.figure_2 import log_ratio
@@ -24,15 +27,22 @@ from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.own_peers import by, finite, jenn, ours
 from sobolev_lib.experiments.verdicts import Verdict, status_of
 from sobolev_lib.labelling import label
+from sobolev_lib.losses import SobolevLoss
+from sobolev_lib.models import MLP
 from sobolev_lib.records import MissingResults, runs_of
+from sobolev_lib.training import fit
 
 NAME = "harmful-slopes"
 SHOWS = "Section 2, equation 1 where its slopes mislead: noisy, wrong or too fine ones, told to other people's methods"
 DEVICE = "cpu"                                             # all that other packages know
 POINTS, REACH, SIGMA, RIPPLE = 30, 3.0, 0.2, 0.05          # inputs lie in [-REACH, REACH]; noise of values; height of a ripple
 WEIGHED = "slopes by the formula"                          # the weight that the noise deserves
-TOLD = {"JENN": ("values", "slopes", WEIGHED), "GPyTorch": ("values", "slopes"), "SobolevRegressor": ("values", "slopes")}
-TRIALS = {"JENN": [{"hidden": hidden, "alpha": alpha} for hidden in ((12, 12), (24, 24), (32, 32)) for alpha in (0.02, 0.05)],
+TOLD = {"network": ("values", "slopes"), "JENN": ("values", "slopes", WEIGHED), "GPyTorch": ("values", "slopes"),
+        "SobolevRegressor": ("values", "slopes")}
+DESCENTS = ("network", "JENN")                             # can be stopped early
+_SIZES = ((12, 12), (24, 24), (32, 32))
+TRIALS = {"network": [{"hidden": hidden, "lr": lr} for hidden in _SIZES for lr in (1e-2, 3e-2)],
+          "JENN": [{"hidden": hidden, "alpha": alpha} for hidden in _SIZES for alpha in (0.02, 0.05)],
           "GPyTorch": [{"length": length, "noise": noise} for length in (0.3, 1.0, 3.0) for noise in (1e-4, 1e-2)],
           "SobolevRegressor": [{}]}
 
@@ -115,7 +125,7 @@ def ways(case: str, method: str) -> list[str]:
     (['values', 'slopes', 'slopes by the formula'], [])
     """
     kind, _ = kind_of(case)
-    return [told for told in TOLD[method] if (told != WEIGHED or kind == "noise") and (method == "JENN" or kind != "steps")]
+    return [told for told in TOLD[method] if (told != WEIGHED or kind == "noise") and (method in DESCENTS or kind != "steps")]
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
@@ -148,13 +158,25 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
 def _fitted(method: str, told: str, case: str, seed: int, trial: dict):
     data = labels(case, seed)
     X, y, dy = (table.double().numpy() for table in data.tables)
+    kind, number = kind_of(case)
+    if method == "network":
+        return _network(data if told == "slopes" else SobolevData(data.inputs, data.values), seed,
+                        steps=int(number) if kind == "steps" else 500, **trial)
     if method == "JENN":                                   # it weighs on its own scale, that of z-scores
-        kind, number = kind_of(case)
         weight = {"values": 0.0, "slopes": 1.0, WEIGHED: number**-2}[told]
         return jenn(X, y, dy, seed, gamma=weight / X.var(), max_iter=int(number) if kind == "steps" else 1000, **trial)
     if method == "GPyTorch":
         return gaussian_process(X, y, None if told == "values" else dy, seed, **trial)
     return ours(X, y, None if told == "values" else dy, seed)
+
+
+def _network(data: SobolevData, seed: int, *, hidden: Sequence[int], lr: float, steps: int):
+    model = MLP(1, *hidden, 1, activation="tanh", generator=torch.Generator().manual_seed(seed))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*See sobolev_lib.check_labels")                # they are meant to be wrong
+        fit(model, data, loss=SobolevLoss(data.order), steps=steps, lr=lr, seed=seed, progress=False,
+            scheduler=partial(CosineAnnealingLR, T_max=steps))
+    return lambda X: (model(torch.as_tensor(X, dtype=torch.float32)).detach()[:, 0].double().numpy(), None)
 
 
 def _error(predict, case: str, x: Tensor) -> float:
@@ -167,8 +189,10 @@ def describe(config: Config) -> dict:
 
 
 def probe() -> dict:
-    """What is told, and two fits of ours; the rest is other people's code."""
+    """What is told, and fits of ours; the rest is other people's code."""
     found = {case: [float(table.abs().mean()) for table in labels(case, 3).tables] for case in Config().cases}
+    predict = _network(labels("noise/16", 0), 0, hidden=(12, 12), lr=1e-2, steps=20)
+    found["network"] = [_error(predict, "noise/16", torch.linspace(-REACH, REACH, 21).unsqueeze(1))]
     return found | {told: run_unit(f"noise/16/SobolevRegressor/{told}", PRESETS["quick"], [0], "cpu")["runs"][0]["error"]
                     for told in TOLD["SobolevRegressor"]}
 
@@ -215,14 +239,16 @@ def verdict(record: dict) -> Verdict:
     cases = harmful(record["config"]["cases"])
     if not cases:
         raise MissingResults("record: expected cases in which slopes deserve less than values, got none")
-    network, process, left_alone = ([against(record, case, method).side() for case in cases] for method in TOLD)
+    own, network, process, left_alone = ([against(record, case, method).side() for case in cases]
+                                         for method in ("network", "JENN", "GPyTorch", "SobolevRegressor"))
     return Verdict(
         claim="No word on this; its targets are exact. Asked here: slopes with more weight than they deserve hurt others, too.",
         measured=f"Told slopes of weight 1, the network of jenn errs clearly more in {network.count('above')} of {len(cases)} cases, "
-                 f"and clearly less in {network.count('below')}. A Gaussian process that finds the noise by its likelihood errs clearly "
+                 f"and clearly less in {network.count('below')}; a plain network of ours in {own.count('above')} and "
+                 f"{own.count('below')}. A Gaussian process that finds the noise by its likelihood errs clearly "
                  f"more in {process.count('above')} and less in {process.count('below')}; our regressor by its defaults in "
                  f"{left_alone.count('above')} and {left_alone.count('below')}.",
         scale=f"{len(record['config']['cases'])} cases of a curve of one input, of which {len(cases)} count; {POINTS} points; "
-              f"{len(TRIALS['JENN'])} trials for network and process, while the regressor chooses for itself; "
+              f"{len(TRIALS['JENN'])} trials for networks and process, while the regressor chooses for itself; "
               f"{len(record['seeds'])} seeds.",
         status=status_of(network, better="above"), rule=RULE)
