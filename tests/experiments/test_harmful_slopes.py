@@ -56,8 +56,8 @@ def test_the_formulas_weight_is_asked_where_the_noise_is_known_and_all_else_ever
     found = units(Config())
     assert sum(unit.endswith(WEIGHED) for unit in found) == sum(case.startswith("noise") for case in Config().cases)
     few = [case for case in Config().cases if case.startswith("steps")]
-    assert len(found) == len(set(found)) == 6 * (len(Config().cases) - len(few)) + 3 + 2 * len(few)
-    assert {unit.split("/")[2] for unit in found if unit.startswith("steps")} == {"JENN"}
+    assert len(found) == len(set(found)) == 8 * (len(Config().cases) - len(few)) + 3 + 4 * len(few)
+    assert {unit.split("/")[2] for unit in found if unit.startswith("steps")} == {"network", "JENN"}
 
 
 # --- the runs -----------------------------------------------------------------------------------------------------
@@ -95,6 +95,23 @@ def test_slopes_weigh_as_they_are_told_to(monkeypatch):
     assert [steps for _, steps in seen] == [1000, 1000, 1000, 30]
 
 
+@pytest.mark.filterwarnings("error")
+def test_our_network_learns_and_is_hurt_by_a_wrong_sign_without_a_word():
+    trial = {"hidden": (12, 12), "lr": 3e-2}
+    x = torch.linspace(-3, 3, 61).unsqueeze(1)
+    right, wrong, none = (harmful_slopes._error(harmful_slopes._fitted("network", told, case, 1, trial), case, x)
+                          for told, case in (("slopes", "factor/1"), ("slopes", "factor/-1"), ("values", "factor/-1")))
+    assert right < 1e-3 < none < 0.01 < wrong
+
+
+def test_our_network_is_stopped_after_the_steps_of_the_case(monkeypatch):
+    taken = []
+    monkeypatch.setattr(harmful_slopes, "fit", lambda *args, steps, **how: taken.append(steps))
+    for case in ("steps/30", "ripple/5"):
+        harmful_slopes._fitted("network", "slopes", case, 0, {"hidden": (4,), "lr": 1e-2})
+    assert taken == [30, 500]
+
+
 def test_the_regressor_is_left_alone_and_what_it_warns_of_is_kept():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -124,7 +141,7 @@ def test_the_verdict_follows_its_rule(ratios, status):
     found = verdict(record(ratios))
     more, less = sum(ratio > 1 for ratio in ratios), sum(ratio < 1 for ratio in ratios)
     assert found.status == status
-    assert f"more in {more} of {len(ratios)} cases, and clearly less in {less}." in found.measured
+    assert f"more in {more} of {len(ratios)} cases, and clearly less in {less}; a plain network of ours in 0 and {len(ratios)}." in found.measured
     assert f"errs clearly more in 0 and less in {len(ratios)}; our regressor by its defaults in 0 and {len(ratios)}." in found.measured
 
 
