@@ -33,7 +33,7 @@ class Blobs:
     def used_by(self, panels: list[dict]) -> dict[str, str]:
         """Key to base64 of the byte strings that packed panels refer to."""
         keys = [panel.get(name) for panel in panels for name in ("z", "arrows", "points", "x", "image", "overlay")]
-        keys += [curve.get("y") for panel in panels for curve in panel.get("curves", [])]
+        keys += [curve.get(name) for panel in panels for curve in panel.get("curves", []) for name in ("y", "band")]
         return {key: self._texts[key] for key in keys if key is not None}
 
 

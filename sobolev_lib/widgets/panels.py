@@ -75,6 +75,7 @@ class LinePanel:
     logx: bool = False
     slopes: np.ndarray | None = None
     chosen: int | None = None
+    bands: Mapping[str, np.ndarray] | None = None
 
     def __post_init__(self):
         self.x = as_numbers("x", self.x)
@@ -86,6 +87,12 @@ class LinePanel:
         for name, y in self.curves.items():
             if y.shape != self.x.shape:
                 raise ValueError(f"curves[{name!r}]: expected the shape of x, {self.x.shape}, got {y.shape}")
+        self.bands = {name: as_numbers(f"bands[{name!r}]", band) for name, band in (self.bands or {}).items()}
+        for name, band in self.bands.items():
+            if name not in self.curves:
+                raise ValueError(f"bands: expected names of curves, {', '.join(self.curves)}, got {name!r}")
+            if band.shape != (2, *self.x.shape):
+                raise ValueError(f"bands[{name!r}]: expected two ends of the shape of x, {(2, *self.x.shape)}, got {band.shape}")
         self.points = check_points(self.points)
         count = 0 if self.points is None else len(self.points)
         if self.chosen is not None and not 0 <= self.chosen < min(count, MOST_POINTS):
@@ -100,7 +107,7 @@ class LinePanel:
             lowest = min([self.x.min(), *([] if self.points is None else self.points[:, 0])])
             if lowest <= 0:
                 raise ValueError(f"x: expected positive numbers on a logarithmic axis, got {lowest:.3g}")
-        seen = [*self.curves.values(), *([] if self.points is None else [self.points[:, 1]])]
+        seen = [*self.curves.values(), *map(np.ravel, self.bands.values()), *([] if self.points is None else [self.points[:, 1]])]
         every = np.concatenate(seen)
         every = every[~np.isnan(every)]
         if not len(every):
@@ -126,6 +133,9 @@ class LinePanel:
                   "x": blobs.add(pack16(x, xlow, xhigh)),
                   "curves": [{"name": name, "look": styles[name].name,   # in the palette: light and dark have their own
                               "y": blobs.add(pack16(scale(y), ylow, yhigh))} for name, y in self.curves.items()]}
+        for curve in packed["curves"]:
+            if self.bands and curve["name"] in self.bands:
+                curve["band"] = blobs.add(pack16(scale(self.bands[curve["name"]]), ylow, yhigh))
         if self.points is not None:
             points = np.stack([pack16(at, xlow, xhigh),
                                pack16(scale(self.points[:MOST_POINTS, 1]), ylow, yhigh)], axis=-1)
@@ -190,7 +200,7 @@ def surface_panel(f: Callable, domain, resolution: int = 33, arrows: int = 12, p
 
 def line_panel(x, curves: Mapping, *, points=None, slopes=None, chosen: int | None = None, title: str = "",
                caption: str = "", xlabel: str = "", ylabel: str = "", logx: bool = False, logy: bool = False,
-               yrange=None) -> LinePanel:
+               yrange=None, bands: Mapping | None = None) -> LinePanel:
     """A panel with curves over a common ``x``; NaN in a curve leaves a gap.
 
     >>> line_panel([0, 1, 2], {"regular": [3, 2, 1.0], "Sobolev": [3, 1, 0.1]}, logy=True).yrange
@@ -198,10 +208,11 @@ def line_panel(x, curves: Mapping, *, points=None, slopes=None, chosen: int | No
 
     ``curves`` maps names to values of the shape of ``x`` (n,); names with "regular", "sobolev" or "true" get that
     method's colour and dashes. ``points`` (N, 2) are marked, with short tangents if ``slopes`` (N,) are given; the
-    one of index ``chosen`` stands out. With ``logx`` and ``logy`` an axis is logarithmic; its labels are the numbers, not their
-    logarithms. Raises ``ValueError`` for wrong shapes, for numbers <= 0 on a logarithmic axis, and for slopes beside one.
+    one of index ``chosen`` stands out. ``bands`` maps names of curves to two ends (2, n), between which is shaded: an interval.
+    With ``logx`` and ``logy`` an axis is logarithmic; its labels are the numbers, not their logarithms. Raises ``ValueError``
+    for wrong shapes, a band without its curve, numbers <= 0 on a logarithmic axis, and slopes beside one.
     """
-    return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange, logx, slopes, chosen)
+    return LinePanel(x, curves, points, title, caption, xlabel, ylabel, logy, yrange, logx, slopes, chosen, bands)
 
 
 def image_panel(image, overlay=None, *, title: str = "", caption: str = "", limit: float | None = None,

@@ -310,6 +310,14 @@ def test_line_panel_with_slopes_at_its_points():
     assert line_panel([0, 1], {"a": [0, 1]}, points=[[0, 0], [1, 1]], chosen=1).pack(Blobs())["chosen"] == 1
 
 
+def test_line_panel_with_a_band():
+    blobs = Blobs()
+    packed = line_panel([0, 1], {"a": [0, 1], "b": [0, 0]}, bands={"a": [[-1, 0], [1, 4]]}).pack(blobs)
+    assert packed["yrange"] == [-1, 4] and "band" not in packed["curves"][1]                # the axis holds the band, too
+    raw = base64.b64decode(blobs.used_by([packed])[packed["curves"][0]["band"]])
+    np.testing.assert_allclose(np.frombuffer(raw, "<u2") / (GAP - 1) * 5 - 1, [-1, 0, 1, 4], atol=1e-3)
+
+
 def test_image_panel_takes_tensors_and_its_own_limit():
     overlay = torch.tensor([[0.5, -2.0], [0.0, 1.0]], requires_grad=True)
     panel = image_panel(torch.zeros(2, 2, dtype=torch.uint8), overlay, title="Pong")
@@ -370,6 +378,9 @@ WRONG = {
     "log of zero": (lambda: line_panel([0, 1], {"a": [0, 1]}, logy=True), ValueError, "positive numbers"),
     "log limits": (lambda: line_panel([0, 1], {"a": [1, 1]}, logy=True, yrange=(0, 1)), ValueError, "positive limits"),
     "log x of zero": (lambda: line_panel([0, 1], {"a": [1, 1]}, logx=True), ValueError, "x: expected positive numbers"),
+    "band alone": (lambda: line_panel([0, 1], {"a": [0, 1]}, bands={"b": [[0, 1]] * 2}), ValueError, "names of curves, a, got 'b'"),
+    "band short": (lambda: line_panel([0, 1], {"a": [0, 1]}, bands={"a": [0, 1]}), ValueError, r"\(2, 2\), got \(2,\)"),
+    "band gap": (lambda: line_panel([0, 1], {"a": [0, 1]}, bands={"a": [[0, np.nan]] * 2}), ValueError, "finite"),
     "slopes alone": (lambda: line_panel([0, 1], {"a": [1, 1]}, slopes=[1]), ValueError, "one for each of 0 points"),
     "chosen": (lambda: line_panel([0, 1], {"a": [1, 1]}, points=[[0, 1]], chosen=1), ValueError, "one of 1 points, got 1"),
     "slopes short": (lambda: line_panel([0, 1], {"a": [1, 1]}, points=[[0, 1], [1, 1]], slopes=[1]), ValueError, "2 points"),

@@ -538,6 +538,15 @@ def test_tangents_at_points_and_the_chosen_point_are_drawn(read):
     assert len(set(drawn)) == 3
 
 
+def test_a_band_is_shaded_between_its_ends(read):
+    wide = {"a": [[0, 0], [1, 1]]}
+    panel = lambda bands: line_panel([0, 1], {"a": [0.5, 0.5]}, yrange=(0, 1), bands=bands)
+    reader = read(Explorer({"what": ["line", "band"]}, {"line": panel(None), "band": panel(wide)})).ready()
+    before = reader.ink(0)
+    reader.page.get_by_role("combobox").select_option(label="band")
+    assert reader.ink(0) > before + 0.3
+
+
 @pytest.mark.parametrize("ylabel, values", [("test gradient error", [0, 20000]), ("value", [0, 1])])
 def test_an_axis_name_keeps_clear_of_the_labels(read, ylabel, values):
     reader = read(Explorer({"step": [5]}, compute=lambda step: [line_panel([0, 1], {"a": values}, ylabel=ylabel)])).ready()

@@ -9,7 +9,8 @@ export function decodeLines(panel, blobs) {
   return {
     ...panel,
     x: unpack16(blobs[panel.x], xlow, xhigh),
-    curves: panel.curves.map((curve) => ({ ...curve, y: unpack16(blobs[curve.y], ylow, yhigh) })),
+    curves: panel.curves.map((curve) => ({ ...curve, y: unpack16(blobs[curve.y], ylow, yhigh),
+      band: curve.band === undefined ? undefined : unpack16(blobs[curve.band], ylow, yhigh) })), // low ends, then high ones
     points: Array.from({ length: flat.length / 2 }, (_, i) =>
       [xlow + flat[2 * i] * (xhigh - xlow), ylow + flat[2 * i + 1] * (yhigh - ylow)]),
   };
@@ -66,6 +67,16 @@ export function drawLines(canvas, panel, shared) {
   ctx.beginPath();
   ctx.rect(left, top, width - left - right, height - top - bottom);
   ctx.clip();
+  ctx.globalAlpha = 0.2;
+  for (const { band, colour } of panel.curves.filter((curve) => curve.band)) {
+    const count = panel.x.length; // along the low ends, and back along the high ones
+    ctx.beginPath();
+    for (let i = 0; i < count; i++) ctx.lineTo(px(panel.x[i]), py(band[i]));
+    for (let i = count - 1; i >= 0; i--) ctx.lineTo(px(panel.x[i]), py(band[count + i]));
+    ctx.fillStyle = colour;
+    ctx.fill();
+  }
+  ctx.globalAlpha = 1;
   ctx.lineWidth = 2;
   ctx.lineJoin = "round";
   for (const curve of panel.curves) {
