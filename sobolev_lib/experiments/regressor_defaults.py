@@ -87,17 +87,21 @@ def best_peer(record: dict, case: str, what: str = "value") -> str:
     return min(means, key=means.__getitem__)
 
 
-def against_best(record: dict, case: str, what: str = "value") -> Interval:
-    """log10 of our error over that of the best peer, paired by seeds: below zero ours is smaller.
+def against(record: dict, case: str, peer: str, what: str = "value") -> Interval:
+    """log10 of our error over that of a peer, paired by seeds: below zero ours is smaller.
 
     Raises ``MissingResults`` where the record lacks either, or they are not of the same seeds.
     """
-    peer = best_peer(record, case, what)
     ours, theirs = errors_of(record, case, OURS, what), errors_of(record, case, peer, what)
     if not ours or len(ours) != len(theirs):
         raise MissingResults(f"record: expected as many runs of {case}/{OURS} as of {case}/{peer}, {len(theirs)}, got "
                              f"{len(ours) or 'none'}")
     return log_ratio(ours, theirs)
+
+
+def against_best(record: dict, case: str, what: str = "value") -> Interval:
+    """The same over the best peer."""
+    return against(record, case, best_peer(record, case, what), what)
 
 
 RULE = (f"Errors on unseen points, geometric means over seeds. Kept if no case has more than {NEVER_ABOVE} times the error of the "

@@ -1,6 +1,7 @@
 """A picture of ``regressor_defaults``: every method's errors, a row a case."""
-import statistics
+import numpy as np
 
+from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.regressor_defaults import OURS, against_best, errors_of
 
 LABELS = {OURS: "SobolevRegressor()", "twin network": "twin network", "JENN": "JENN", "GEKPLS": "kriging (GEKPLS)",
@@ -8,7 +9,10 @@ LABELS = {OURS: "SobolevRegressor()", "twin network": "twin network", "JENN": "J
 
 
 def drawn(record: dict, what: str = "value"):
-    """Dots at the geometric means over seeds on a logarithmic axis, the best case of ours at the top; a figure.
+    """Geometric means over seeds on a logarithmic axis with 95 % intervals, the best case of ours at the top; a figure.
+
+    An interval is that of the mean logarithm; of one seed there is none. Methods lie one below another within a row, so that
+    all intervals can be seen.
 
     >>> figure = drawn(load_record("regressor-defaults"), "slope")                             # doctest: +SKIP
     """
@@ -19,15 +23,22 @@ def drawn(record: dict, what: str = "value"):
     cases = sorted(record["config"]["cases"], key=lambda case: against_best(record, case, what).mean, reverse=True)
     looks = {OURS: style.style_of("Sobolev"), **style.styles_of([name for name in record["config"]["methods"] if name != OURS])}
     looks["MLPRegressor"] = style.style_of("regular")
-    figure, ax = plt.subplots(figsize=(7.5, 0.9 + 0.27 * len(cases)))
-    for method, look in looks.items():
-        found = [(statistics.geometric_mean(errors), row) for row, case in enumerate(cases)
-                 if (errors := errors_of(record, case, method, what))]
-        if found:
-            ax.plot(*zip(*found), linestyle="none", marker=look.marker, color=look.colour, markersize=7 if method == OURS else 5,
-                    markeredgecolor="none", label=LABELS.get(method, method), zorder=3 if method == OURS else 2)
-    ax.set(xscale="log", yticks=range(len(cases)), yticklabels=cases,
+    figure, ax = plt.subplots(figsize=(7.5, 0.9 + 0.36 * len(cases)))
+    for row in range(0, len(cases), 2):
+        ax.axhspan(row - 0.5, row + 0.5, color=style.LINE, alpha=0.4, linewidth=0, zorder=0)
+    for k, (method, look) in enumerate(looks.items()):
+        at = [(row, errors) for row, case in enumerate(cases) if (errors := errors_of(record, case, method, what))]
+        if not at:
+            continue
+        middle, low, high = np.transpose([10 ** np.array(interval(np.log10(errors))) for _, errors in at])
+        rows = np.array([row for row, _ in at]) + 0.14 * ((len(looks) - 1) / 2 - k)
+        sure = np.isfinite(high)
+        ax.hlines(rows[sure], low[sure], high[sure], color=look.colour, linewidth=1, zorder=2)
+        ax.plot(middle, rows, linestyle="none", marker=look.marker, color=look.colour, markersize=6 if method == OURS else 4.5,
+                markeredgecolor="none", label=LABELS.get(method, method), zorder=4 if method == OURS else 3)
+    ax.set(xscale="log", yticks=range(len(cases)), yticklabels=cases, ylim=(-0.5, len(cases) - 0.5),
            xlabel=f"error of {what}s, share of the truth's size (1: as good as {'a constant' if what == 'value' else 'no slopes'})")
+    ax.grid(axis="y", visible=False)
     ax.axvline(1, color=style.LINE, linewidth=1.5, zorder=1)
     figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -41,11 +41,13 @@ def test_what_is_said_follows_the_record(record):
     total = len(others) + 2
     known = functions_of(record, "defaults-values", "defaults-short")
     all_ahead = changed(record, dict.fromkeys(record["config"]["cases"], 0.5))
-    assert known["standing_said"](all_ahead, "value") == f"By errors of values the command has the smallest of all in {total} of {total} cases."
+    assert known["standing_said"](all_ahead, "value") == f"By errors of values the command has the smallest of all in {total} of {total} cases (in {total} with the whole interval of the ratio)."
     assert known["bar_said"](all_ahead).endswith("by values they do, by slopes they do.")
     behind = changed(all_ahead, {first: 3.0, second: 1.05})
     said = known["standing_said"](behind, "value")
-    assert f"in {total - 2} of {total} cases, at most 1.1 times the best of the others in 1, and more in 1: {first} (3 times that of" in said
+    assert f"in {total - 2} of {total} cases (in {total - 2} with" in said
+    assert f"the ratio), at most 1.1 times the best of the others in 1, and more in 1: {first} (3 times that of" in said
+    assert said.endswith(", 3 to 3).")
     assert known["bar_said"](behind).endswith("by values they do not, by slopes they do not.")
     assert f"nearest the truth in {total - 2} of {total}, and more than 1.1 times as far as the best in 1; its slopes in {total - 2} and 1." in known["short_said"](behind)
 

@@ -114,6 +114,16 @@ def test_a_picture_has_every_case_and_method():
     np.testing.assert_allclose(dots["SobolevRegressor()"], [1.0, 0.42, 0.398, 0.38, 0.3, 0.2])
 
 
+def test_the_picture_shows_intervals_over_seeds():
+    record = record_of(dict(zip("abcdef", (0.1, 0.15, 0.19, 0.199, 0.21, 0.5))), PEERS)
+    ax, = regressor_pictures.drawn(record).axes
+    ours = next(bars.get_segments() for bars in ax.collections)                            # is drawn first
+    reach = 4.302653 * np.std([0, 1, 2], ddof=1) / 3**0.5                                  # Student's, of factors 1, 2 and 4
+    np.testing.assert_allclose(sorted(segment[:, 0].tolist() for segment in ours)[0], 0.2 * 2.0 ** np.array([-reach, reach]), rtol=1e-5)
+    alone, = regressor_pictures.drawn(record_of({"a": 0.1}, {"a": PEERS["a"]}, seeds=(0,))).axes
+    assert [bars.get_segments() for bars in alone.collections] == [[]] * 3                 # one seed has no interval
+
+
 def test_a_unit_is_run_and_left_out(monkeypatch):
     monkeypatch.setattr(regressor_peers, "METHODS", {
         "ours": lambda X, y, dy, seed: lambda X: (0 * X[:, 0] + y.mean(), 0 * X), "none": lambda X, y, dy, seed: None})
