@@ -97,5 +97,5 @@ def _told(gains: dict) -> str:
 
 
 def _named(record: dict) -> str:
-    return " and ".join(f"{SETS[name]} ({', '.join(f'{count:,}' for count in counts)} images)"
+    return " and ".join(f"{SETS[name]} ({', '.join(f'{count:,}' for count in counts)} images{' only' * (len(counts) == 1)})"
                         for name, counts in record["config"]["images"].items())

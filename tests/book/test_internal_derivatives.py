@@ -150,6 +150,33 @@ def test_the_tables_hold_every_way_and_number(record):
         rows = rows_of(record, each)
         assert [row[0] for row in rows] == list(names().values()) and {len(row) for row in rows} == {7}
         assert rows[1][5] == str(record["config"]["steps"])
+        assert all(" to " in row[3] for row in rows) and [" to " in row[6] for row in rows] == [True] * (len(rows) - 1) + [False]
+
+
+def test_intervals_of_the_divergence_follow_the_record(record):
+    same = copy.deepcopy(record)
+    for found in same["results"].values():
+        for run in found["runs"]:
+            run["kl"] = 0.25 + (run["seed"] % 2 - 0.5) * 1e-9
+    rows = functions_of(same, "internal-derivatives-table")["rows_of"](same, ("digits", 50))
+    assert {row[3] for row in rows} == {"0.25 (0.25 to 0.25)"}
+    thin = copy.deepcopy(same)
+    for run in thin["results"]["digits/answers"]["runs"]:
+        run["kl"] += 0.1 * (run["seed"] == 0)
+    assert functions_of(thin, "internal-derivatives-table")["rows_of"](thin, ("digits", 50))[0][3] != "0.25 (0.25 to 0.25)"
+
+
+def test_what_is_tuned_is_what_the_text_says(record):
+    """All tune their term's weight, answers alone the learning rate; one set has one number of images."""
+    tried = record["config"]["trials"]
+    assert {len(trials) for trials in tried.values()} == {4}
+    for way in WAYS:
+        weights, rates = ({trial[name] for trial in tried[way]} for name in ("weight", "lr"))
+        assert (len(weights), len(rates)) == ((1, 4) if way == "answers" else (4, 1))
+    text = cell(PAGE, "internal-derivatives-03")
+    assert "of its term's weight, or for answers alone, which have none, of the learning rate" in text
+    assert len(record["config"]["images"]["shapes"]) == 1 and "these with one number of images only" in text
+    assert "(200 images only)" in internal_matching.verdict(record).scale
 
 
 def test_the_summary_counts_what_the_record_holds(record):
