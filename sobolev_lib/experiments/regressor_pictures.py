@@ -1,4 +1,6 @@
 """A picture of ``regressor_defaults``: every method's errors, a row a case."""
+import textwrap
+
 import numpy as np
 
 from sobolev_lib.experiments.intervals import interval
@@ -23,7 +25,7 @@ def drawn(record: dict, what: str = "value"):
     cases = sorted(record["config"]["cases"], key=lambda case: against_best(record, case, what).mean, reverse=True)
     looks = {OURS: style.style_of("Sobolev"), **style.styles_of([name for name in record["config"]["methods"] if name != OURS])}
     looks["MLPRegressor"] = style.style_of("regular")
-    figure, ax = plt.subplots(figsize=(7.5, 0.9 + 0.36 * len(cases)))
+    figure, ax = plt.subplots(figsize=(5.2, 1.4 + 0.4 * len(cases)))                          # fits a phone
     for row in range(0, len(cases), 2):
         ax.axhspan(row - 0.5, row + 0.5, color=style.LINE, alpha=0.4, linewidth=0, zorder=0)
     for k, (method, look) in enumerate(looks.items()):
@@ -36,9 +38,10 @@ def drawn(record: dict, what: str = "value"):
         ax.hlines(rows[sure], low[sure], high[sure], color=look.colour, linewidth=1, zorder=2)
         ax.plot(middle, rows, linestyle="none", marker=look.marker, color=look.colour, markersize=6 if method == OURS else 4.5,
                 markeredgecolor="none", label=LABELS.get(method, method), zorder=4 if method == OURS else 3)
-    ax.set(xscale="log", yticks=range(len(cases)), yticklabels=cases, ylim=(-0.5, len(cases) - 0.5),
-           xlabel=f"error of {what}s, share of the truth's size (1: as good as {'a constant' if what == 'value' else 'no slopes'})")
+    ax.set(xscale="log", ylim=(-0.5, len(cases) - 0.5),
+           xlabel=f"error of {what}s, share of the truth's size\n(1: as good as {'a constant' if what == 'value' else 'no slopes'})")
+    ax.set_yticks(range(len(cases)), [textwrap.fill(case, 22) for case in cases])
     ax.grid(axis="y", visible=False)
     ax.axvline(1, color=style.LINE, linewidth=1.5, zorder=1)
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
