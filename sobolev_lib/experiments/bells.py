@@ -3,8 +3,8 @@
 "curvature" and "free energy" are told the error bar of each point as a second derivative: an energy E(x, y), minus the log
 density of y but for a constant, has slope 0 by y at its lowest place and curvature 1 / sigma^2. "bars as values" is told the
 same bars, as values of a second output. "two outputs" (Nix and Weigend 1994) and the "ensemble" of five of these
-(Lakshminarayanan and others 2017) see no error bars and learn the noise from the scatter. The "Gaussian process" is scikit-
-learn's, with the error bars as its noise levels, and a second one for their logarithm.
+(Lakshminarayanan and others 2017) see no error bars and learn the noise from the scatter; both are rebuilt here from the
+papers. What other packages make of the same points is in ``bell_peers``.
 """
 import math
 import statistics
@@ -23,7 +23,7 @@ from sobolev_lib.models import MLP
 from sobolev_lib.training import fit_many
 
 NETWORKS = ("curvature", "free energy", "bars as values", "two outputs", "ensemble")
-PROCESS, TRUTH = "Gaussian process", "truth"
+TRUTH = "truth"
 MEMBERS = 5                                                # of the ensemble
 TOLERANCE = 0.1                                            # of a curvature, as a share of it
 
@@ -193,32 +193,6 @@ def one_bell(bells: Sequence[Bell]) -> Bell:
     means, widths = (np.stack(each) for each in zip(*bells))
     middle = means.mean(0)
     return middle, np.sqrt((widths**2).mean(0) + means.var(0))
-
-
-def process(points: Points, smoothness: float | None, smoothness_of_bars: float | None) -> Predict:
-    """scikit-learn's Gaussian process with known noise levels, and one more for the logarithm of the error bars.
-
-    ``smoothness`` is that of Matern's kernel, None is the smooth one; lengths and heights by likelihood. What it says of a
-    new y is its own spread and the noise together.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
-
-    def fitted(y, noise, nu):
-        kernel = ConstantKernel() * (RBF() if nu is None else Matern(nu=nu))
-        return GaussianProcessRegressor(kernel, alpha=noise, random_state=0).fit(points.x[:, None], y)
-
-    middle = np.log(points.bars).mean()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        values = fitted(points.y, points.bars**2, smoothness)
-        bars = fitted(np.log(points.bars) - middle, (TOLERANCE / 2)**2, smoothness_of_bars)
-
-    def predict(x: np.ndarray) -> Bell:
-        mean, spread = values.predict(x[:, None], return_std=True)
-        return mean, np.hypot(spread, np.exp(middle + bars.predict(x[:, None])))
-    return predict
 
 
 def _outputs(network: nn.Module, x: np.ndarray) -> Bell:

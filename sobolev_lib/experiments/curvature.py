@@ -3,9 +3,10 @@
 A wave of one input is measured with noise that changes along it; every point comes with its error bar. Each method says a
 mean and a standard deviation at inputs it has not seen (``bells``). They are judged by the log loss and by how often new
 values lie within their intervals, where there are points and outside. In two more cases the error bars mislead: the noise
-has two branches, or the bars are reported half as long as they are. Every method has twelve trials: a learning rate and a
-number of steps, or the smoothness of the two processes. The lowest mean log loss on validation values over the tuning seeds
-wins, and the winner runs for every seed. A seed fixes the points, the noise and the initial weights.
+has two branches, or the bars are reported half as long as they are. Every method has 28 trials: a learning rate and a
+number of steps, the smoothness of the two processes, or depth and number of trees. The lowest mean log loss on validation
+values over the tuning seeds wins, and the winner runs for every seed. A seed fixes the points, the noise and the initial
+weights.
 """
 import itertools
 import statistics
@@ -14,10 +15,12 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from sobolev_lib.experiments import bells
-from sobolev_lib.experiments.bells import PROCESS, TRUTH, Bell, Points, log_loss, within
+from sobolev_lib.experiments import bell_peers, bells
+from sobolev_lib.experiments.bell_peers import BOOSTED, PROCESS
+from sobolev_lib.experiments.bells import TRUTH, Bell, Points, log_loss, within
 from sobolev_lib.experiments.intervals import Interval, interval
 from sobolev_lib.experiments.keeping import Keep
+from sobolev_lib.experiments.own_peers import by
 from sobolev_lib.experiments.verdicts import Verdict, status_of
 from sobolev_lib.records import MissingResults, result
 
@@ -35,12 +38,14 @@ class Config:
     cases: dict = field(default_factory=lambda: {          # the noise and the number of points
         "few": ("error bars", 20), "more": ("error bars", 60), "many": ("error bars", 180),
         "two branches": ("two branches", 60), "bars too short": ("bars too short", 60)})
-    methods: tuple[str, ...] = (*bells.NETWORKS, PROCESS, TRUTH)
+    methods: tuple[str, ...] = (*bells.NETWORKS, BOOSTED, PROCESS, TRUTH)
     hidden: tuple[int, ...] = (32, 32)
-    rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
-    steps: tuple[int, ...] = (50, 150, 400, 800)
-    smoothness: tuple = (0.5, 1.5, 2.5, None)              # of Matern's kernel, None is smooth
-    smoothness_of_bars: tuple = (1.5, 2.5, None)
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    steps: tuple[int, ...] = (25, 50, 150, 400, 800, 1600, 3200)
+    smoothness: tuple = (0.25, 0.5, 1.0, 1.5, 2.5, 4.0, None)                            # of Matern's kernel, None is smooth
+    smoothness_of_bars: tuple = (0.5, 1.5, 2.5, None)
+    depths: tuple[int, ...] = (1, 2, 3, 4)                 # of trees
+    trees: tuple[int, ...] = (25, 50, 100, 200, 300, 500, 800)
     tuning_seeds: tuple[int, ...] = (1000, 1001, 1002, 1003)
     validation_points: int = 200
     test_points: int = 1000
@@ -90,26 +95,24 @@ def units(config: Config) -> list[str]:
 
 
 def trials(method: str, config: Config) -> list[tuple]:
-    """A learning rate and a number of steps; of the processes, two smoothnesses; of the truth nothing.
+    """A learning rate and a number of steps; two smoothnesses of the processes; depth and number of trees; of the truth nothing.
 
     >>> {len(trials(method, Config())) for method in Config().methods if method != TRUTH}
-    {12}
+    {28}
     """
-    if method == TRUTH:
-        return [()]
-    tables = (config.smoothness, config.smoothness_of_bars) if method == PROCESS else (config.rates, config.steps)
-    return list(itertools.product(*tables))
+    tables = {TRUTH: (), PROCESS: (config.smoothness, config.smoothness_of_bars), BOOSTED: (config.depths, config.trees)}
+    return list(itertools.product(*tables.get(method, (config.rates, config.steps))))
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
     """Tune a method on a case, and fit its winner for each seed."""
     keep, (case, method) = keep or Keep(), unit.split("/")
-    every = trials(method, config)
+    every, code = trials(method, config), by(method)
     scores = keep.once("tuning", lambda: _tuned(case, method, config)) if len(every) > 1 else [0.0]
     found = [{"settings": list(trial), "validation_log_loss": score} for trial, score in zip(every, scores)]
     winner = every[min(range(len(every)), key=lambda k: scores[k])]
     runs = keep.once("runs", lambda: _runs(case, method, winner, seeds, config))
-    return {"trials": found, "chosen": list(winner), "runs": runs}
+    return {"by": code, "trials": found, "chosen": list(winner), "runs": runs}
 
 
 def _tuned(case: str, method: str, config: Config) -> list[float]:
@@ -118,7 +121,11 @@ def _tuned(case: str, method: str, config: Config) -> list[float]:
     scores: dict[tuple, list[float]] = {trial: [] for trial in trials(method, config)}
     if method == PROCESS:
         for (train, validation, *_), trial in itertools.product(parts, scores):
-            scores[trial].append(log_loss(validation.y, bells.process(train, *trial)(validation.x)))
+            scores[trial].append(log_loss(validation.y, bell_peers.process(train, *trial)(validation.x)))
+    elif method == BOOSTED:
+        for ((train, validation, *_), seed), depth in itertools.product(zip(parts, config.tuning_seeds), config.depths):
+            for count, predict in zip(config.trees, bell_peers.boosted(train, depth, config.trees, seed)):
+                scores[depth, count].append(log_loss(validation.y, predict(validation.x)))
     else:
         runs = list(itertools.product(range(len(parts)), config.rates))
 
@@ -136,15 +143,16 @@ def _runs(case: str, method: str, trial: Sequence, seeds: Sequence[int], config:
     if method == TRUTH:
         predictions = [truth] * len(seeds)
     elif method == PROCESS:
-        predictions = [bells.process(train, *trial) for train, *_ in parts]
+        predictions = [bell_peers.process(train, *trial) for train, *_ in parts]
+    elif method == BOOSTED:
+        depth, count = trial
+        predictions = [bell_peers.boosted(train, depth, [count], seed)[0] for (train, *_), seed in zip(parts, seeds)]
     else:
         rate, steps = trial
         bells.trained(method, [train for train, *_ in parts], [rate] * len(seeds), seeds, [steps], config.hidden,
                       lambda step, found: predictions.extend(found))
     return [{"seed": seed, **_measures(predict, part, first=seed == seeds[0])}
             for seed, predict, part in zip(seeds, predictions, parts)]
-
-
 
 
 def _measures(predict, part: Sequence[Points], first: bool) -> dict:
@@ -208,6 +216,17 @@ def outside(record: dict, case: str, method: str) -> Interval:
     return interval([run["outside"] for run in runs_of(record, case, method).values()])
 
 
+def at_ends(record: dict, case: str, method: str) -> dict[str, bool]:
+    """By setting, whether the value that validation chose is the smallest or the largest that was tried.
+
+    A smoothness of None is no end: nothing is smoother.
+    """
+    names = {PROCESS: ("smoothness", "smoothness_of_bars"), BOOSTED: ("depths", "trees")}.get(method, ("rates", "steps"))
+    chosen = result(record, f"{case}/{method}")["chosen"]  # of the truth, nothing
+    return {name: value is not None and value in (record["config"][name][0], record["config"][name][-1])
+            for name, value in zip(names, chosen)}
+
+
 def honest(record: dict) -> list[str]:
     """The cases whose error bars say all about the noise, which decide; raises ``MissingResults`` where there are none."""
     found = [case for case, (noise, _) in record["config"]["cases"].items() if noise == "error bars"]
@@ -221,8 +240,8 @@ RULE = ("Where the error bars are right, at each number of points, the log loss 
         "tuned by as many trials and not told the bars; differences are paired by seed, with a 95 % interval. Confirmed "
         "if it is lower in every comparison, with an interval beyond zero, at three numbers of points at least. Confirmed "
         "in direction if so in more than half of the comparisons. Contradicted if it is higher in every one, with "
-        "intervals beyond zero. Open otherwise. The same bars told as values, the free energy, the Gaussian process and "
-        "the cases whose error bars mislead are told, and decide nothing.")
+        "intervals beyond zero. Open otherwise. The same bars told as values, the free energy, NGBoost, the Gaussian "
+        "process and the cases whose error bars mislead are told, and decide nothing.")
 
 
 def verdict(record: dict) -> Verdict:
@@ -237,7 +256,8 @@ def verdict(record: dict) -> Verdict:
     told = "; ".join(f"from {points[case]} points " + ", ".join(f"{_lower(found[case, rival])} than {name}"
                                                                  for rival, name in RIVALS.items()) for case in cases)
     control = ", ".join(_lower(gain(record, case, "bars as values")) for case in cases)
-    held = ", ".join(f"{100 * coverage(record, case, 'curvature').mean:.0f}" for case in cases)
+    held = ", ".join("{:.0f} ({:.0f} to {:.0f})".format(*(100 * end for end in coverage(record, case, "curvature")))
+                     for case in cases)
     return Verdict(
         claim="Where the uncertainty at training points is known, the second-order signal could be matched to it "
               "(section 5).",

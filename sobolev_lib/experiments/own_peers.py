@@ -281,9 +281,10 @@ def differs_from_quantlib(points: int = 200) -> dict:
 
 METHODS: dict[str, Fit] = {
     "slopes": ours, "values": values_only, "slopes, invariant": invariant, "twin network": twin, "JENN": jenn, "RMTB": rmtb,
-    "RMTC": rmtc, "GEKPLS": kriging, "GPMin": gpmin, "sGDML": sgdml, "MLPRegressor": mlp_regressor, "Gaussian process": gaussian_process}
-_PACKAGES = {"JENN": "jenn", "RMTB": "smt", "RMTC": "smt", "GEKPLS": "smt", "GPMin": "ase", "sGDML": "sgdml", "MLPRegressor": "scikit-learn",
-             "Gaussian process": "scikit-learn", "GPyTorch": "gpytorch"}
+    "RMTC": rmtc, "GEKPLS": kriging, "GPMin": gpmin, "sGDML": sgdml, "MLPRegressor": mlp_regressor,
+    "Gaussian process": gaussian_process}
+_PACKAGES = {"JENN": "jenn", "RMTB": "smt", "RMTC": "smt", "GEKPLS": "smt", "GPMin": "ase", "sGDML": "sgdml",
+             "MLPRegressor": "scikit-learn", "Gaussian process": "scikit-learn", "GPyTorch": "gpytorch", "NGBoost": "ngboost"}
 
 
 def by(method: str) -> str:

@@ -2,6 +2,7 @@
 import ast
 import copy
 import math
+import re
 
 import numpy as np
 import pytest
@@ -52,34 +53,86 @@ def test_a_wide_posterior_has_a_wide_bell():
     assert top == pytest.approx(0.5, abs=0.01) and width == pytest.approx(0.3 / math.sqrt(128), rel=0.03)
 
 
+def test_the_coin_s_information_is_the_formula_s():
+    """At the top, in the mean over draws, and by the formula: one number; a single draw gives another."""
+    known = {"np": np, "chance": np.linspace(0.002, 0.998, 499), "root": np.linspace(-1, 1, 499)}
+    for name in ("curvature-laplace", "curvature-fisher"):
+        functions = [part for part in ast.parse(cell(PAGE, name)).body if isinstance(part, ast.FunctionDef)]
+        exec(compile(ast.Module(functions, []), name, "exec"), known)
+    for tosses in (32, 128):
+        told = re.search(r"top is (\d+)\. Over 10,000 .* it is (\d+) in the mean, from (\d+) to (\d+) .* chance, (\d+)\.",
+                         known["fisher_said"](tosses))
+        top, mean, low, high, exact = map(int, told.groups())
+        assert exact == round(tosses * 64 / 7) and mean == pytest.approx(exact, rel=0.01) and top == pytest.approx(exact, rel=0.05)
+        assert low < 0.9 * exact and high > 1.1 * exact
+
+
 def test_who_is_nearest_follows_the_record(record):
     for method, share in (("curvature", 0.5), ("two outputs", 0.93), ("ensemble", 0.8)):
         record = changed(record, "few", method, coverage=share)
-    assert functions_of(record)["nearest_said"](record, "few").endswith("two outputs 93 %, ensemble 80 %, curvature 50 %")
+    assert functions_of(record)["nearest_said"](record, "few").endswith(
+        "two outputs 93 % (93 to 93), ensemble 80 % (80 to 80), curvature 50 % (50 to 50)")
 
 
-def test_coverage_is_told_as_it_is(record):
+def test_coverage_is_told_as_it_is_with_its_interval(record):
     say = functions_of(record, "curvature-calibration")["calibration_said"]
-    told = say(changed(changed(record, "few", "curvature", coverage=0.31), "many", "ensemble", coverage=0.99))
-    assert told.startswith("Of new values, intervals of 90 % hold from 20 points 31 % (curvature),")
-    assert told.endswith("99 % (ensemble).")
+    record = changed(record, "few", "curvature", coverage=0.31)
+    assert "the bowl's intervals of 90 % hold 31 % (31 to 31) from 20 points, " in say(record)
+    for run in record["results"]["few/curvature"]["runs"]:
+        run["coverage"] = [0.1 + 0.8 * (run["seed"] % 2)] * len(curvature.LEVELS)
+    reach = 2.045 * 0.4 * (30 / 29)**0.5 / 30**0.5         # Student's, of halves at 0.1 and 0.9
+    assert len(record["seeds"]) == 30
+    assert f"hold 50 % ({100 * (0.5 - reach):.0f} to {100 * (0.5 + reach):.0f}) from 20 points, " in say(record)
+
+
+def test_bands_of_calibration_are_those_intervals(record):
+    wide = changed(record, "few", "ensemble", coverage=0.5)
+    for run in wide["results"]["few/ensemble"]["runs"]:
+        run["coverage"] = [0.4 + 0.2 * (run["seed"] % 2)] * len(curvature.LEVELS)
+    panel, = functions_of(wide, "curvature-calibration")["panels"]("20 points")
+    assert set(panel.curves) == set(panel.bands) and "free energy, curvature told" not in panel.curves
+    low, high = panel.bands["ensemble"]
+    found = curvature.coverage(wide, "few", "ensemble", 0.9)
+    assert (low[17], high[17]) == pytest.approx((100 * (found.low - 0.9), 100 * (found.high - 0.9))) and high[17] - low[17] > 5
+    assert all((panel.bands[name][0] <= panel.curves[name]).all() for name in panel.curves)
+
+
+def test_choices_at_an_end_are_counted(record):
+    say = functions_of(record, "curvature-table")["ends_said"]
+    ends = copy.deepcopy(record)
+    for unit, found in ends["results"].items():
+        case, method = unit.split("/")
+        found["chosen"] = {"truth": [], "Gaussian process": [None, 1.5], "NGBoost": [2, 800]}.get(method, [0.001, 150])
+        if method == "curvature" and case in ("few", "many"):
+            found["chosen"] = [0.01, 3200]
+    told = say(ends)
+    assert "lie 23 of 25 learning rates, 2 of 25 numbers of steps, 0 of 5 depths of trees, 5 of 5 numbers of trees, " in told
+    assert told.endswith("0 of 5 smoothnesses and 0 of 5 smoothnesses of the bars; of the bowl's steps 2 of 5.")
+
+
+def test_other_people_s_code_is_named(record):
+    named = copy.deepcopy(record)
+    for unit, found in named["results"].items():
+        found["by"] = {"NGBoost": "ngboost 7.7", "Gaussian process": "scikit-learn 8.8"}.get(unit.split("/")[1], "sobolev_lib")
+    told = functions_of(record, "curvature-table")["code_said"](named)
+    assert told == "Others' code: NGBoost by ngboost 7.7 and the Gaussian process by scikit-learn 8.8."
 
 
 @pytest.mark.parametrize("loss, word", [(-50.0, "worse than"), (50.0, "better than")])
 def test_how_the_bowl_stands_follows_the_record(record, loss, word):
     for case in ("few", "more", "many"):
-        for method in ("free energy", "bars as values", "two outputs", "ensemble", "Gaussian process"):
+        for method in ("free energy", "bars as values", "two outputs", "ensemble", "NGBoost", "Gaussian process"):
             record = changed(record, case, method, log_loss=loss)
     known = functions_of(record, "curvature-table")
     told = known["ranking_said"](record)
     counts = "(20, 60, 180 points)"
     assert told == (f"Where the bars are right, paired by seed, the bowl is clearly {word} a free energy {counts}, the same bars as "
-                    f"values {counts}, two outputs {counts}, an ensemble {counts} and the Gaussian process {counts}.")
+                    f"values {counts}, two outputs {counts}, an ensemble {counts}, NGBoost {counts} and the Gaussian process {counts}.")
 
 
 def test_a_draw_is_told_as_a_draw(record):
     same = copy.deepcopy(record)
-    for method in ("free energy", "bars as values", "two outputs", "ensemble", "Gaussian process"):
+    for method in ("free energy", "bars as values", "two outputs", "ensemble", "NGBoost", "Gaussian process"):
         for case in ("few", "more", "many"):
             runs = same["results"][f"{case}/curvature"]["runs"]
             same["results"][f"{case}/{method}"]["runs"] = [
@@ -112,12 +165,12 @@ def test_bands_that_leave_the_picture_are_named(record):
 
 
 def test_what_holds_outside_follows_the_record(record):
-    say = functions_of(record, "curvature-outside")["outside_said"]
+    say = functions_of(record, "curvature-table", "curvature-outside")["outside_said"]
     for method in ("curvature", "two outputs", "ensemble", "Gaussian process"):
         record = changed(record, "more", method, outside=0.3)
     assert "None of them stays near what it promises." in say(record, "more")
     honest = changed(record, "more", "Gaussian process", outside=0.89)
-    assert "89 % (Gaussian process)" in say(honest, "more") and say(honest, "more").endswith(
+    assert "89 % (89 to 89) by the Gaussian process" in say(honest, "more") and say(honest, "more").endswith(
         "Far from what they promise: bowl, curvature told (Sobolev), two outputs and ensemble.")
 
 
@@ -126,8 +179,8 @@ def test_what_wrong_bars_do_follows_the_record(record, loss, said):
     short = changed(changed(record, "bars too short", "two outputs", log_loss=loss), "bars too short", "ensemble", coverage=0.77)
     told = functions_of(short, "curvature-table", "curvature-fails")["fails_said"](
         changed(short, "two branches", "truth", coverage=0.07))
-    assert f"by log loss it is {said} two outputs and " in told and "of the ensemble 77 %" in told
-    assert told.endswith("with the true width 7 %.")
+    assert f"by log loss it is {said} two outputs and " in told and "of the ensemble 77 % (77 to 77);" in told
+    assert told.endswith("with the true width 7 % (7 to 7).")
 
 
 def test_the_summary_counts_what_the_record_holds(record):

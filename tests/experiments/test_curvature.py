@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from sobolev_lib.experiments import bells, curvature
+from sobolev_lib.experiments import bell_peers, bells, curvature
 from sobolev_lib.experiments.bells import Points, energy_labels, log_loss, one_bell, scatter_loss, valley, within
 from sobolev_lib.experiments.curvature import LEVELS, Config, coverage, drawn, gain, run_unit, trials, truth, units
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.losses import SobolevLoss
-from sobolev_lib.records import MissingResults
+from sobolev_lib.records import MissingResults, load_record
 
 SMALL = replace(curvature.PRESETS["quick"], validation_points=50, test_points=300)
 
 
 def test_every_method_has_as_many_trials():
     config = Config()
-    assert {len(trials(method, config)) for method in config.methods if method != "truth"} == {12}
+    assert {len(trials(method, config)) for method in config.methods if method != "truth"} == {28}
     assert len(units(config)) == len(config.cases) * len(config.methods)
     assert {noise for noise, _ in config.cases.values()} == set(curvature.NOISES)
 
@@ -114,6 +114,7 @@ def test_a_bell_with_the_true_width_is_calibrated_and_the_one_with_two_branches_
 def test_curvature_learns_error_bars(curved):
     found, best = curved, run_unit("more/truth", SMALL, [0, 1, 2], "cpu")
     assert found["chosen"] in [[1e-2, 100], [1e-2, 200]] and len(found["trials"]) == 2
+    assert found["by"] == best["by"] == "sobolev_lib"
     assert min(trial["validation_log_loss"] for trial in found["trials"]) == next(
         trial["validation_log_loss"] for trial in found["trials"] if trial["settings"] == found["chosen"])
     assert [run["seed"] for run in found["runs"]] == [0, 1, 2]
@@ -148,11 +149,32 @@ def test_an_unknown_method_is_refused():
 def test_the_process_is_told_the_bars():
     pytest.importorskip("sklearn")
     train, _, test, outside = drawn("more", 0, Config())
-    predict = bells.process(train, None, None)
+    predict = bell_peers.process(train, None, None)
     assert log_loss(test.y, predict(test.x)) < log_loss(test.y, truth(test.x)) + 0.2
     mean, width = predict(np.array([0.0, 2.9]))
     assert width[0] == pytest.approx(truth(np.zeros(1))[1][0], rel=0.25)
     assert width[1] > 2 * truth(np.array([2.9]))[1][0]
+
+
+def test_trees_learn_from_scatter_and_their_number_is_a_trial(monkeypatch):
+    pytest.importorskip("ngboost")
+    train, _, test, _ = drawn("many", 0, Config())
+    few, more = (predict(test.x) for predict in bell_peers.boosted(train, 2, [10, 300], 0))
+    assert log_loss(test.y, more) < log_loss(test.y, few) - 0.3 and log_loss(test.y, more) < log_loss(test.y, truth(test.x)) + 0.8
+    untold = bell_peers.boosted(Points(train.x, train.y, train.bars / 2), 2, [300], 0)[0](test.x)
+    assert np.array_equal(untold[1], more[1])              # whatever the bars say
+    config = replace(SMALL, depths=(2,), trees=(10, 300))
+    found = run_unit("more/NGBoost", config, [0], "cpu")
+    assert found["by"].startswith("ngboost ") and [trial["settings"] for trial in found["trials"]] == [[2, 10], [2, 300]]
+    assert found["chosen"] in ([2, 10], [2, 300]) and len(found["runs"][0]["coverage"]) == len(LEVELS)
+
+
+def test_each_unit_of_the_record_says_whose_code_it_is():
+    record = load_record("curvature")
+    code = {unit: found["by"].split()[0] for unit, found in record["results"].items()}
+    others = {"Gaussian process": "scikit-learn", "NGBoost": "ngboost"}
+    assert code == {unit: others.get(unit.split("/")[1], "sobolev_lib") for unit in units(Config())}
+    assert {len(found["trials"]) for unit, found in record["results"].items() if not unit.endswith("truth")} == {28}
 
 
 # --- what a record says -----------------------------------------------------------------------------------------
@@ -180,7 +202,7 @@ def made(curved, rivals=1.0, cases=("few", "more", "many"), seeds=4):
     ((0.5, 1.5, 1.5), "open"), ((1.5, 1.3, 2.0), "contradicted")])
 def test_the_verdict_follows_its_rule(curved, status):
     found = curvature.verdict(made(curved))
-    assert found.status == status and "from 20 points" in found.measured and "hold 90, 90, 90 %" in found.measured
+    assert found.status == status and "from 20 points" in found.measured and "hold 90 (90 to 90), 90 (90 to 90), 90 (90 to 90) %" in found.measured
     lower = 1 - curved[0] * 1.001
     words = f"{abs(lower):.2g} nats {'lower' if lower > 0 else 'higher'} ("
     assert f"from 20 points {words}" in found.measured and f"told the bars as values: {words}" in found.measured
@@ -199,6 +221,17 @@ def test_seeds_are_paired():
         run["seed"] += 100
     with pytest.raises(MissingResults, match="seeds that curvature and ensemble share, got none"):
         gain(record, "few", "ensemble")
+
+
+def test_a_choice_at_an_end_of_what_was_tried_is_told():
+    config = {"rates": [0.1, 0.2, 0.3], "steps": [5, 10, 20], "smoothness": [0.5, 1.5, None], "smoothness_of_bars": [1.5, 2.5],
+              "depths": [1, 2, 3], "trees": [10, 20]}
+    chosen = {"curvature": [0.1, 10], "Gaussian process": [None, 2.5], "NGBoost": [3, 15], "truth": []}
+    record = {"config": config, "results": {f"few/{method}": {"chosen": found} for method, found in chosen.items()}}
+    assert curvature.at_ends(record, "few", "curvature") == {"rates": True, "steps": False}
+    assert curvature.at_ends(record, "few", "Gaussian process") == {"smoothness": False, "smoothness_of_bars": True}
+    assert curvature.at_ends(record, "few", "NGBoost") == {"depths": True, "trees": False}
+    assert curvature.at_ends(record, "few", "truth") == {}
 
 
 def test_what_a_record_lacks_is_named():
