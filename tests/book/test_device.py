@@ -21,8 +21,7 @@ SMALL = {
     ("defaults", "defaults-wave"): "twelve points, solved at once or trained in a second",
     ("defaults", "defaults-line"): "thirty points, solved at once",
     ("internal_derivatives", "internal-derivatives-three-lines"): "twenty steps of one small network, to show the call",
-    ("neighbours", "neighbours-equation"): "one network of 16 units at 30 points",
-    ("neighbours", "neighbours-scores"): "one network of 32 units",
+    ("neighbours", "neighbours-equation-said"): "five networks of 16 units at 30 points",
     ("synthetic_gradients", "synthetic_gradients-22"): "batches of 50 images of 8 by 8 pixels",
 }
 # In these pages all is on the card, labels and figures' points too; in the others networks go there to be trained, and return.
