@@ -60,7 +60,7 @@ def test_the_coin_s_information_is_the_formula_s():
         functions = [part for part in ast.parse(cell(PAGE, name)).body if isinstance(part, ast.FunctionDef)]
         exec(compile(ast.Module(functions, []), name, "exec"), known)
     for tosses in (32, 128):
-        told = re.search(r"top is (\d+)\. Over 10,000 .* it is (\d+) in the mean, from (\d+) to (\d+) .* chance, (\d+)\.",
+        told = re.search(r"top is (\d+)\. Over 10,000 .* it is (\d+) in the mean, from (\d+) to (\d+) .* chance, it is (\d+)\.",
                          known["fisher_said"](tosses))
         top, mean, low, high, exact = map(int, told.groups())
         assert exact == round(tosses * 64 / 7) and mean == pytest.approx(exact, rel=0.01) and top == pytest.approx(exact, rel=0.05)
