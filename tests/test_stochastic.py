@@ -473,3 +473,11 @@ def test_weighted_points_are_refused_however_they_are_given():
     for arguments in ((data,), (data.inputs, data)):
         with pytest.raises(ValueError, match="whole derivatives alone.*got weights"):
             sl.StochasticSobolevLoss()(model, *arguments)
+
+
+def test_directions_of_the_inputs_are_refused_with_the_reason():
+    data = sl.SobolevData(torch.rand(5, 2), torch.rand(5), torch.rand(5, 1), directions=torch.ones(5, 1, 2))
+    model = sl.models.MLP(2, 4, 1)
+    with pytest.raises(ValueError, match="got directions, too; SobolevLoss takes them .this loss draws directions of its own, among the"):
+        sl.StochasticSobolevLoss()(model, data)
+    assert sl.SobolevLoss()(model, data).isfinite()        # as the message says

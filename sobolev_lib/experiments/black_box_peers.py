@@ -2,8 +2,9 @@
 
 Black boxes, points, calls, seeds and measures are those of ``gradient_worth`` and ``learned_simulator``, and so is the tuning:
 as many trials, chosen by validation error on the same seeds. A Gaussian process of ``gpytorch`` is told values, or values and
-all differences at fewer points, by equally many calls; ``MLPRegressor`` of scikit-learn is told values, and ``jenn``
-differences. The packages are needed for a new record alone.
+all differences at fewer points, or a slope along a random direction a point, by equally many calls; ``MLPRegressor`` of
+scikit-learn is told values, and ``jenn`` differences. The networks of ``black_box`` are told all of these beside them. The
+packages are needed for a new record alone.
 """
 import statistics
 from collections.abc import Sequence
@@ -15,21 +16,24 @@ import torch
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.experiments import gradient_worth, learned_simulator
-from sobolev_lib.experiments.black_box import WAYS, calls_a_point
+from sobolev_lib.experiments.black_box import RANDOM, WAYS, calls_a_point, measured
 from sobolev_lib.experiments.figure_2 import log_ratio
 from sobolev_lib.experiments.gradient_process import gaussian_process
 from sobolev_lib.experiments.intervals import Interval
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.own_peers import by, finite, jenn, mlp_regressor
 from sobolev_lib.experiments.verdicts import Verdict, status_of
+from sobolev_lib.formats import listed
 from sobolev_lib.records import MissingResults, runs_of
 
 NAME = "black-box-peers"
 SHOWS = "Section 5, black boxes, by other people's code"
 DEVICE = "cpu"                                             # all that other packages know
-VALUES, DIFFERENCES = "GPyTorch, values", "GPyTorch, differences"
-METHODS = {VALUES: gaussian_process, DIFFERENCES: gaussian_process, "MLPRegressor, values": mlp_regressor,
-           "JENN, differences": jenn}
+VALUES, DIFFERENCES, DIRECTIONS = (f"GPyTorch, {told}" for told in ("values", "differences", "random directions"))
+OURS = tuple(f"our network, {told}" for told in ("values", "differences", "random directions"))
+METHODS = {VALUES: gaussian_process, DIFFERENCES: gaussian_process, DIRECTIONS: gaussian_process,
+           "MLPRegressor, values": mlp_regressor, "JENN, differences": jenn}
+_TOLD = {"values": "values", "differences": WAYS[2], "random directions": RANDOM}
 
 
 def _grid(**values: Sequence) -> list[dict]:
@@ -38,20 +42,23 @@ def _grid(**values: Sequence) -> list[dict]:
 
 # six each, as the networks have
 _PROCESS = _grid(length=(0.5, 1.5, 5.0), noise=(1e-4, 1e-2))
-TRIALS = {VALUES: _PROCESS, DIFFERENCES: _PROCESS,
+TRIALS = {VALUES: _PROCESS, DIFFERENCES: _PROCESS, DIRECTIONS: _PROCESS,
           "MLPRegressor, values": _grid(hidden=((32, 32),), alpha=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)),
           "JENN, differences": _grid(hidden=((12, 12), (24, 24), (32, 32)), alpha=(0.02, 0.05))}
 
 
 @dataclass(frozen=True)
 class Config:
-    trials: dict = field(default_factory=lambda: TRIALS)   # by method
-    waves: gradient_worth.Config = gradient_worth.Config()
-    lorenz: learned_simulator.Config = replace(learned_simulator.Config(), calls=(200, 800))   # what a process can bear
+    trials: dict = field(default_factory=lambda: TRIALS)   # by method, of other people's
+    waves: gradient_worth.Config = replace(gradient_worth.Config(), noises=(0.0, 0.02))
+    lorenz: learned_simulator.Config = learned_simulator.Config()
+    directions: tuple[int, ...] = (2, 3, 5, 8)             # inputs of the waves that are asked along random directions, too
+    process_calls: int = 800                               # of the simulator: from more, a process would take hours
 
 
+_QUICK = dict.fromkeys((VALUES, DIFFERENCES, DIRECTIONS), _PROCESS[:1])
 PRESETS = {
-    "quick": Config(trials={VALUES: _PROCESS[:1], DIFFERENCES: _PROCESS[:1]}, waves=gradient_worth.PRESETS["quick"],
+    "quick": Config(trials=_QUICK, waves=gradient_worth.PRESETS["quick"], directions=(2,),
                     lorenz=replace(learned_simulator.PRESETS["quick"], calls=(40,))),
     "cpu": Config(),
 }
@@ -68,9 +75,22 @@ def boxes(config: dict) -> list[str]:
         + [f"lorenz/{calls}" for calls in lorenz["calls"]]
 
 
+def methods(config: dict, box: str) -> list[str]:
+    """Who learned a black box: other people's methods, then our networks.
+
+    >>> methods(describe(PRESETS["quick"]), "lorenz/40")
+    ['GPyTorch, values', 'GPyTorch, differences', 'our network, values', 'our network, differences']
+    """
+    kind, size = box.split("/")[:2]
+    waves, few = kind == "waves", kind == "waves" or int(size) <= config["process_calls"]
+    return [method for method in (*config["trials"], *OURS) if (few or not method.startswith("GPyTorch"))
+            and (not method.endswith("directions") or waves and int(size) in config["directions"])]
+
+
 def units(config: Config) -> list[str]:
     """One a black box and a method."""
-    return [f"{box}/{method}" for box in boxes(describe(config)) for method in config.trials]
+    described = describe(config)
+    return [f"{box}/{method}" for box in boxes(described) for method in methods(described, box)]
 
 
 class Box:
@@ -91,15 +111,18 @@ class Box:
 
 
 def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Keep | None = None) -> dict:
-    """Tune a method on a black box, fit its winner for each seed, measure as the networks were measured."""
+    """Tune a method on a black box, fit its winner for each seed, measure all methods alike."""
     keep, (name, method) = keep or Keep(), unit.rsplit("/", 1)
     box = Box(name, config)
-    way = "values" if method.endswith("values") else WAYS[2]
+    whose, told = method.split(", ")
+    way, test = _TOLD[told], box.clean(box.protocol.test_points, 7)
 
     def fitted(seed: int, trial: dict):
-        data = box.asked(way, seed)
-        tables = [data.inputs.numpy(), data.values.numpy(), data.jacobian.numpy() if data.order else None]
-        return METHODS[method](*tables, seed, **trial)
+        data, more = box.asked(way, seed), {}
+        slopes = data.jacobian.numpy() if way == WAYS[2] else None
+        if way == RANDOM:
+            slopes, more = data.products[..., 0].numpy(), {"directions": data.directions[:, 0].numpy()}
+        return METHODS[method](data.inputs.numpy(), data.values.numpy(), slopes, seed, **more, **trial)
 
     def share(predict, truth: SobolevData) -> float:
         """Mean squared error over the variance."""
@@ -109,19 +132,39 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
     def tried(seed: int, trial: dict) -> float:
         return share(fitted(seed, trial), box.clean(box.protocol.validation_points, seed))
 
-    def measured(seed: int) -> dict:
-        predict = fitted(seed, winner)
-        found = {"seed": seed, "error": share(predict, box.clean(box.protocol.test_points, 7))}
+    def measure(seed: int, predict) -> dict:
+        found = {"seed": seed, "error": share(predict, test)}
         if name.startswith("lorenz"):
             found["valid_time"] = learned_simulator.valid_time(_network(predict), config.lorenz, device)
         return found
 
-    trials = [{"settings": trial, "log10_validation_error": statistics.mean(
-        float(np.log10(keep.once(f"trial-{k}-{seed}", lambda: tried(seed, trial)))) for seed in box.protocol.tuning_seeds)}
-        for k, trial in enumerate(config.trials[method])]
-    winner = min(trials, key=lambda each: each["log10_validation_error"])["settings"]
-    return {"by": by(method.split(",")[0]), "points": len(box.asked(way, 0)),
-            "trials": trials, "chosen": winner, "runs": [keep.once(f"seed-{seed}", lambda: measured(seed)) for seed in seeds]}
+    if method in OURS:
+        def small(data: SobolevData) -> SobolevData:
+            return data.to(device, torch.float32)
+
+        found, networks = measured(way, lambda seed: small(box.asked(way, seed)),
+                                   lambda seed: small(box.clean(box.protocol.validation_points, seed)),
+                                   seeds, box.protocol, device, keep, "network")
+        scale = float(np.log10(box.variance * test.values[0].numel()))                     # of a mean square, summed over outputs
+        trials = [{"settings": trial, "log10_validation_error": trial.pop("log10_validation_mse") - scale} for trial in found]
+        runs = [measure(seed, _predict(network, test.out_shape)) for seed, network in zip(seeds, networks)]
+        winner = trials[0]["settings"]
+    else:
+        trials = [{"settings": trial, "log10_validation_error": statistics.mean(
+            float(np.log10(keep.once(f"trial-{k}-{seed}", lambda: tried(seed, trial)))) for seed in box.protocol.tuning_seeds)}
+            for k, trial in enumerate(config.trials[method])]
+        winner = min(trials, key=lambda each: each["log10_validation_error"])["settings"]
+        runs = [keep.once(f"seed-{seed}", lambda: measure(seed, fitted(seed, winner))) for seed in seeds]
+    return {"by": by(whose), "points": len(box.asked(way, 0)), "trials": trials, "chosen": winner, "runs": runs}
+
+
+def _predict(network: torch.nn.Module, out_shape: Sequence[int]):
+    """Our network's answers as other packages give theirs, from array to array."""
+    def predict(X: np.ndarray) -> tuple[np.ndarray, None]:
+        with torch.no_grad():
+            values = network(torch.as_tensor(X, dtype=torch.float32)).double().cpu()
+        return values.reshape(len(X), *out_shape).numpy(), None
+    return predict
 
 
 def _network(predict):
@@ -134,16 +177,17 @@ def describe(config: Config) -> dict:
 
 
 def probe() -> dict:
-    """What is asked of black boxes; the rest is other people's code."""
-    small = Config(waves=replace(gradient_worth.Config(), inputs=(2,), points=10, test_points=20),
-                   lorenz=replace(learned_simulator.Config(), calls=(40,), test_points=20))
+    """What is asked of black boxes, and a few steps of our networks; the rest is other people's code."""
+    waves = replace(gradient_worth.PRESETS["quick"], noises=(0.0, 0.02), hidden=(8,), steps=12, points=10, validation_points=20,
+                    test_points=20)
+    small = Config(waves=waves, lorenz=replace(learned_simulator.Config(), calls=(40,), test_points=20))
     found = {}
     for name in boxes(describe(small)):
         box = Box(name, small)
-        for way in ("values", WAYS[2]):
+        for way in ("values", WAYS[2], RANDOM) if name.startswith("waves") else ("values", WAYS[2]):
             data = box.asked(way, 0)
             found[f"{name}/{way}"] = [box.variance, len(data), *(float(table.abs().mean()) for table in data.tables)]
-    return found
+    return found | {method: run_unit(f"waves/2/0/{method}", small, [0, 1], "cpu") for method in OURS}
 
 
 # --- what a record says -----------------------------------------------------------------------------------------------
@@ -160,6 +204,12 @@ def against(record: dict, box: str, method: str = DIFFERENCES, other: str = VALU
     return log_ratio(*(errors_of(record, box, each, what) for each in (method, other)))
 
 
+def boxes_of(record: dict, method: str) -> list[str]:
+    """The black boxes that a method learned."""
+    config = record["config"]
+    return [box for box in boxes(config) if method in methods(config, box)]
+
+
 RULE = ("A Gaussian process of another package, told values and all differences, over the same told values alone, at as many "
         "calls: ratios of squared test errors, paired by seed, with a 95 % interval of their logarithm. Confirmed if "
         "differences err less in every case, with intervals below 1. Confirmed in direction if so in more than half. "
@@ -168,24 +218,26 @@ RULE = ("A Gaussian process of another package, told values and all differences,
 
 def verdict(record: dict) -> Verdict:
     """By ``RULE``."""
-    found = {box: against(record, box) for box in boxes(record["config"])}
+    found = {box: against(record, box) for box in boxes_of(record, DIFFERENCES)}
     if not found:
         raise MissingResults("record: expected black boxes, got none")
     sides = [each.side() for each in found.values()]
-    times = []
+    along = [against(record, box, DIRECTIONS, DIFFERENCES).side() for box in boxes_of(record, DIRECTIONS)]
+    times, trials = [], len(record["config"]["trials"][VALUES])
     for box in found:
         if box.startswith("lorenz"):
             longer = against(record, box, what="valid_time")
             times.append(f"{10**longer.mean:.2f} times as long ({10**longer.low:.2f} to {10**longer.high:.2f}) from "
                          f"{int(box.split('/')[1]):,} calls")
-    config = record["config"]
     return Verdict(
         claim="Finite differences could help where a black box has no derivatives (section 5). Asked here of other people's "
               "code.",
         measured=f"At as many calls a Gaussian process errs clearly less with differences in {sides.count('below')} of "
                  f"{len(sides)} cases, and clearly more in {sides.count('above')}."
-                 + (f" With differences its rollouts of the simulator stay near the truth {', '.join(times)}." if times else ""),
+                 + (f" Slopes along random directions serve it clearly better than whole gradients in {along.count('below')} of "
+                    f"{len(along)} cases, and clearly worse in {along.count('above')}." if along else "")
+                 + (f" With differences its rollouts of the simulator stay near the truth {listed(times)}." if times else ""),
         scale=f"{len(sides) - len(times)} sums of waves, and a simulator by {len(times)} number{'s' * (len(times) != 1)} of "
-              f"calls, {len(config['trials'][VALUES])} trial{'s' * (len(config['trials'][VALUES]) > 1)} a method, "
-              f"{len(record['seeds'])} seeds.",
+              f"calls, {trials} trial{'s' * (trials > 1)} a method, {len(record['seeds'])} seeds.",
         status=status_of(sides, better="below"), rule=RULE)
+

@@ -24,6 +24,7 @@ from sobolev_lib.directions import random_directions
 from sobolev_lib.experiments.black_box import RANDOM, WAYS, Protocol, asked, calls_a_point, measured, value_mse
 from sobolev_lib.experiments.keeping import Keep
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.formats import listed
 from sobolev_lib.records import MissingResults, result
 
 NAME = "gradient-worth"
@@ -35,7 +36,7 @@ LEAST_SEEDS = 6                                            # fewer give a median
 @dataclass(frozen=True)
 class Config(Protocol):
     inputs: tuple[int, ...] = (1, 2, 3, 5, 8, 12)
-    noises: tuple[float, ...] = (0.0, 0.02)                # of a call, as a share of the values' standard deviation
+    noises: tuple[float, ...] = (0.0, 0.005, 0.02, 0.1)    # of a call, as a share of the values' standard deviation
     points: int = 40                                       # with slopes
     factors: tuple[float, ...] = (1, 1.5, 2, 3, 4, 6, 9, 13)    # times as many values alone
     waves: int = 20
@@ -227,7 +228,8 @@ def hurt(cell: dict, way: str) -> float:
 def pays(cell: dict, way: str, inputs: int) -> str:
     """Is a way's worth "above" the calls that a point costs with it, "below", or not clearly either, "around"?"""
     found, price = worth(cell, way), calls_a_point(way, inputs)
-    return "above" if found.low > price else "below" if found.high < price else "around"
+    # the largest factor may be the price itself, up to rounding: that says neither
+    return "above" if found.low > 1.001 * price else "below" if found.high < 0.999 * price else "around"
 
 
 def told(cell: dict, way: str) -> str:
@@ -276,4 +278,4 @@ def scale(record: dict) -> str:
     config = record["config"]
     return (f"Sums of {config['waves']} waves, {config['points']} points with slopes, networks of "
             f"{' x '.join(map(str, config['hidden']))}, {config['steps']:,} steps, {len(config['value_lrs'])} trials a way, "
-            f"{len(record['seeds'])} seeds, noise of {' and '.join(f'{100 * noise:g} %' for noise in config['noises'])}.")
+            f"{len(record['seeds'])} seeds, noise of {listed(f'{100 * noise:g} %' for noise in config['noises'])}.")

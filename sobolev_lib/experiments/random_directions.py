@@ -15,6 +15,7 @@ from sobolev_lib.experiments.gradient_worth import (
     values_for_as_many_calls,
 )
 from sobolev_lib.experiments.verdicts import Verdict
+from sobolev_lib.formats import listed
 from sobolev_lib.records import MissingResults, result
 
 
@@ -74,13 +75,14 @@ def verdict(record: dict) -> Verdict:
         status = "confirmed in direction"
     else:
         status = "contradicted" if 2 * worse > len(sides) and not better else "open"
-    told = "; ".join(
-        (f"with noise of {100 * noise:g} % " if noise else "with exact calls ")
-        + ", ".join(f"{ratios[unit].median:.2g} at d = {unit.split('/')[0]}" for unit in ratios if unit.endswith(f"/{noise:g}"))
-        for noise in record["config"]["noises"])
+    told = []
+    for noise in record["config"]["noises"]:
+        medians = [found.median for unit, found in ratios.items() if unit.endswith(f"/{noise:g}")]
+        told.append(f"{min(medians):.2g} to {max(medians):.2g} with "
+                    + (f"noise of {100 * noise:g} %" if noise else "exact calls"))
     return Verdict(
         claim="Finite differences could stand in for true derivatives (section 5, in one sentence). Asked here: is one call "
               "along a random direction a better bargain than d calls for a whole gradient?",
         measured=f"At as many calls random directions are clearly better in {better} of {len(sides)} cells, whole gradients in "
-                 f"{worse}. Squared error with random directions over that with gradients: {told}.",
+                 f"{worse}. Squared error with random directions over that with gradients: {listed(told)}.",
         scale=scale(record), status=status, rule=RULE)

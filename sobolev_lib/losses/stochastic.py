@@ -99,8 +99,9 @@ class StochasticSobolevLoss(Loss):
         if isinstance(source, SobolevData):
             extras = source.up_to(min(self.order, source.order)).extras
             if extras:
+                own = " (this loss draws directions of its own, among the outputs)" if "directions" in extras else ""
                 raise ValueError("data: expected points with whole derivatives alone for a StochasticSobolevLoss, which "
-                                 f"projects them, got {' and '.join(extras)}, too; SobolevLoss takes them")
+                                 f"projects them, got {' and '.join(extras)}, too; SobolevLoss takes them{own}")
             source = source.up_to(self.order)
             vectors = self.draw(source.inputs, source.out_shape, generator)
             vectors[0], labels = _project_labels(source, vectors)

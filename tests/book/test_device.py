@@ -17,6 +17,8 @@ TRAINS = {"fit", "fit_many", "train", "SobolevRegressor", "step"}
 # Trained on the processor. A step of one such network is a few dozen small operations one after another: what takes the time
 # is to begin each, on a card as well. Many networks side by side are one operation each there; fit_many is for those.
 SMALL = {
+    ("black_boxes", "black-boxes-label"): "40 and 120 points, solved at once",
+    ("black_boxes", "black-boxes-simulator-lines"): "fifty points, solved at once",
     ("curvature", "curvature-fit"): "one network of 32 units, all its points in each step",
     ("defaults", "defaults-wave"): "twelve points, solved at once or trained in a second",
     ("defaults", "defaults-line"): "thirty points, solved at once",

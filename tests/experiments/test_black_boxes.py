@@ -187,6 +187,11 @@ def test_what_beats_all_or_loses_to_equally_many_counts_as_the_end_and_is_said_t
     assert gradient_worth.hurt(cell(0.1), "all differences") == pytest.approx(10)
 
 
+@pytest.mark.parametrize("inputs, side", [(6, "above"), (7, "around"), (8, "below")])
+def test_a_worth_at_the_largest_factor_is_neither_above_nor_below_that_price(inputs, side):
+    assert pays(cell(100), "all differences", inputs) == side                      # 8 or more values
+
+
 def test_one_seed_that_is_lost_moves_no_median():
     made = cell(4)
     made["all differences"]["test_mse"] = [*[1 / 4] * 9, 100.0]
@@ -199,9 +204,9 @@ def test_one_seed_that_is_lost_moves_no_median():
     (7, 1, "confirmed"), (1.2, 3, "confirmed"), (1.2, 1.1, "contradicted"), (3.0, 2.0, "open"), (1.2, 2.0, "open")])
 def test_the_verdict_on_worth_follows_its_rule(gradients, partials, status):
     record = {"results": {"2/0": cell(gradients, partials), "2/0.02": cell(gradients, partials)}, "seeds": list(range(6)),
-              "config": gradient_worth.describe(gradient_worth.Config(inputs=(2,)))}
+              "config": gradient_worth.describe(gradient_worth.Config(inputs=(2,), noises=(0.0, 0.02)))}
     found = gradient_worth.verdict(record)
-    assert found.status == status and "at d = 2" in found.measured
+    assert found.status == status and "at d = 2" in found.measured and "noise of 0 % and 2 %" in found.scale
     assert gradient_worth.verdict(record | {"seeds": list(range(5))}).status == "open"
     assert pays(record["results"]["2/0"], "all differences", 2) == ("above" if gradients > 3.1 else "below" if gradients < 2.9
                                                                     else "around")
@@ -227,7 +232,7 @@ def test_the_verdict_on_random_directions_follows_its_rule(ratios, status):
     record = {"results": {f"{d}/0": cell(3, directions=ratio) for d, ratio in zip(inputs, (0.1, *ratios))},
               "seeds": list(range(6)), "config": gradient_worth.describe(gradient_worth.Config(inputs=inputs, noises=(0.0,)))}
     found = random_directions.verdict(record)
-    assert found.status == status and f"with exact calls {ratios[0]:.2g} at d = 2" in found.measured
+    assert found.status == status and f"{min(ratios):.2g} to {max(ratios):.2g} with exact calls." in found.measured
     better, worse = sum(ratio < 0.9 for ratio in ratios), sum(ratio > 1.1 for ratio in ratios)
     assert f"better in {better} of {len(ratios)} cells, whole gradients in {worse}." in found.measured    # d = 1 is left out
     thin = random_directions.verdict(record | {"seeds": list(range(5))})
