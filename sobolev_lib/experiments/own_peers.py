@@ -214,13 +214,12 @@ def sgdml(X, y, dy, seed: int, *, sigma) -> Predict:
     Without its symmetries, as our networks know none: atoms of a kind are not exchanged. ``sigma`` is the kernel's length.
     Source: GDML, Chmiela and others 2017.
     """
-    from sgdml import __version__
     from sgdml.predict import GDMLPredict
     from sgdml.train import GDMLTrain
 
     atoms, none = X.reshape(len(X), -1, 3), np.arange(0)
     # what the package's create_task would draw from a file of one's own, for all points and in their order
-    task = {"type": "t", "code_version": __version__, "dataset_name": np.array("cluster"), "dataset_theory": np.array("EMT"),
+    task = {"type": "t", "code_version": metadata.version("sgdml"), "dataset_name": np.array("cluster"), "dataset_theory": np.array("EMT"),
             "z": np.full(atoms.shape[1], 29), "R_train": atoms, "F_train": -dy.reshape(atoms.shape), "E_train": y,
             "idxs_train": np.arange(len(X)), "md5_train": b"", "idxs_valid": none, "md5_valid": b"", "sig": sigma, "lam": 1e-10,
             "use_E": True, "use_E_cstr": False, "use_sym": False, "perms": np.arange(atoms.shape[1])[None]}
