@@ -25,7 +25,9 @@ div.sl-output.sl-table .sl-number {{ text-align: right; }}
 div.sl-output.sl-table td.sl-number {{ white-space: nowrap; }}
 @media (max-width: 480px) {{
   div.sl-output.sl-table td.sl-number {{ white-space: normal; }}
-  div.sl-output.sl-table tr > th:first-child {{ box-shadow: 1px 0 0 {LINE}; }}  /* what has been swiped is under it */
+  /* stays, with a line where the others go under it */
+  div.sl-output.sl-table tr > th:first-child {{ min-width: 5em; padding-right: 0.5em;
+    background: linear-gradient(to left, {LINE} 1px, {GROUND} 1px); }}
   div.sl-output.sl-table tr > th:first-child + * {{ padding-left: 0.6em; }}
   div.sl-output.sl-table caption {{ max-width: calc(100vw - 5.75rem); }}  /* of a table that scrolls, too, all can be read */
 }}
