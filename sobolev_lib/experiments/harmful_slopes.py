@@ -243,7 +243,7 @@ def verdict(record: dict) -> Verdict:
                                          for method in ("network", "JENN", "GPyTorch", "SobolevRegressor"))
     return Verdict(
         claim="No word on this; its targets are exact. Asked here: slopes with more weight than they deserve hurt others, too.",
-        measured=f"Told slopes of weight 1, the network of jenn errs clearly more in {network.count('above')} of {len(cases)} cases, "
+        measured=f"Told slopes of weight 1, JENN's network errs clearly more in {network.count('above')} of {len(cases)} cases, "
                  f"and clearly less in {network.count('below')}; a plain network of ours in {own.count('above')} and "
                  f"{own.count('below')}. A Gaussian process that finds the noise by its likelihood errs clearly "
                  f"more in {process.count('above')} and less in {process.count('below')}; our regressor by its defaults in "

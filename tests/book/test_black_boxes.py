@@ -133,7 +133,7 @@ def test_the_summary_counts_what_the_records_hold(lorenz, worth, peers):
     boxes = len(black_box_peers.boxes_of(peers, VALUES))
     for factor, by_values, by_differences in ((3.0, boxes, 0), (0.3, 0, boxes)):
         text = known["short_said"](lorenz, worth, biased(peers, factor))
-        assert f"by values in {by_values} of {boxes} cases, the simulator's among them, by differences in {by_differences}." in text
+        assert f"by values in {by_values} of {boxes} cases, by differences in {by_differences}." in text
 
 
 @pytest.mark.parametrize("process, networks, said", [

@@ -107,7 +107,7 @@ def test_choices_at_an_end_are_counted(record):
             found["chosen"] = [0.01, 3200]
     told = say(ends)
     assert "lie 23 of 25 learning rates, 2 of 25 numbers of steps, 0 of 5 depths of trees, 5 of 5 numbers of trees, " in told
-    assert told.endswith("0 of 5 smoothnesses and 0 of 5 smoothnesses of the bars; of the bowl's steps 2 of 5.")
+    assert told.endswith("0 of 5 smoothnesses and 0 of 5 smoothnesses of the process for the bars; of the bowl's steps 2 of 5.")
 
 
 def test_other_people_s_code_is_named(record):
@@ -155,13 +155,13 @@ def test_the_answer_follows_the_record(record, scatter, values, word):
 
 
 def test_bands_that_leave_the_picture_are_named(record):
-    say = functions_of(record, "curvature-outside")["runs_out"]
+    say = functions_of(record, "curvature-table", "curvature-outside")["runs_out"]
     assert say(record, "more", -1e9, 1e9) == ""
     flat = copy.deepcopy(record)
     for method in ("curvature", "two outputs", "Gaussian process"):
         means, widths = flat["results"][f"more/{method}"]["runs"][0]["bands"]
         flat["results"][f"more/{method}"]["runs"][0]["bands"] = [[0.0] * len(means), [1.0] * len(widths)]
-    assert say(flat, "more", -4, 4) == " The picture cuts off ensemble." and say(flat, "more", -1.6, 4).count("outputs") == 1
+    assert say(flat, "more", -4, 4) == " Cut off: the band of an ensemble." and say(flat, "more", -1.6, 4).count("outputs") == 1
 
 
 def test_what_holds_outside_follows_the_record(record):
@@ -171,7 +171,7 @@ def test_what_holds_outside_follows_the_record(record):
     assert "None of them stays near what it promises." in say(record, "more")
     honest = changed(record, "more", "Gaussian process", outside=0.89)
     assert "89 % (89 to 89) by the Gaussian process" in say(honest, "more") and say(honest, "more").endswith(
-        "Far from what they promise: bowl, curvature told (Sobolev), two outputs and ensemble.")
+        "Far from what they promise: the bowl, two outputs and an ensemble.")
 
 
 @pytest.mark.parametrize("loss, said", [(-50.0, "behind"), (50.0, "ahead of")])

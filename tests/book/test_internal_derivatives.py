@@ -102,7 +102,9 @@ def test_the_reason_is_as_good_as_the_correlation(record, power, word):
                 run["slope"] = run["kl"] ** power
     said = functions_of(flipped, "internal-derivatives-why")["why_said"](flipped)
     assert said.startswith(word) and f"{power:.2f} (50 digits)" in said
-    assert f"don't ask about pixels, by {', '.join([f'{power:.2f}'] * 3)} and {power:.2f}." in said
+    signed = f"{power:.2f}".replace("-", "−")
+    assert f"don't ask about pixels, by {signed}, {signed}, {signed} and {signed}: high in {4 * (power > 0)} of 4 cells" in said
+    assert ("the reverse in 4" in said) == (power < 0)
     mixed = flipped | {"results": {unit: found if unit.startswith("digits") else record["results"][unit]
                                    for unit, found in flipped["results"].items()}}
     assert f"{power:.2f} (1,000 digits)" in functions_of(mixed, "internal-derivatives-why")["why_said"](mixed)
