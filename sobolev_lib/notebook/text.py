@@ -5,11 +5,16 @@ from numbers import Integral, Real
 
 from sobolev_lib.formats import MINUS, number, typeset
 
-# of the book, else of JupyterLab, else of Colab, else whatever text around has
-INK = "var(--sl-ink, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)))"
-SOFT = "var(--sl-soft, var(--jp-content-font-color2, color-mix(in srgb, currentColor 75%, transparent)))"
-LINE = "var(--sl-line, var(--jp-border-color1, color-mix(in srgb, currentColor 40%, transparent)))"
-GROUND = "var(--sl-ground, var(--jp-layout-color0, var(--colab-primary-surface-color, transparent)))"
+
+def _colour(book: str, vscode: str, jupyter: str, last: str) -> str:
+    """The book's, else VS Code's (which sets Jupyter's to those of a white page, in the dark too), else Jupyter's, else ``last``."""
+    return f"var(--sl-{book}, var(--vscode-{vscode}, var(--jp-{jupyter}, {last})))"
+
+
+INK = _colour("ink", "editor-foreground", "content-font-color1", "var(--colab-primary-text-color, inherit)")
+SOFT = _colour("soft", "editor-foreground", "content-font-color2", "color-mix(in srgb, currentColor 75%, transparent)")
+LINE = _colour("line", "notebook-cellBorderColor", "border-color1", "color-mix(in srgb, currentColor 40%, transparent)")
+GROUND = _colour("ground", "editor-background", "layout-color0", "var(--colab-primary-surface-color, transparent)")
 # the book's theme puts a pale box under every HTML output in the dark; these bring their own colours
 BARE = ".text_html:has(> .sl-output) { background: none !important; color: inherit !important; padding: 0 !important; }"
 _MARKS = ((r"`([^`]+)`", r"<code>\1</code>"), (r"\*\*(?=\S)(.+?)\*\*", r"<strong>\1</strong>"),

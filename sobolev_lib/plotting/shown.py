@@ -66,8 +66,9 @@ def _pixels(figure, alt: str) -> str:
 def style_sheet() -> str:
     """All that the site's style sheets say, and the colours that Jupyter, Colab and VS Code give to text and ground."""
     return ((STATIC / "figures.css").read_text(encoding="utf-8") + palette_css()
-            + ".sl-figure { --sl-ink: var(--jp-content-font-color1, var(--colab-primary-text-color, "
-            f"var(--vscode-foreground, {PAGE['ink']}))); --sl-soft: var(--jp-content-font-color2, var(--sl-ink)); "
-            "--sl-line: var(--jp-border-color2, rgb(128 128 128 / .35)); "
-            "--sl-ground: var(--jp-layout-color0, var(--colab-primary-surface-color, var(--vscode-editor-background, "
+            + ".sl-figure { --sl-ink: var(--vscode-editor-foreground, var(--jp-content-font-color1, "
+            f"var(--colab-primary-text-color, {PAGE['ink']}))); "
+            "--sl-soft: var(--vscode-editor-foreground, var(--jp-content-font-color2, var(--sl-ink))); "
+            "--sl-line: var(--vscode-notebook-cellBorderColor, var(--jp-border-color2, rgb(128 128 128 / .35))); "
+            "--sl-ground: var(--vscode-editor-background, var(--jp-layout-color0, var(--colab-primary-surface-color, "
             f"{PAGE['ground']}))); }}")

@@ -1,15 +1,16 @@
 """What a widget asks of the program that shows it: the widget protocol alone, so that it works in all that know it.
 
-JupyterLab and Notebook 7 are tried in test_jupyter.py. VS Code and Colab are not: what shows notebooks in the one is an extension
-from a market of its own, the other runs on its makers' machines. For them there is what follows here.
+JupyterLab and Notebook 7 are tried in test_jupyter.py. VS Code was tried by hand (1.139, with its extensions built from source,
+which takes an hour): all widgets work there. Colab runs on its makers' machines. For both there is what follows here.
 """
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from forks import fork, run_code
 
-from sobolev_lib import book_output, widgets
+from sobolev_lib import book_output, notebook, plotting, widgets
 
 anywidget = pytest.importorskip("anywidget", reason="not installed")
 
@@ -76,6 +77,35 @@ def test_what_belongs_to_one_program_is_found():
     for text in ("google.colab.output.setIframeHeight(1)", 'document.querySelector(".jp-Notebook")', "window.jupyterapp.commands",
                  'require(["base"], f)', "acquireVsCodeApi()"):
         assert OF_ONE_PROGRAM.search(text)
+
+
+# what VS Code sets in a dark theme: Jupyter's variables stay those of a white page, and what widgets stand on is white
+VS_CODE = """<!doctype html><style>:root { --jp-content-font-color1: black; --jp-content-font-color2: #444; --jp-layout-color0: white;
+  --jp-border-color1: #ddd; --jp-border-color2: #ddd; --vscode-editor-foreground: #cccccc; --vscode-editor-background: #1f1f1f;
+  --vscode-notebook-cellBorderColor: #37373d; } body { background: #1f1f1f; color: #cccccc; }</style><body class="vscode-dark">"""
+
+
+def test_tables_and_figures_are_as_light_as_vs_code_s_text_in_the_dark(new_tab, monkeypatch):
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD", raising=False)
+    figure = plt.figure()
+    figure.subplots().plot([0, 1], label="true")
+    shown = plotting.show(figure, caption="One line.", alt="A line that rises.")
+    tab = new_tab()
+    tab.set_content(VS_CODE + notebook.table(["method", "error"], [["regular", 0.5]], "A caption.")._repr_html_() + shown._repr_html_())
+    colours = tab.evaluate("""() => Object.fromEntries([["cell", "td"], ["row", "tbody th"], ["caption", "caption"],
+        ["words", ".sl-figure figcaption"]].map(([name, at]) => [name, getComputedStyle(document.querySelector(at)).color]))""")
+    assert colours == dict.fromkeys(("cell", "row", "caption", "words"), "rgb(204, 204, 204)")
+    assert tab.evaluate("getComputedStyle(document.querySelector('tbody th')).backgroundColor") == "rgb(31, 31, 31)"
+
+
+def test_what_is_drawn_before_it_stands_on_the_page_has_the_colour_of_a_widget_s_text(engine):
+    """VS Code shows widgets on white in dark themes, too: black is right there, and not the page's own colour."""
+    ink = engine("""document.body.style.color = "rgb(204, 204, 204)";
+        document.documentElement.style.setProperty("--jp-content-font-color1", "rgb(0, 0, 0)");
+        const loose = document.createElement("canvas"), held = document.body.appendChild(document.createElement("p"));
+        const before = document.body.childElementCount, found = [inkOf(loose), inkOf(held)];
+        return [...found, document.body.childElementCount - before];""", source="common")
+    assert ink == ["rgb(0, 0, 0)", "rgb(204, 204, 204)", 0]
 
 
 def test_colab_is_told_of_custom_widgets_by_the_widget_itself(tmp_path):

@@ -647,6 +647,24 @@ def test_jupyter_says_what_to_do_after_a_restart(read, monkeypatch):
     assert len(sent) == 1
 
 
+def test_an_explorer_says_what_to_do_where_no_restart_is_told_and_nothing_can_be_sent(read, monkeypatch):
+    """As in VS Code, whose comm throws from then on."""
+    reader = read('<div id="stage"></div>')
+    monkeypatch.delenv("SOBOLEV_BOOK_BUILD")
+    reader.page.evaluate("""() => { const own = setTimeout; window.late = [];
+      window.setTimeout = (f, after) => after < 10000 ? own(f, after) : late.push(f); }""")
+    connect(reader, Explorer({"N": [1, 2]}, compute=curves_or_error))
+    reader.page.wait_for_selector("canvas")
+    reader.page.evaluate("() => { model.send = () => { throw new Error('Cannot send'); }; }")
+    reader.page.get_by_role("slider", name="N").focus()
+    reader.page.keyboard.press("End")
+    assert reader.page.locator(".sbx-note").inner_text() == "computing…"
+    reader.page.evaluate("late.forEach((f) => f())")
+    assert reader.page.locator(".sbx-note").inner_text() == "computing… If the kernel was restarted, run this cell again."
+    assert reader.troubles == ["Cannot send"]
+    reader.troubles.clear()
+
+
 def test_keys_pressed_in_a_widget_stay_in_it(explorer):
     """Else they would turn a page of the book, or act on a notebook's cells; shortcuts with Ctrl and the like do pass."""
     explorer.page.evaluate("() => { window.passed = []; document.addEventListener('keydown', (event) => passed.push(event.key)); }")

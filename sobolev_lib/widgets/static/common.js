@@ -105,9 +105,15 @@ export function onThemeChange(f) {
   return () => { observer.disconnect(); media.removeEventListener("change", f); };
 }
 
-// The colour of text where `node` stands. JupyterLab takes cells out of sight from the page: there it is the page's.
+// The colour of text where `node` stands. It may not stand on the page yet, and JupyterLab takes cells out of sight from it:
+// then it is what a widget's text gets. (The page's own may differ: VS Code shows widgets on white, in the dark too.)
 export function inkOf(node) {
-  return getComputedStyle(node.isConnected ? node : document.body).color;
+  if (node.isConnected) return getComputedStyle(node).color;
+  const text = document.body.appendChild(document.createElement("span"));
+  text.style.color = "var(--pst-color-text-base, var(--jp-content-font-color1, var(--colab-primary-text-color, inherit)))";
+  const { color } = getComputedStyle(text);
+  text.remove();
+  return color;
 }
 
 // The colour of a thing of the palette on the page whose text has the colour `ink`.

@@ -83,9 +83,9 @@ export default {
       note.textContent = gone ? "" : "computing…"; // host.js says what to do
       if (gone || waiting !== null) return; // one question at a time: a dragged slider must not queue up work
       waiting = key;
-      model.send({ type: "frame", key });
       clearTimeout(patience);
       patience = setTimeout(() => { note.textContent = "computing… If the kernel was restarted, run this cell again."; }, PATIENCE);
+      model.send({ type: "frame", key }); // VS Code tells of no restart: it throws here from then on
     }
 
     function lose() {
