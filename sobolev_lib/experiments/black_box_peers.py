@@ -146,7 +146,8 @@ def run_unit(unit: str, config: Config, seeds: list[int], device: str, keep: Kee
                                    lambda seed: small(box.clean(box.protocol.validation_points, seed)),
                                    seeds, box.protocol, device, keep, "network")
         scale = float(np.log10(box.variance * test.values[0].numel()))                     # of a mean square, summed over outputs
-        trials = [{"settings": trial, "log10_validation_error": trial.pop("log10_validation_mse") - scale} for trial in found]
+        trials = [{"settings": {name: value for name, value in trial.items() if name != "log10_validation_mse"},
+                   "log10_validation_error": trial["log10_validation_mse"] - scale} for trial in found]   # the winner first
         runs = [measure(seed, _predict(network, test.out_shape)) for seed, network in zip(seeds, networks)]
         winner = trials[0]["settings"]
     else:
@@ -240,4 +241,3 @@ def verdict(record: dict) -> Verdict:
         scale=f"{len(sides) - len(times)} sums of waves, and a simulator by {len(times)} number{'s' * (len(times) != 1)} of "
               f"calls, {trials} trial{'s' * (trials > 1)} a method, {len(record['seeds'])} seeds.",
         status=status_of(sides, better="below"), rule=RULE)
-

@@ -25,8 +25,7 @@ def gaussian_process(X, y, dy, seed: int, *, length: float, noise: float, steps:
 
     A squared-exponential kernel with a length for each input, one process an output, on z-scores. L-BFGS maximises the
     likelihood by lengths, size and noise, from ``length`` and ``noise`` on; slopes have a noise of their own for each input,
-    or one along directions.
-    Answers with values alone. ``seed`` is not used: nothing is drawn.
+    or one along directions. Answers with values alone. ``seed`` is not used: nothing is drawn.
     """
     import gpytorch
 

@@ -151,7 +151,16 @@ def test_the_answer_follows_the_record(record, scatter, values, word):
             record = changed(record, case, method, log_loss=loss)
     told = functions_of(record)["answer_said"](record)
     assert told.startswith(f"**{word}**") and f"in {6 * (scatter > 0)} of 6 comparisons" in told
-    assert told.endswith(f"win in {3 * (values > 0)} of 3, and lose in {3 * (values < 0)}.")
+    assert f"win in {3 * (values > 0)} of 3, and lose in {3 * (values < 0)}. scikit-learn" in told
+
+
+@pytest.mark.parametrize("better", [0, 2, 3])
+def test_a_process_that_is_better_is_told_in_the_answer(record, better):
+    cases = curvature.honest(record)
+    for k, case in enumerate(cases):
+        record = changed(record, case, curvature.PROCESS, log_loss=-50.0 if k < better else 50.0)
+    told = functions_of(record)["process_said"](record)
+    assert told.endswith(f"clearly better than the bowl in {better} of 3 cases, and clearly worse in {3 - better}.")
 
 
 def test_bands_that_leave_the_picture_are_named(record):

@@ -402,7 +402,7 @@ def test_miniatures_show_their_method_in_few_lines():
     page = nbformat.read(ROOT / "book" / "neighbours.ipynb", as_version=4)
     shown = [each.source.splitlines() for each in page.cells
              if each.cell_type == "code" and not {"setup", "hide-input"} & set(each.metadata.get("tags", []))]
-    assert len(shown) == 6 and max(map(len, shown)) <= 12
+    assert len(shown) == 4 and max(map(len, shown)) <= 12
 
 
 # --- Seven functions --------------------------------------------------------------------------------------------
