@@ -64,4 +64,9 @@ def twin(X, y, dy, seed: int) -> Predict:
     return own_peers.twin(X, y, dy, seed)
 
 
-METHODS = {"ours": own_peers.ours, "twin network": twin, "JENN": jenn, "GEKPLS": kriging, "MLPRegressor": plain}
+def told(X, y, dy, seed: int) -> Predict:
+    """The regressor told how long to train, so that it tries nothing: for who has as little time as ``jenn`` takes."""
+    return own_peers.ours(X, y, dy, seed, steps=400)
+
+
+METHODS = {"ours": own_peers.ours, "ours, 400 steps": told, "twin network": twin, "JENN": jenn, "GEKPLS": kriging, "MLPRegressor": plain}
