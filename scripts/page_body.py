@@ -22,10 +22,14 @@ def reading_minutes(soup):
     >>> reading_minutes(parsed("<p>word</p><details>" + "proof " * 900 + "</details>"))
     1
     """
-    words = parsed(str(soup))
-    for element in words.select(NOT_READ):
-        element.decompose()
-    return max(1, math.ceil(len(words.get_text(" ").split()) / WORDS_A_MINUTE))
+    skipped = {id(element) for element in soup.select(NOT_READ)}
+
+    def words(element):
+        if type(element) is NavigableString:               # no comment
+            return len(element.split())
+        return 0 if id(element) in skipped else sum(map(words, getattr(element, "children", ())))
+
+    return max(1, math.ceil(words(soup) / WORDS_A_MINUTE))
 
 
 def head(soup, kicker, byline):
