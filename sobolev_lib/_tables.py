@@ -26,13 +26,21 @@ def check_order_of_tables(inputs, values, jacobian=None, weights=None) -> None:
         raise ValueError(f"jacobian: expected columns in the order of the inputs', {columns}, got {slopes}")
     for name, table in (("values", values), ("jacobian", jacobian), ("weights", weights)):
         rows, own = [getattr(each, "index", None) for each in (inputs, table)]
-        # a numbering from zero is what pandas gives rows without names
-        named = [not callable(each) and each is not None and type(each).__name__ != "RangeIndex" for each in (rows, own)]
-        if rows is None or own is None or not all(named) or len(rows) != len(own):
+        if any(each is None or callable(each) for each in (rows, own)) or len(rows) != len(own):
             continue
         if list(rows) != list(own) and set(rows) == set(own):
             raise ValueError(f"{name}: expected rows in the order of the inputs', {list(rows[:3])} ..., got the "
                              f"same rows in another, {list(own[:3])} ...")
+
+
+def check_square(square: float, largest: float, order: int, dtype: torch.dtype) -> None:
+    """Raises ``ValueError`` where the mean square of labels up to ``largest`` has left the range of their dtype.
+
+    >>> check_square(4.0, 2.0, order=0, dtype=torch.float32)
+    """
+    if not math.isfinite(square) or square == 0 < largest:
+        raise ValueError(f"normalize: expected {derivative_name(order)} whose squares {dtype} can hold, got numbers up to "
+                         f"{largest:.1e}; choose other units, float64, or Standardized")
 
 
 def as_tensor(value, name: str) -> Tensor:

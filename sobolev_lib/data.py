@@ -1,5 +1,4 @@
 """Training sets with derivative labels: values, Jacobians, Hessians, and higher orders, with missing entries."""
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch.utils.data import Dataset
 from sobolev_lib._tables import (
     as_tensor,
     check_order_of_tables,
+    check_square,
     check_tables,
     checked_noise,
     checked_weights,
@@ -174,9 +174,7 @@ class SobolevData(Dataset):
         for k, (square, labels) in enumerate(zip(squares, self.derivatives)):
             largest = float(labels.nan_to_num().abs().max())
             # 1 stands for zeros: for others it means that their squares have vanished
-            if not math.isfinite(square) or square == 1.0 and 0 < largest < 1e-10:
-                raise ValueError(f"normalize: expected {derivative_name(k)} whose squares {labels.dtype} can hold, got numbers up "
-                                 f"to {largest:.1e}; choose other units, float64, or Standardized")
+            check_square(0.0 if square == 1.0 and largest < 1e-10 else square, largest, k, labels.dtype)
         return squares
 
     @property
@@ -210,8 +208,10 @@ class SobolevData(Dataset):
     def __getitem__(self, index):
         if type(index) is Tensor and index.dtype == torch.int64 and index.ndim == 1:       # what a step of training asks
             return self._rows(index)
-        if isinstance(index, (list, tuple, np.ndarray)):
-            index = torch.as_tensor(index)
+        if isinstance(index, slice) and (index.step or 1) < 0:
+            index = np.arange(len(self))[index]
+        if isinstance(index, (list, tuple, np.ndarray)):   # an array may run backwards, a tensor may not
+            index = torch.as_tensor(index.copy() if isinstance(index, np.ndarray) else index)
         if isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool or \
                 isinstance(index, Tensor) and not index.numel():
             index = index.long()                           # PyTorch takes uint8 as a mask

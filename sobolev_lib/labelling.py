@@ -3,6 +3,7 @@ import math
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,9 +24,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     >>> data.hessian.shape
     torch.Size([20, 2, 2])
 
-    ``f`` maps a batch (N, *in) to (N,) or (N, *out), rows independent; it is asked at two or three rows once more, to see
-    that it does. It gets copies of ``x``, which it may change. ``method="autodiff"`` differentiates a PyTorch
-    function, to any order. ``method="finite-difference"`` takes central differences of a black box, order up to two:
+    ``f`` maps a batch (N, *in) to (N,) or (N, *out), rows independent. It gets copies of ``x``, which it may change. ``method="autodiff"`` differentiates a PyTorch
+    function, to any order; it is asked at two or three rows once more, to see that rows are independent. ``method="finite-difference"`` takes central differences of a black box, order up to two:
     all points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
     the input's own units; by default it is max(1, |x|) times the third (order 1) or fourth (order 2) root of the
     dtype's precision, where rounding and truncation balance. Use float64 inputs for accurate differences.
@@ -43,7 +43,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     torch.Size([20, 1])
 
     Raises ``ValueError`` for an unknown method, a bad order, step or direction, a function of one point, or labels that come
-    out NaN or infinite. Warns if a row's value depends on the other rows. A direction of zeros gets no label (NaN).
+    out NaN or infinite, or differences of a function that computes in fewer digits than ``x`` has, without a ``step``. By autodiff,
+    warns if a row's value depends on the other rows, or if f is a module in training mode that draws, as dropout does. A direction of zeros gets no label (NaN).
     Source: section 2; finite differences for black boxes: sections 1 and 5; along random directions, simultaneous
     perturbation (Spall, 1992).
     """
@@ -68,7 +69,9 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
                 raise
             raise TypeError("f: expected a function written in PyTorch for method='autodiff', got one that wants NumPy "
                             "arrays; use method='finite-difference'") from error
-        check_rows(f, x, derivatives[0])
+        if check_rows(f, x, derivatives[0]) and isinstance(f, nn.Module) and f.training:
+            warnings.warn("f: expected the same values when it is asked again, got others: it is a module in training mode (dropout?), "
+                          "and these labels are one draw; call f.eval()", stacklevel=2)
     elif method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(map(repr, METHODS))}, got {method!r}")
     elif directions is not None or method == "forward-difference" and order > 0:
@@ -96,8 +99,8 @@ def _without_zero(directions: Tensor, products: Tensor, axis: int) -> Tensor:
     return torch.where(zero.reshape(shape), torch.nan, products)
 
 
-def check_rows(f: Callable, x: Tensor, values: Tensor) -> None:
-    """Raises for a function of one point, whose result has by chance as many rows as there are points."""
+def check_rows(f: Callable, x: Tensor, values: Tensor) -> bool:
+    """Raises for a function of one point, whose result has by chance as many rows as there are points; whether f draws at random."""
     count = 3 if len(x) == 2 else 2
     rows = torch.arange(count, device=x.device) % len(x)
     ask = lambda: as_tensor(f(x[rows]), "f(x)").detach().to(values)
@@ -112,9 +115,13 @@ def check_rows(f: Callable, x: Tensor, values: Tensor) -> None:
                          "point? Then wrap it: torch.vmap(f)")
     # a GPU multiplies batches of other sizes in another order, and in shorter numbers
     wide = torch.finfo(values.dtype).eps ** (0.5 if x.is_cuda else 0.75) * values.detach().abs().max() * 10
-    if ((few - values.detach()[rows]).abs() > wide).any() and torch.equal(ask(), few):     # else it draws at random
+    if not ((few - values.detach()[rows]).abs() > wide).any():
+        return False
+    draws = not torch.equal(ask(), few)
+    if not draws:
         warnings.warn("f: its value at a point changes with the points beside it, so derivatives mix the rows; expected "
                       "independent rows (batch normalisation in training mode?)", stacklevel=3)
+    return draws
 
 
 def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) -> tuple[Tensor, ...]:
@@ -124,6 +131,10 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
     n, d = len(x), math.prod(x.shape[1:])
     flat = x.reshape(n, d)
     first, second = [_steps(flat, step, power) for power in (1 / 3, 1 / 4)]
+    made = [(flat + each) - flat for each in (first, second)]
+    second = made[1]                                       # after rounding, so that corners lie where the formula has them
+    if not all(each.all() for each in made[:order]):
+        raise ValueError(f"step: expected one that moves the points, got {step!r}, which {x.dtype} can't tell from none")
     pairs = [(i, j) for i in range(d) for j in range(i, d)] if order == 2 else []
 
     def moved(*moves):
@@ -137,7 +148,7 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
         points += [moved((i, sign * first)) for i in range(d) for sign in (1, -1)]
     for i, j in pairs:
         points += [moved((i, a * second), (j, b * second)) for a in (1, -1) for b in (1, -1)]
-    y = _asked_once(f, torch.cat(points), x)
+    y = _asked_once(f, torch.cat(points), x, given=step is not None or order == 0)
     out_shape, y = y.shape[1:], y.reshape(len(points), n, -1)            # (evaluations, N, q)
     results = [y[0]]
     if order >= 1:
@@ -163,13 +174,18 @@ def _steps(flat: Tensor, step: float | None, power: float) -> Tensor:
     return torch.finfo(flat.dtype).eps ** power * flat.abs().clamp_min(1.0)
 
 
-def _asked_once(f: Callable, batch: Tensor, x: Tensor) -> Tensor:
-    """What a black box gives at rows (rows, d), which are moved points of x (N, *in), in one call."""
+def _asked_once(f: Callable, batch: Tensor, x: Tensor, given: bool) -> Tensor:
+    """What a black box gives at rows (rows, d), which are moved points of x (N, *in), in one call; ``given``: steps are not ours."""
     rows = len(batch)
     if x.shape[1:2] == batch.shape[:1]:                    # a function of one point could fit by chance: one row more
         batch = torch.cat([batch, batch[:1]])
     batch = batch.reshape(-1, *x.shape[1:])
-    y = as_tensor(f(batch.clone()), "f(x)").to(x)
+    y = f(batch.clone())
+    y = as_tensor(np.asarray(y) if isinstance(y, (list, tuple)) else y, "f(x)")           # lists of numbers have all digits
+    if not given and torch.finfo(y.dtype).eps > torch.finfo(x.dtype).eps:
+        raise ValueError(f"f: expected {x.dtype} as x has, got {y.dtype}, whose rounding is larger than differences over steps for "
+                         f"{x.dtype}; pass x in {y.dtype}, or a step of your choice")
+    y = y.to(x)
     if y.ndim == 0 or len(y) != len(batch):
         raise ValueError(f"f: expected one output row per input row, ({len(batch)}, ...), got {tuple(y.shape)}; is it a "
                          "function of one point?")
@@ -192,7 +208,7 @@ def _differences_along(f: Callable, x: Tensor, directions: Tensor | None, step: 
     if (u.any(2) & ~made.any(2)).any():
         raise ValueError(f"step: expected one that moves the points, got {step!r}, which {x.dtype} can't tell from none")
     points = [flat.reshape(n, d), *[end.reshape(-1, d) for end in ends[:1 + central]]]
-    y = _asked_once(f, torch.cat(points), x)
+    y = _asked_once(f, torch.cat(points), x, given=step is not None)
     values, moved = y[:n], y[n:].reshape(-1, n, u.shape[1], math.prod(y.shape[1:])).mT   # (1 or 2, N, q, k)
     before = moved[1] if central else values.reshape(n, -1, 1)
     slopes = (moved[0] - before) / (by * (2 if central else 1)).mT       # by: (N, 1, k)

@@ -17,7 +17,7 @@ import torch
 
 from sobolev_lib._neighbours import CANDIDATES, Differences, neighbours
 from sobolev_lib._readings import convincing, scatter, told
-from sobolev_lib.data import SobolevData
+from sobolev_lib.data import SobolevData, check_order_of_tables
 
 SURE, OUTPUTS = 0.99, 8                                    # the confidence of a warning; outputs that are looked at, at most
 LEAST_POINTS, LEAST_NOISE, NOISE_CONFIDENCE = 10, 0.15, 0.9
@@ -54,7 +54,7 @@ class LabelCheck:
         return self.problem is None
 
     def __str__(self) -> str:
-        return f"{self.message} (confidence {self.confidence:.2f})."
+        return f"{self.message}. (Confidence {self.confidence:.2f}.)"
 
 
 def check_labels(X, y=None, dy=None) -> LabelCheck:
@@ -63,7 +63,7 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
     >>> X = np.random.default_rng(0).uniform(-1, 1, (100, 2))
     >>> y, force = X[:, 0] ** 2 * X[:, 1], -np.stack([2 * X[:, 0] * X[:, 1], X[:, 0] ** 2], axis=1)
     >>> print(check_labels(X, y, force))
-    The derivative labels have the wrong sign: the values follow their negatives. Are they forces? Pass -dy ...
+    The derivative labels have the wrong sign: the values follow their negatives. Are they forces? Pass -dy. (Confidence ...
 
     X (N, d), y (N,) or (N, q), dy (N, d) or (N, q, d) in y's units over X's: arrays, tensors, tables or lists, or instead
     of the three one ``SobolevData``. NaN entries of dy are missing ones, and points without a value are left out. At most 1,000 points are compared with their
@@ -81,6 +81,7 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
         if y is None or dy is None:
             missing = "y" if y is None else "dy"
             raise TypeError(f"check_labels: expected X, y and dy, or SobolevData alone; got {missing}=None")
+        check_order_of_tables(X, y, dy)
         data = SobolevData(*[_array(value, name) for value, name in ((X, "X"), (y, "y"), (dy, "dy"))])
     if data.order < 1:
         raise ValueError("data: expected derivative labels to check, got values only")
@@ -132,6 +133,8 @@ def _array(value, name: str) -> np.ndarray:
         if isinstance(value, torch.Tensor):
             value = value.detach().cpu()
             value = (value if value.is_complex() else value.double()).numpy()
+        if hasattr(value, "to_numpy") and hasattr(value, "index"):     # of pandas, where NA is no number
+            value = value.to_numpy(dtype=np.float64, na_value=np.nan)
         array = np.ma.asarray(value)
         if array.dtype.kind == "c":
             raise TypeError("complex ones")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from sobolev_lib.files import write_whole
 
 PRESETS = ("quick", "cpu", "gpu", "paper")
@@ -156,6 +158,8 @@ def rounded(value):
 
     Raises ``ValueError`` for NaN and infinity.
     """
+    if isinstance(value, np.generic):
+        return rounded(value.item())
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"record: expected finite numbers, got {value}")

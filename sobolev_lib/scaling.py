@@ -31,10 +31,15 @@ class ZScores:
 
     @classmethod
     def of(cls, data: SobolevData) -> "ZScores":
-        """Over the points that have them; entries that don't vary keep scale 1."""
+        """Over the points that have them. An entry that doesn't vary has the scale that its slopes tell, else 1.
+
+        So that no answer depends on its unit: an input then has slopes of size 1 in z-scores, and an output does.
+        """
         if not isinstance(data, SobolevData):
             raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
-        return cls(*_mean_and_std(data.inputs, "input", data.weights), *_mean_and_std(data.values, "output", data.weights))
+        (input_mean, input_std), (output_mean, output_std) = [
+            _mean_and_std(table, name, data.weights) for table, name in ((data.inputs, "input"), (data.values, "output"))]
+        return cls(input_mean, *_told_by_slopes(data, input_std, output_std, output_mean))
 
     def inputs(self, x: Tensor) -> Tensor:
         """Points (..., *in) in z-scores."""
@@ -114,7 +119,7 @@ class Standardized(nn.Module):
 
     ``data`` gives the ``ZScores``, or is such. ``standardize(data)`` turns labels into z-scores; calling the model undoes
     it, so autodiff through the model gives derivatives in original units. ``fit`` trains the inner network on z-scored data.
-    Entries that don't vary keep scale 1. Raises ``ValueError`` for data whose shapes differ from the first ones.
+    Entries that don't vary have the scale that their slopes tell, else 1. Raises ``ValueError`` for data whose shapes differ from the first ones.
     """
 
     def __init__(self, model: nn.Module, data: SobolevData | ZScores):
@@ -138,31 +143,57 @@ class Standardized(nn.Module):
 
 
 def _mean_and_std(tensor: Tensor, name: str, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and scale of each entry over the points that have it; scale 1 where it doesn't vary."""
+    """Mean and scale of each entry over the points that have it, and a weight; scale 0 where it doesn't vary."""
+    if weights is not None:                                # a point that doesn't count has no say in what rounding is, either
+        tensor = tensor.masked_fill((weights == 0).reshape(-1, *[1] * (tensor.ndim - 1)), torch.nan)
     dtype, missing = tensor.dtype, tensor.isnan()
     if missing.all(dim=0).any():
         raise ValueError(f"data: expected a value of each {name} at some point, got {int(missing.all(dim=0).sum())} without")
     if dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()                            # a tenth of their range would count as rounding
     largest = tensor.nan_to_num().abs().amax(dim=0)
-    mean, std = tensor.mean(dim=0), tensor.std(dim=0, correction=0)
-    if weights is not None:
-        weights = weights.to(tensor).reshape(-1, *[1] * (tensor.ndim - 1))
-        share = torch.where(missing, 0.0, weights)
-        share = share / share.sum(dim=0)
-        mean = (share * tensor.nan_to_num()).sum(dim=0)
-        std = (share * (tensor - mean).nan_to_num().square()).sum(dim=0).sqrt()
-    elif missing.any():
-        count = (~missing).sum(dim=0)
-        mean = tensor.nansum(dim=0) / count
-        std = ((tensor - mean).square().nansum(dim=0) / count).sqrt()
+
+    def moments(table: Tensor) -> tuple[Tensor, Tensor]:
+        if weights is not None:
+            share = torch.where(missing, 0.0, weights.to(table).reshape(-1, *[1] * (table.ndim - 1)))
+            share = share / share.sum(dim=0)
+            mean = (share * table.nan_to_num()).sum(dim=0)
+            return mean, (share * (table - mean).nan_to_num().square()).sum(dim=0).sqrt()
+        if missing.any():
+            count = (~missing).sum(dim=0)
+            mean = table.nansum(dim=0) / count
+            return mean, ((table - mean).square().nansum(dim=0) / count).sqrt()
+        return table.mean(dim=0), table.std(dim=0, correction=0)
+
+    mean, std = moments(tensor)
     # squares of very large or small numbers leave the range: there, in units of the largest
     unit = torch.where(largest > 0, largest, 1.0)
-    scaled = tensor / unit
-    safe_mean = scaled.nanmean(dim=0)
-    safe_std = (scaled - safe_mean).square().nanmean(dim=0).sqrt() * unit
+    safe_mean, safe_std = moments(tensor / unit)
     lost = ~(mean.isfinite() & std.isfinite()) | (std == 0)
-    mean, std = torch.where(mean.isfinite(), mean, safe_mean * unit), torch.where(lost, safe_std, std)
+    mean, std = torch.where(mean.isfinite(), mean, safe_mean * unit), torch.where(lost, safe_std * unit, std)
     # a constant column has a std of rounding noise, which would blow it up
     noise = torch.finfo(tensor.dtype).eps * largest
-    return mean.to(dtype), torch.where(std > 10 * noise, std, 1.0).to(dtype)
+    return mean.to(dtype), torch.where(std > 10 * noise, std, 0.0).to(dtype)
+
+
+def _told_by_slopes(data: SobolevData, input_std: Tensor, output_std: Tensor, output_mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale of inputs, mean and scale of outputs, with those that were 0 replaced."""
+    x, y = input_std.double().reshape(-1), output_std.double().reshape(-1)
+    if (x > 0).all() and (y > 0).all():
+        return input_std, output_mean, output_std
+    steep = torch.zeros(len(y), len(x), dtype=torch.float64, device=x.device)            # root mean squares of slopes
+    if data.order > 1 or data.order == 1 and data.directions is None:
+        slopes = data.derivatives[1].double().reshape(len(data), len(y), len(x))
+        if data.weights is not None:
+            slopes = slopes.masked_fill((data.weights == 0).reshape(-1, 1, 1), torch.nan)
+        largest = slopes.nan_to_num().abs().amax(dim=0)
+        steep = (slopes / torch.where(largest > 0, largest, 1.0)).square().nanmean(dim=0).sqrt().nan_to_num() * largest
+    rise = torch.linalg.vector_norm(steep * x, dim=1)      # along the inputs that vary
+    y = torch.where(y > 0, y, torch.where(rise > 0, rise, 1.0))
+    share = torch.linalg.vector_norm(steep / y[:, None], dim=0) / len(y) ** 0.5
+    x = torch.where(x > 0, x, torch.where(share > 0, 1 / share, 1.0))
+    scales = []
+    for scale, like in ((x, input_std), (y, output_std)):
+        scale = scale.to(like.dtype)
+        scales.append(torch.where(scale.isfinite() & (scale > 0), scale, 1.0).reshape(like.shape))
+    return scales[0], output_mean, scales[1]

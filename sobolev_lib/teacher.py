@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib._rows import Model, check_output, is_concrete
+from sobolev_lib._tables import check_square
 from sobolev_lib.data import SobolevData, as_tensor, derivative_name
 from sobolev_lib.derivatives import value_and_derivatives, value_and_projections
 from sobolev_lib.labelling import check_rows
@@ -133,7 +134,11 @@ def mean_squares_of(teacher: Teacher, order: int, inputs: int, ask: Callable[[Te
     ``inputs``: how many numbers the derivatives are by.
     """
     rows = max(1, min(ROWS, ENTRIES // max(1, teacher.out_shape.numel() * inputs ** order)))
-    sums = [0.0] * (order + 1)
+    sums, largest = [0.0] * (order + 1), [0.0] * (order + 1)
     for start in range(0, len(teacher), rows):
-        sums = [total + float(labels.square().sum()) for total, labels in zip(sums, ask(teacher[start:start + rows]).derivatives)]
+        for k, labels in enumerate(ask(teacher[start:start + rows]).derivatives[:order + 1]):
+            sums[k] += float(labels.square().sum())
+            largest[k] = max(largest[k], float(labels.abs().max()))
+    for k, (total, most) in enumerate(zip(sums, largest)):
+        check_square(total, most, k, teacher.inputs.dtype)
     return tuple(total / len(teacher) or 1.0 for total in sums)

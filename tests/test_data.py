@@ -393,6 +393,10 @@ def test_a_function_whose_rows_depend_on_each_other_is_told_and_one_that_draws_i
         label(lambda z: (z - z.mean(0)).square().sum(1), x)
     generator = torch.Generator().manual_seed(0)
     label(lambda z: z.sum(1) + torch.randn(len(z), generator=generator, dtype=z.dtype), x)
+    module = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1)).to(x.dtype)
+    label(module.eval(), x)
+    with pytest.warns(UserWarning, match="a module in training mode .dropout.., and these labels are one draw"):
+        label(module.train(), x)
 
 
 @pytest.mark.parametrize("slot", ["jacobian", "values"])

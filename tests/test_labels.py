@@ -227,7 +227,7 @@ def test_the_result_reads_well():
     result = sl.check_labels(X, y, -dy)
     assert repr(result).startswith("LabelCheck(problem='sign', confidence=1.0, factor=None")
     assert "message" not in repr(result)
-    assert str(result) == result.message + " (confidence 1.00)." and "forces" in result.message
+    assert str(result) == result.message + ". (Confidence 1.00.)" and "forces" in result.message
     with pytest.raises(AttributeError):
         result.problem = None
 

@@ -118,17 +118,43 @@ def test_a_function_of_one_number():
 
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE], ids=str)
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 / 3, -1e-30])
-def test_columns_that_do_not_vary_keep_scale_one(constant, dtype):
+def test_columns_that_do_not_vary_have_the_scale_that_slopes_tell(constant, dtype):
     x = torch.randn(50, 3, generator=seeded(0), dtype=dtype)
     x[:, 1] = constant
     values = torch.stack([x[:, 0], torch.full((50,), constant, dtype=dtype)], 1)
+    alone = Standardized(nn.Linear(3, 2, dtype=dtype), SobolevData(x, values))
+    assert alone.input_std[1] == 1 and alone.output_std[1] == 1 and alone.input_std[0] != 1
     data = SobolevData(x, values, torch.ones(50, 2, 3, dtype=dtype))
     model = Standardized(nn.Linear(3, 2, dtype=dtype), data)
     z = model.standardize(data)
     assert z.inputs[:, 1].abs().max() <= 1e-6 * max(1, abs(constant)) and all(t.isfinite().all() for t in z.tensors)
-    assert model.input_std[1] == 1 and model.output_std[1] == 1 and model.input_std[0] != 1
-    torch.testing.assert_close(z.jacobian[:, 1, 1], torch.ones(50, dtype=dtype))
+    # an output that doesn't vary rises by as much as over the inputs that do; an input that doesn't has slopes of size one
+    torch.testing.assert_close(z.jacobian[:, 1, [0, 2]].square().sum(1), torch.ones(50, dtype=dtype))
+    torch.testing.assert_close(z.jacobian[:, :, 1].square().mean(), torch.tensor(1, dtype=dtype))
     assert model(x).isfinite().all()
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_no_z_score_depends_on_the_unit_of_what_does_not_vary(unit):
+    x = torch.randn(50, 3, generator=seeded(0), dtype=DOUBLE)
+    x[:, 1], slopes = 2.0, torch.randn(50, 1, 3, generator=seeded(1), dtype=DOUBLE)
+    values = torch.full((50, 1), 5.0, dtype=DOUBLE)
+    ours = ZScores.of(SobolevData(x, values, slopes)).standardize(SobolevData(x, values, slopes))
+    scaled, steep = x * torch.tensor([1, unit, 1]), slopes / torch.tensor([1, unit, 1])
+    for data in (SobolevData(scaled, values, steep), SobolevData(x, values * unit, slopes * unit)):
+        theirs = ZScores.of(data).standardize(data)
+        torch.testing.assert_close(theirs.jacobian, ours.jacobian)
+        torch.testing.assert_close(theirs.inputs, ours.inputs)
+
+
+def test_a_point_of_weight_zero_does_not_decide_what_counts_as_constant():
+    x = torch.rand(50, 2, generator=seeded(0))
+    y, weights = 1e-3 * (3 * x[:, 0]).sin(), torch.ones(50)
+    without = ZScores.of(SobolevData(x[1:], y[1:], weights=weights[1:] / 2))
+    y[0], x[0, 1], weights[0] = -9999.0, 1e9, 0.0
+    found = ZScores.of(SobolevData(x, y, weights=weights))
+    for name in vars(found):
+        torch.testing.assert_close(getattr(found, name), getattr(without, name))
 
 
 def test_a_column_of_rounding_noise_counts_as_constant():
@@ -143,7 +169,7 @@ def test_one_point_is_enough():
     data = SobolevData([[1.0, 2.0]], [3.0], [[4.0, 5.0]])
     model = Standardized(nn.Linear(2, 1), data)
     z = model.standardize(data)
-    assert z.inputs.tolist() == [[0, 0]] and z.values.tolist() == [0] and z.jacobian.tolist() == [[4, 5]]
+    assert z.inputs.tolist() == [[0, 0]] and z.values.tolist() == [0] and z.jacobian.tolist() == [[1, 1]]
 
 
 def test_missing_entries_stay_missing(device):

@@ -29,6 +29,10 @@ class BasketOption:
         loadings = fixed.normal(size=(assets, assets))
         covariance = loadings @ loadings.T
         if correlation is not None:
+            least = -1 / max(1, assets - 1)                # all others would have to run against each other
+            if not least < correlation < 1:
+                raise ValueError(f"correlation: expected a number above {least:.3g}, which {assets} assets allow, and below 1, "
+                                 f"got {correlation!r}")
             covariance = np.full((assets, assets), correlation) + (1 - correlation) * np.eye(assets)
         spread = np.sqrt(np.diag(covariance))
         covariance = covariance / np.outer(spread, spread) * np.outer(*[fixed.uniform(0.05, 0.5, assets)] * 2)

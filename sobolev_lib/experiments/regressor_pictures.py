@@ -6,7 +6,7 @@ import numpy as np
 from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.regressor_defaults import OURS, TOLD, against_best, errors_of
 
-LABELS = {OURS: "SobolevRegressor()", TOLD: "SobolevRegressor(steps=400)", "twin network": "twin network", "JENN": "JENN", "GEKPLS": "kriging (GEKPLS)",
+LABELS = {OURS: "SobolevRegressor()", TOLD: "SobolevRegressor(steps=250)", "twin network": "twin network", "JENN": "JENN", "GEKPLS": "kriging (GEKPLS)",
           "MLPRegressor": "MLPRegressor, values alone"}
 
 

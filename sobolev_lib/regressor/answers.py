@@ -51,7 +51,7 @@ class Answers:
 
 
 def spread_scale(networks: Sequence[nn.Module], scaling: ZScores, held: SobolevData) -> torch.Tensor:
-    """Of each output (q,) the error on held-out points over the networks' spread there, root mean square.
+    """Of each output (q,) the root mean square error on held-out points over that of the networks' spread there.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2, dtype=torch.float64))
     >>> networks = [sobolev_lib.models.MLP(2, 8, 1).double() for _ in range(2)]
@@ -60,10 +60,10 @@ def spread_scale(networks: Sequence[nn.Module], scaling: ZScores, held: SobolevD
     """
     found = Answers(networks, scaling, held.inputs.numpy(), gradient=False, std=True)
     errors = found.values - held.values.reshape(found.values.shape).numpy()
-    squares = (errors / np.maximum(np.asarray(found.std), 1e-300)) ** 2
-    known = ~np.isnan(squares)
-    means = np.where(known, squares, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return torch.as_tensor(np.where(known.any(axis=0), np.sqrt(means), 1.0))   # where nothing is known, as it is
+    known = ~np.isnan(errors)
+    # not the mean of quotients: few networks agree at some points by chance, and these would decide
+    error, spread = [np.linalg.norm(np.where(known, part, 0.0), axis=0) for part in (errors, np.asarray(found.std))]
+    return torch.as_tensor(np.where(known.any(axis=0), error / np.maximum(spread, 1e-300), 1.0))   # nothing known: as it is
 
 
 def _answer(network: nn.Module, layers: Layers, z: torch.Tensor, gradient: bool):

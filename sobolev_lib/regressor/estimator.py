@@ -3,6 +3,7 @@ import copy
 import functools
 from dataclasses import replace
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
@@ -20,6 +21,7 @@ from sobolev_lib.regressor.plans import as_given, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
 from sobolev_lib.training.estimating import held_out
 from sobolev_lib.training.history import joined
+from sobolev_lib.training.modes import with_gradients
 from sobolev_lib.training.streaming import Stream
 
 
@@ -101,6 +103,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         self.dtype = dtype
         self.reduce_inputs = reduce_inputs
 
+    @with_gradients
     def fit(self, X, y, dy=None, sample_weight=None):
         """Train on values and, where there are any, gradients; shapes as above. Returns the regressor."""
         again = self.warm_start and hasattr(self, "networks_")
@@ -123,6 +126,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)
         return self
 
+    @with_gradients
     def partial_fit(self, X, y, dy=None, sample_weight=None):
         """One pass over more points, with Adam at the constant rate ``lr``, which goes on from call to call.
 
@@ -150,6 +154,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             with self._at_work(anew=first):
                 if first:
                     self._stream, self.histories_ = Stream(self.networks_, unit), []
+                self._stream = copy.copy(self._stream)     # a copy of the regressor has the other
                 scaled = self._scaled(plan, data)
                 if first or not is_auto(self.derivative_weight):
                     self.derivative_weight_ = copy.deepcopy(self._weight)
@@ -183,14 +188,20 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
         return self.predict(X, return_gradient=True)[1]
 
     def score(self, X, y, sample_weight=None):
-        """R^2 of values, the mean over outputs: 1 is perfect, 0 as good as the mean. Arguments as in ``fit``."""
+        """R^2 of values, the mean over outputs: 1 is perfect, 0 as good as the mean. Arguments as in ``fit``; NaN takes no part."""
         y, sample_weight = (numbers_of(table, name) for table, name in zip(
             rows_alike(X, y=y, sample_weight=sample_weight), ("y", "sample_weight")))
         predicted = self.predict(X)
         y = values_of(y, predicted.shape)
         # in z-scores, whose squares are in range whatever the units
         mean, std = self.scaling_.output_mean.numpy(), self.scaling_.output_std.numpy()
-        return r2_score((y - mean) / std, (predicted - mean) / std, sample_weight=sample_weight)
+        y, predicted = [np.reshape((table - mean) / std, (len(table), -1)) for table in (y, predicted)]
+        weights = None if sample_weight is None else weights_of(sample_weight, len(y))
+        known = ~np.isnan(y)
+        if not known.any(axis=0).all():
+            raise ValueError("y: expected a value of each output at some point, got an output without")
+        return float(np.mean([r2_score(y[rows, k], predicted[rows, k], sample_weight=None if weights is None else weights[rows])
+                              for k, rows in enumerate(known.T)]))
 
     def score_gradient(self, X, dy, sample_weight=None):
         """The share of squared slopes that is predicted, 1 - |error|^2 / |dy|^2: 1 is perfect, 0 as good as none.

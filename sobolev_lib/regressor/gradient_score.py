@@ -14,7 +14,9 @@ def gradient_share(predicted: np.ndarray, dy: np.ndarray, weights: np.ndarray | 
 
     NaN entries of dy take no part. Raises ``ValueError`` if nothing else is left, or all slopes are zero.
     """
-    known = np.isfinite(dy)
+    if np.isinf(dy).any():
+        raise ValueError(f"dy: expected finite numbers (NaN for missing ones), got {int(np.isinf(dy).sum())} infinite")
+    known = ~np.isnan(dy)
     largest = np.abs(np.where(known, dy, 0.0)).max()
     if not largest > 0:
         raise ValueError("dy: expected slopes to compare with, got none that are known and not zero")
@@ -62,10 +64,10 @@ class GradientScorer:
         return score
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """scikit-learn asks this: dy always, sample_weight not."""
+        """scikit-learn asks this: dy always, and sample_weight where there is one."""
         request = MetadataRequest(owner=self)
         request.score.add_request(param="dy", alias=True)
-        request.score.add_request(param="sample_weight", alias=None)
+        request.score.add_request(param="sample_weight", alias=True)
         return request
 
     def __repr__(self) -> str:

@@ -1,4 +1,6 @@
 """Tables as users have them: what their rows and columns are called, and plain arrays of what they hold."""
+import warnings
+
 import numpy as np
 import torch
 from scipy.sparse import issparse
@@ -105,7 +107,8 @@ def rows_as(X, table, name: str, of: str = "X"):
     >>> rows_as(X, y, "y").tolist()
     [10, 20]
 
-    Raises ``ValueError`` saying which mend is which where names leave two readings, or belong to other rows.
+    Raises ``ValueError`` saying which mend is which where names leave two readings, or belong to other rows. Warns where
+    one of the two was numbered by pandas and the other is numbered otherwise.
     """
     rows, own = _index(X), _index(table)
     if rows is None or own is None or rows.equals(own):
@@ -133,6 +136,9 @@ def rows_as(X, table, name: str, of: str = "X"):
     if common and not numbered:
         raise ValueError(f"{name}: expected the rows of {of}, got {len(rows) - common} others of {len(rows)}, such as "
                          f"{next(row for row in own if row not in rows)!r}; {mend}")
+    if common:
+        warnings.warn(f"{name}: {common} of its {len(own)} rows are numbered as rows of {of}, in other places; row k is taken as "
+                      f"that of row k of {of}. If that is right, pass {name}.set_axis({of}.index)", stacklevel=2)
     return table
 
 

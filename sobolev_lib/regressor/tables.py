@@ -42,7 +42,23 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
         x, y, dy = given
         told = scaler_at_work(x, y.reshape(len(x), -1), dy.reshape(len(x), -1, x.shape[1]))
         warn_outside(told) if told else warn_about_labels(data, names)
+        ignored = weightless(estimator.derivative_weight, dy.shape[1:])
+        if ignored.any():
+            data = SobolevData(x, y, np.where(ignored, np.nan, dy), weights=data.weights)
     return data, unit
+
+
+def weightless(derivative_weight, shape: tuple[int, ...]) -> np.ndarray:
+    """Which slopes of a point, of this ``shape``, have weight 0: these are as good as missing, scales and choices included.
+
+    >>> weightless([1.0, 0.0], (2,)).tolist(), weightless("auto", (1, 2)).tolist()
+    ([False, True], [[False, False]])
+    """
+    try:
+        weight = np.asarray(derivative_weight, dtype=np.float64)
+        return np.broadcast_to(weight.reshape(shape) if weight.size == np.prod(shape) else weight, shape) == 0
+    except (TypeError, ValueError):                        # "auto", or what the loss refuses
+        return np.zeros(shape, dtype=bool)
 
 
 def without_copies(tables: list[np.ndarray], weights: np.ndarray | None) -> tuple[list[np.ndarray], np.ndarray | None]:

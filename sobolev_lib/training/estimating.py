@@ -19,6 +19,7 @@ from sobolev_lib.training.history import History
 from sobolev_lib.training.many import fit_many
 
 OPTIMIZERS, SCHEDULES = ("adam", "lbfgs"), ("one-cycle", "cosine", "constant")
+TRIES = 100                                                # splits, until no output is without a value in the larger part
 ITERATIONS = 10                                            # of L-BFGS in one step of fit, on the same points anyway
 
 
@@ -131,7 +132,12 @@ def held_out(data: SobolevData, fraction: float, seed: int) -> tuple[SobolevData
     count = max(1, round(fraction * len(data)))
     if count >= len(data):
         raise ValueError(f"validation_fraction: expected to leave points to train on, got {fraction!r} of {len(data)}")
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.inputs.device)
+    generator, known = torch.Generator().manual_seed(seed), ~data.values.isnan().cpu()
+    for _ in range(TRIES):                                 # the values may be few, and what is trained on needs one of each output
+        order = torch.randperm(len(data), generator=generator)
+        if known[order[count:]].any(dim=0).all():
+            break
+    order = order.to(data.inputs.device)
     return data[order[count:].sort().values], data[order[:count].sort().values]
 
 

@@ -134,25 +134,29 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
         first = 0 if keeper is None else keeper.restore()
         earlier, history.path = history.seconds, path
         bar = tqdm(total=steps, initial=first, disable=not progress, desc="fit")
-        for step in range(first + 1, steps + 1):
-            if history.stopped_early:
-                break
-            rows = batches.next()
-            now = scheduled(loss, weight_schedule, step, steps)
-            batch = now.ask(seen if rows is None else seen[rows.to(place)], vectors)
-            total, terms = descend(optimizer, backward, now, batch)
-            if scheduler is not None:
-                scheduler.step()
-            reports(step, model)
-            if step in reports.steps and not compile:      # on_step may have put other layers in
-                backward = _backward_for(network, loss, path, compile)
-            bar.update()
-            if step % evaluate_every == 0 or step == steps:
-                record(history, step, float(total.detach()), [float(term.detach()) for term in terms])
-                history.seconds = earlier + time.perf_counter() - start
-                bar.set_postfix(loss=f"{history.train['loss'][-1]:.3g}")
-                for watch in watchers:
-                    watch()
+        try:
+            for step in range(first + 1, steps + 1):
+                if history.stopped_early:
+                    break
+                rows = batches.next()
+                now = scheduled(loss, weight_schedule, step, steps)
+                batch = now.ask(seen if rows is None else seen[rows.to(place)], vectors)
+                total, terms = descend(optimizer, backward, now, batch)
+                if scheduler is not None:
+                    scheduler.step()
+                reports(step, model)
+                if step in reports.steps and not compile:      # on_step may have put other layers in
+                    backward = _backward_for(network, loss, path, compile)
+                bar.update()
+                if step % evaluate_every == 0 or step == steps:
+                    record(history, step, float(total.detach()), [float(term.detach()) for term in terms])
+                    history.seconds = earlier + time.perf_counter() - start
+                    bar.set_postfix(loss=f"{history.train['loss'][-1]:.3g}")
+                    for watch in watchers:
+                        watch()
+        except FloatingPointError:
+            stopping.restore()                             # the best that there was is not lost with the rest
+            raise
         bar.close()
     stopping.restore()
     history.seconds = earlier + time.perf_counter() - start

@@ -95,32 +95,34 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
     earlier, evaluations = first.history.seconds, {*range(evaluate_every, steps + 1, evaluate_every), steps}
     watched = any(run.stopping.data is not None for run in runs)
     bar = tqdm(total=steps, initial=parts[0].done, disable=not progress, desc="fit_many")
-    for step in sorted(at for at in evaluations | reports if at > parts[0].done):
-        if not any(run.learns for run in runs):
-            break
-        for part in parts:
-            while part.done < step:
-                part.run(step)
-            if step in reports or watched:                 # else nobody looks at the models
-                part.write_back()
-        for run in runs:
-            run.rest()
-        if step in reports:
-            _distribute(on_step(step, [run.model for run in runs]), runs)
+    try:
+        for step in sorted(at for at in evaluations | reports if at > parts[0].done):
+            if not any(run.learns for run in runs):
+                break
             for part in parts:
-                part.read_back()
-        if step in evaluations:
-            for run, terms in zip(runs, [row for part in parts for row in part.terms.tolist()]):
-                run.look(step, terms, scheduled(run.loss, weight_schedule, step, steps).weights)
-                run.history.seconds = earlier + time.perf_counter() - start
-            if keeper is not None:
-                keeper.save(parts)
-        bar.update(step - bar.n)
+                while part.done < step:
+                    part.run(step)
+                if step in reports or watched:                 # else nobody looks at the models
+                    part.write_back()
+            for run in runs:
+                run.rest()
+            if step in reports:
+                _distribute(on_step(step, [run.model for run in runs]), runs)
+                for part in parts:
+                    part.read_back()
+            if step in evaluations:
+                for run, terms in zip(runs, [row for part in parts for row in part.terms.tolist()]):
+                    run.look(step, terms, scheduled(run.loss, weight_schedule, step, steps).weights)
+                    run.history.seconds = earlier + time.perf_counter() - start
+                if keeper is not None:
+                    keeper.save(parts)
+            bar.update(step - bar.n)
+    finally:                                               # an interruption loses nothing, either
+        for part in parts:
+            part.write_back()
+        for run in runs:
+            run.stopping.restore()
     bar.close()
-    for part in parts:
-        part.write_back()
-    for run in runs:
-        run.stopping.restore()
     lost = [k for k, run in enumerate(runs) if run.lost]
     if lost:
         warnings.warn(f"fit_many: the losses of networks {lost} are no longer finite; a lower learning rate or smaller "

@@ -43,7 +43,7 @@ class Stream:
         new = [k for k, labels in enumerate(data.derivatives) if k not in self.divisors and labels.nan_to_num().any()]
         if new:
             squares = data.mean_squares(data.order)
-            self.divisors |= {k: squares[k] for k in new}
+            self.divisors = self.divisors | {k: squares[k] for k in new}     # a new one: a copy of the stream has the other
         if 1 in new:
             self.sizes = output_sizes(data)
 
@@ -58,7 +58,7 @@ class Stream:
             histories = [fit(network, data, loss=divided, steps=settings.steps_in_epoch(len(data)), optimizer=adam,
                              batch_size=settings.batch_size, seed=self.passes, progress=settings.progress)
                          for network, adam in zip(networks, adams)]
-        except Exception:
+        except BaseException:                              # an interruption, too
             self.divisors, self.sizes = seen
             for network, before in zip(networks, weights):
                 network.load_state_dict(before)

@@ -70,6 +70,10 @@ def test_peers_learn_or_take_no_part():
     assert error_shares(X_test, (values, slopes), truth)["value"] < 0.2
     step = 1e-5 * np.eye(4)[1]
     np.testing.assert_allclose(slopes[:, 1], (predict(X_test + step)[0] - predict(X_test - step)[0]) / 2e-5, atol=0.05)
+    # told how long to train, nothing is tried, and partials may be missing
+    predict = regressor_peers.told(X, y, missing, 0)
+    found = error_shares(X_test, predict(X_test), truth)
+    assert found["value"] < 0.1 and found["slope"] < 0.3
     # none of these has a way to leave partials out, to hold so many rows, or to take one input
     assert regressor_peers.jenn(X, y, missing, 0) is None and regressor_peers.kriging(X, y, missing, 0) is None
     assert regressor_peers.kriging(X, y, dy, 0) is None and regressor_peers.kriging(X[:9, :1], y[:9], dy[:9, :1], 0) is None
@@ -99,7 +103,10 @@ def test_ahead_level_and_behind():
     assert regressor_defaults.is_kept(record_of(dict(zip("abcdef", (0.1, 0.15, 0.19, 0.199, 0.21, 0.215))), PEERS))
     # four of six are two thirds, three are not
     assert not regressor_defaults.is_kept(record_of(dict(zip("abcdef", (0.1, 0.15, 0.19, 0.205, 0.21, 0.215))), PEERS))
-    # a peer that takes no part is no peer; without any there is nothing to say
+    # ours told how long to train is no peer; nor is one that takes no part; without any there is nothing to say
+    told = record_of(dict(zip("abcdef", (0.1,) * 6)), {case: {"ours, 250 steps": 0.01, "JENN": 0.2} for case in "abcdef"})
+    assert regressor_defaults.best_peer(told, "a") == "JENN" and regressor_defaults.is_kept(told)
+    assert len(regressor_pictures.drawn(told).axes[0].get_legend_handles_labels()[1]) == 2
     assert regressor_defaults.errors_of(record, "a", "JENN") == []
     with pytest.raises(ValueError, match="expected peers' errors in a"):
         regressor_defaults.best_peer(record_of({"a": 0.1}, {"a": {}}), "a")

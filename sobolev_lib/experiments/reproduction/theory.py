@@ -170,7 +170,7 @@ def factor_of_dimension() -> Found:
     told = ", ".join(f"{with_interval((median(ratios), min(ratios), max(ratios)), '.1f')} at d = {d}" for d, ratios in relu.items())
     return Found(f"planes: exactly d + 1 for d = 1 to 10; ReLU features, which share kinks: {told}" if exact else
                  f"planes: {planes}", yes(exact and all(median(ratios) < d + 1 for d, ratios in relu.items())),
-                 "1 to 10 inputs, random points; of the ReLUs the median of 5 draws, and their range")
+                 "1 to 10 inputs, random points; of the ReLUs median and range of 5 draws, others than in the chapter's figure")
 
 
 def three_hypotheses() -> Found:
