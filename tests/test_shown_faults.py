@@ -149,6 +149,10 @@ def test_fit_works_where_nothing_is_recorded():
 def test_settings_out_of_range_are_told_at_the_call():
     from sobolev_lib.datasets import BasketOption
 
+    for name, settings in (("schedule", {"optimizer": "lbfgs", "schedule": "cosine"}),
+                           ("lr", {"steps": 10, "optimizer": lambda parameters: torch.optim.SGD(parameters, 0.1), "lr": 3.0})):
+        with pytest.raises(ValueError, match=f"{name}: expected none beside .*; it would have no effect"):
+            SobolevRegressor(**settings).fit(X, Y, DY)
     for correlation in (1.0, -0.5):
         with pytest.raises(ValueError, match="correlation: expected a number above -0.167"):
             BasketOption(7, correlation)

@@ -54,7 +54,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one
-    an output. ``steps`` of Adam, or ``epochs``, with ``batch_size`` points a step
+    an output. ``steps`` of Adam, or ``epochs`` in their place, with ``batch_size`` points a step
     and a rate that peaks at ``lr``; ``schedule`` is "one-cycle", "cosine", "constant" or a callable from the optimiser.
     ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations, a line search in place of ``lr``), a class, or
     a callable from parameters. ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW).

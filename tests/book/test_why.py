@@ -38,7 +38,7 @@ def test_the_rates_sentence_follows_the_rates(shift, gains, said):
     assert said in function("known_since", "rates_sentence")(regular, regular + shift + np.array([0.01, -0.01, 0.02, -0.02]), gains)
 
 
-@pytest.mark.parametrize("left, said", [(0.5, "values win: 60 values leave 0.5 times"), (1.5, "slopes win: 60 values leave 1.5 times")])
+@pytest.mark.parametrize("left, said", [(0.5, "values win: by the fitted line 60 values leave 0.5 times"), (1.5, "slopes win: by the fitted line 60 values leave 1.5 times")])
 def test_who_wins_by_numbers_told_follows_the_errors(left, said):
     assert said in function("known_since", "in_numbers")(left, 20)
 
