@@ -25,8 +25,8 @@ def check_order_of_tables(inputs, values, jacobian=None, weights=None) -> None:
     if moved:
         raise ValueError(f"jacobian: expected columns in the order of the inputs', {columns}, got {slopes}")
     for name, table in (("values", values), ("jacobian", jacobian), ("weights", weights)):
-        rows, own = [getattr(each, "index", None) for each in (inputs, table)]
-        if any(each is None or callable(each) for each in (rows, own)) or len(rows) != len(own):
+        rows, own = getattr(inputs, "index", None), getattr(table, "index", None)
+        if rows is None or own is None or callable(rows) or callable(own) or len(rows) != len(own):
             continue
         if list(rows) != list(own) and set(rows) == set(own):
             raise ValueError(f"{name}: expected rows in the order of the inputs', {list(rows[:3])} ..., got the "

@@ -126,16 +126,16 @@ class LinePanel:
         if self.points is not None:
             at = across(self.points[:MOST_POINTS, 0])
             xlow, xhigh = min(xlow, float(at.min())), max(xhigh, float(at.max()))
-        styles = styles_of(self.curves)
+        styles, along = styles_of(self.curves), blobs.add(pack16(x, xlow, xhigh))
+        curves = [{"name": name, "look": styles[name].name,                # in the palette: light and dark have their own
+                   "y": blobs.add(pack16(scale(y), ylow, yhigh))} for name, y in self.curves.items()]
+        for curve in curves:
+            if self.bands and curve["name"] in self.bands:
+                curve["band"] = blobs.add(pack16(scale(self.bands[curve["name"]]), ylow, yhigh))
         packed = {"kind": "line", "title": self.title, "caption": self.caption, "xlabel": self.xlabel,
                   "ylabel": self.ylabel, "logx": self.logx, "logy": self.logy,
                   "xrange": [xlow, xhigh], "yrange": [ylow, yhigh],
-                  "x": blobs.add(pack16(x, xlow, xhigh)),
-                  "curves": [{"name": name, "look": styles[name].name,   # in the palette: light and dark have their own
-                              "y": blobs.add(pack16(scale(y), ylow, yhigh))} for name, y in self.curves.items()]}
-        for curve in packed["curves"]:
-            if self.bands and curve["name"] in self.bands:
-                curve["band"] = blobs.add(pack16(scale(self.bands[curve["name"]]), ylow, yhigh))
+                  "x": along, "curves": curves}
         if self.points is not None:
             points = np.stack([pack16(at, xlow, xhigh),
                                pack16(scale(self.points[:MOST_POINTS, 1]), ylow, yhigh)], axis=-1)
