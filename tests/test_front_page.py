@@ -95,7 +95,7 @@ def test_synthetic_gradients_says_who_is_ahead():
 def test_theory_checks_the_network_that_it_builds():
     card = front_page.theory(8)
     assert card.status == "proved"
-    assert re.search(r"for 8 random ones, misses none by more than \d·10⁻¹[⁰-⁹]\.", card.measured)
+    assert re.search(r"misses 8 random ones by \d·10⁻¹[⁰-⁹] at most\.", card.measured)
 
 
 def test_the_game_is_coloured_where_its_gradient_is_large():

@@ -105,9 +105,8 @@ def theory(points: int = 60) -> Card:
                            "On the right there is only one with the same values and slopes.")
     return Card("What theory says", picture,
                 "Can a network have any values and any slopes? And how many points do slopes save?", "proved",
-                f"At finitely many points it can: the network of Proposition 1, built for {points} random ones, misses none by "
-                f"more than {size}. On a whole box it can only if the slopes belong to the values. One point is enough for a "
-                "line, not two.",
+                f"At finitely many points it can: the network of Proposition 1 misses {points} random ones by {size} at most. On "
+                "a whole box only if the slopes belong to the values. For a line one point is enough, not two.",
                 "approximation")
 
 

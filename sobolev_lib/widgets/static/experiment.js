@@ -135,16 +135,23 @@ function spread({ n, values, gradients }, d) {
 }
 
 // Z-scores, as sl.Standardized makes them.
-function scaleOf({ n, x, values }) {
+function scaleOf({ n, x, values, gradients }) {
   const moments = (list) => {
     const mean = list.reduce((sum, one) => sum + one, 0) / n;
     const std = Math.sqrt(list.reduce((sum, one) => sum + (one - mean) ** 2, 0) / n);
     const noise = 2 ** -23 * list.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
-    return [mean, std > 10 * noise ? std : 1]; // a column that does not vary keeps its scale
+    return [mean, std > 10 * noise ? std : 0];
   };
   const inputs = Array.from({ length: x.length / n }, (_, j) => moments(x.subarray(j * n, (j + 1) * n)));
-  const [valueMean, valueStd] = moments(values);
-  const mean = inputs.map((one) => one[0]), std = inputs.map((one) => one[1]);
+  const [valueMean, valueSpread] = moments(values);
+  const mean = inputs.map((one) => one[0]), spreads = inputs.map((one) => one[1]);
+  // What does not vary has the scale that its slopes tell, else 1.
+  const steep = mean.map((_, j) => {
+    const known = Array.from(gradients.slice(j * n, (j + 1) * n)).filter((one) => !Number.isNaN(one));
+    return Math.sqrt(known.reduce((sum, one) => sum + one * one, 0) / Math.max(1, known.length));
+  });
+  const valueStd = valueSpread || Math.hypot(...steep.map((one, j) => one * spreads[j])) || 1;
+  const std = spreads.map((one, j) => one || (steep[j] > 0 ? valueStd / steep[j] : 1));
   return { mean, std, valueMean, valueStd, apply: (data) => ({
     n,
     x: data.x.map((one, t) => (one - mean[Math.floor(t / n)]) / std[Math.floor(t / n)]),
