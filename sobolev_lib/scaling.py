@@ -39,7 +39,8 @@ class ZScores:
             raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
         (input_mean, input_std), (output_mean, output_std) = [
             _mean_and_std(table, name, data.weights) for table, name in ((data.inputs, "input"), (data.values, "output"))]
-        return cls(input_mean, *_told_by_slopes(data, input_std, output_std, output_mean))
+        input_std, output_std = _told_by_slopes(data, input_std, output_std)
+        return cls(input_mean, input_std, output_mean, output_std)
 
     def inputs(self, x: Tensor) -> Tensor:
         """Points (..., *in) in z-scores."""
@@ -176,11 +177,11 @@ def _mean_and_std(tensor: Tensor, name: str, weights: Tensor | None = None) -> t
     return mean.to(dtype), torch.where(std > 10 * noise, std, 0.0).to(dtype)
 
 
-def _told_by_slopes(data: SobolevData, input_std: Tensor, output_std: Tensor, output_mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale of inputs, mean and scale of outputs, with those that were 0 replaced."""
+def _told_by_slopes(data: SobolevData, input_std: Tensor, output_std: Tensor) -> tuple[Tensor, Tensor]:
+    """Scales of inputs and outputs, those that are 0 replaced: by what slopes tell, else by 1."""
     x, y = input_std.double().reshape(-1), output_std.double().reshape(-1)
     if (x > 0).all() and (y > 0).all():
-        return input_std, output_mean, output_std
+        return input_std, output_std
     steep = torch.zeros(len(y), len(x), dtype=torch.float64, device=x.device)            # root mean squares of slopes
     if data.order > 1 or data.order == 1 and data.directions is None:
         slopes = data.derivatives[1].double().reshape(len(data), len(y), len(x))
@@ -192,8 +193,6 @@ def _told_by_slopes(data: SobolevData, input_std: Tensor, output_std: Tensor, ou
     y = torch.where(y > 0, y, torch.where(rise > 0, rise, 1.0))
     share = torch.linalg.vector_norm(steep / y[:, None], dim=0) / len(y) ** 0.5
     x = torch.where(x > 0, x, torch.where(share > 0, 1 / share, 1.0))
-    scales = []
-    for scale, like in ((x, input_std), (y, output_std)):
-        scale = scale.to(like.dtype)
-        scales.append(torch.where(scale.isfinite() & (scale > 0), scale, 1.0).reshape(like.shape))
-    return scales[0], output_mean, scales[1]
+    x, y = x.to(input_std.dtype), y.to(output_std.dtype)   # in which a scale may be out of range
+    x, y = [torch.where(scale.isfinite() & (scale > 0), scale, 1.0) for scale in (x, y)]
+    return x.reshape(input_std.shape), y.reshape(output_std.shape)
