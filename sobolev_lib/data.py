@@ -172,9 +172,7 @@ class SobolevData(Dataset):
         """Of each order's labels, mean over points of the squared norm of those present; 1 where all are zero."""
         squares = tuple(float(mean_square(labels, self.weights)) for labels in self.up_to(order).derivatives)
         for k, (square, labels) in enumerate(zip(squares, self.derivatives)):
-            largest = float(labels.nan_to_num().abs().max())
-            # 1 stands for zeros: for others it means that their squares have vanished
-            check_square(0.0 if square == 1.0 and largest < 1e-10 else square, largest, k, labels.dtype)
+            check_mean_square(square, labels, k)
         return squares
 
     @property
@@ -256,3 +254,13 @@ def mean_square(labels: Tensor, weights: Tensor | None = None) -> Tensor:
         squares = squares.flatten(1).sum(1) * weights if squares.ndim > 1 else squares * weights
     total = squares.sum() / len(labels)
     return torch.where(total > 0, total, 1.0)
+
+
+def check_mean_square(square: float, labels: Tensor, order: int) -> None:
+    """Raises ``ValueError`` where the ``mean_square`` of labels has left the range of their dtype.
+
+    >>> check_mean_square(float(mean_square(torch.ones(5))), torch.ones(5), order=0)
+    """
+    largest = float(labels.nan_to_num().abs().max())
+    # 1 stands for zeros: for others it means that their squares have vanished
+    check_square(0.0 if square == 1.0 and largest < 1e-10 else square, largest, order, labels.dtype)

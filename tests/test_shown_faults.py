@@ -45,6 +45,11 @@ def test_divisors_of_a_teacher_are_refused_where_squares_vanish():
     for source in (sl.Teacher(lambda x: 1e-25 * x.sum(1), points), SobolevData(points, 1e-25 * points.sum(1), slopes)):
         with pytest.raises(ValueError, match="normalize: expected values whose squares torch.float32 can hold"):
             loss.normalized_by(source)
+    with pytest.raises(ValueError, match="normalize: expected values whose squares torch.float32 can hold"):
+        loss.terms(lambda x: 2e-25 * x.sum(1), SobolevData(points, 1e-25 * points.sum(1), slopes))
+    short = (600 * points).half()
+    with pytest.raises(ValueError, match="normalize: expected values whose squares torch.float16 can hold"):
+        SobolevLoss(0, normalize=True).terms(lambda x: 1.1 * x.sum(1), SobolevData(short, short.sum(1)))
     assert loss.normalized_by(sl.Teacher(lambda x: 0 * x.sum(1), points)).normalize == (1.0, 1.0)
 
 
@@ -95,6 +100,16 @@ def test_rows_in_another_order_are_refused_and_rows_numbered_otherwise_are_told(
     right = values.loc[part.index].to_numpy()              # no pandas, or the same names: nothing to tell
     for told in (right, pandas.Series(right, index=part.index)):
         SobolevRegressor(steps=5, hidden=(4,)).fit(part, told)
+
+
+def test_columns_of_several_outputs_keep_their_order():
+    pandas = pytest.importorskip("pandas")
+    values = pandas.DataFrame({"a": Y, "b": X[:, 0]})
+    fitted = SobolevRegressor(hidden=(8,), steps=20, warm_start=True).fit(X, values)
+    for ask in (fitted.score, fitted.fit, fitted.partial_fit):
+        with pytest.raises(ValueError, match=r"y: expected columns in the order of those of the first fit, \['a', 'b'\], got \['b', 'a'\]"):
+            ask(X, values[["b", "a"]])
+    assert fitted.score(X, values) == fitted.score(X, values.to_numpy())
 
 
 def test_labels_with_missing_entries_of_pandas_are_checked():

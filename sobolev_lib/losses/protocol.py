@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sobolev_lib._arguments import integer, several_numbers
 from sobolev_lib._rows import Model, is_concrete
-from sobolev_lib.data import SobolevData, derivative_name, mean_square
+from sobolev_lib.data import SobolevData, check_mean_square, derivative_name, mean_square
 from sobolev_lib.losses.pointwise import LOSSES, WITHOUT_UNIT, PointLoss, find_loss, point_mean
 from sobolev_lib.teacher import Teacher
 
@@ -106,6 +106,8 @@ class Loss:
         if self.normalize is False or loss in WITHOUT_UNIT:
             return point_mean(loss, prediction, label, weights)
         square = mean_square(label, weights) if self.normalize is True else self.normalize[order]
+        if self.normalize is True and is_concrete(label):  # else a loss of 0 says nothing
+            check_mean_square(float(square), label, order)
         if loss is LOSSES["mse"]:                          # the same number by fewer operations
             return point_mean(loss, prediction, label, weights) / square
         # before the loss, so that units cancel whatever it is: huber is a square for small errors and no longer for large

@@ -14,7 +14,7 @@ from sobolev_lib.regressor.answers import Answers, spread_scale
 from sobolev_lib.regressor.choosing import Choice, choose, weighed
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
-from sobolev_lib.regressor.named_tables import check_columns, column_names, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.named_tables import check_columns, check_outputs, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks, is_auto
 from sobolev_lib.regressor.onnx_graph import onnx_model
 from sobolev_lib.regressor.plans import as_given, long
@@ -189,6 +189,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
 
     def score(self, X, y, sample_weight=None):
         """R^2 of values, the mean over outputs: 1 is perfect, 0 as good as the mean. Arguments as in ``fit``; NaN takes no part."""
+        check_outputs(y, getattr(self, "_output_names", []))
         y, sample_weight = (numbers_of(table, name) for table, name in zip(
             rows_alike(X, y=y, sample_weight=sample_weight), ("y", "sample_weight")))
         predicted = self.predict(X)

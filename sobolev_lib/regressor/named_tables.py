@@ -151,6 +151,19 @@ def column_names(X, fitted=None) -> list:
     return list(getattr(X, "columns", getattr(fitted, "feature_names_in_", ())))
 
 
+def check_outputs(y, known: list) -> list:
+    """The names of y's columns; raises ``ValueError`` if they are the ``known`` ones in another order.
+
+    >>> import pandas
+    >>> check_outputs(pandas.DataFrame({"price": [1.0], "vega": [2.0]}), [])
+    ['price', 'vega']
+    """
+    own = list(getattr(y, "columns", ()))
+    if own != known and len(own) == len(known) and set(own) == set(known):
+        raise ValueError(f"y: expected columns in the order of those of the first fit, {known}, got {own}; pass y[{known}]")
+    return own
+
+
 def columns_as(inputs: list, dy):
     """``dy`` with a column for each of the ``inputs``' names, in their order; NaN for those that it lacks.
 

@@ -4,7 +4,15 @@ from sklearn.utils.validation import validate_data
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import warn_about_labels, warn_outside
-from sobolev_lib.regressor.named_tables import check_columns, column_names, columns_as, numbers_of, plain, rows_alike
+from sobolev_lib.regressor.named_tables import (
+    check_columns,
+    check_outputs,
+    column_names,
+    columns_as,
+    numbers_of,
+    plain,
+    rows_alike,
+)
 from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
 
@@ -22,6 +30,9 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
     names = [str(name) for name in getattr(X, "columns", ())]
     y, dy, sample_weight = rows_alike(X, y=y, dy=dy, sample_weight=sample_weight)
     inputs = column_names(X, None if first else estimator)
+    outputs = check_outputs(y, [] if first else getattr(estimator, "_output_names", []))
+    if first:
+        estimator._output_names = outputs
     X, y = plain(X, "X"), numbers_of(y, "y")
     if dy is not None and not isinstance(y, np.ndarray):
         y = np.asarray(y)                                  # tables and lists may lack values as well
