@@ -24,9 +24,10 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     >>> data.hessian.shape
     torch.Size([20, 2, 2])
 
-    ``f`` maps a batch (N, *in) to (N,) or (N, *out), rows independent. It gets copies of ``x``, which it may change. ``method="autodiff"`` differentiates a PyTorch
-    function, to any order; it is asked at two or three rows once more, to see that rows are independent. ``method="finite-difference"`` takes central differences of a black box, order up to two:
-    all points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
+    ``f`` maps a batch (N, *in) to (N,) or (N, *out), rows independent. It gets copies of ``x``, which it may change.
+    ``method="autodiff"`` differentiates a PyTorch function, to any order; it is asked at two or three rows once more, to see
+    that rows are independent. ``method="finite-difference"`` takes central differences of a black box, order up to two: all
+    points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
     the input's own units; by default it is max(1, |x|) times the third (order 1) or fourth (order 2) root of the
     dtype's precision, where rounding and truncation balance. Use float64 inputs for accurate differences.
     ``method="forward-difference"``, order 1, asks for d + 1 values a point instead of 2 d + 1, for errors of the order of
@@ -43,8 +44,9 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     torch.Size([20, 1])
 
     Raises ``ValueError`` for an unknown method, a bad order, step or direction, a function of one point, or labels that come
-    out NaN or infinite, or differences of a function that computes in fewer digits than ``x`` has, without a ``step``. By autodiff,
-    warns if a row's value depends on the other rows, or if f is a module in training mode that draws, as dropout does. A direction of zeros gets no label (NaN).
+    out NaN or infinite, or differences without a ``step`` of a function that computes in fewer digits than ``x`` has. By
+    autodiff, warns if a row's value depends on the other rows, or if f is a module in training mode that draws, as dropout
+    does. A direction of zeros gets no label (NaN).
     Source: section 2; finite differences for black boxes: sections 1 and 5; along random directions, simultaneous
     perturbation (Spall, 1992).
     """
@@ -100,7 +102,7 @@ def _without_zero(directions: Tensor, products: Tensor, axis: int) -> Tensor:
 
 
 def check_rows(f: Callable, x: Tensor, values: Tensor) -> bool:
-    """Raises for a function of one point, whose result has by chance as many rows as there are points; whether f draws at random."""
+    """Whether f draws at random; raises for a function of one point, whose result has by chance as many rows as there are."""
     count = 3 if len(x) == 2 else 2
     rows = torch.arange(count, device=x.device) % len(x)
     ask = lambda: as_tensor(f(x[rows]), "f(x)").detach().to(values)
@@ -175,7 +177,7 @@ def _steps(flat: Tensor, step: float | None, power: float) -> Tensor:
 
 
 def _asked_once(f: Callable, batch: Tensor, x: Tensor, given: bool) -> Tensor:
-    """What a black box gives at rows (rows, d), which are moved points of x (N, *in), in one call; ``given``: steps are not ours."""
+    """What a black box gives at rows (rows, d), moved points of x (N, *in), in one call; ``given``: the step is the caller's."""
     rows = len(batch)
     if x.shape[1:2] == batch.shape[:1]:                    # a function of one point could fit by chance: one row more
         batch = torch.cat([batch, batch[:1]])

@@ -33,7 +33,8 @@ class ZScores:
     def of(cls, data: SobolevData) -> "ZScores":
         """Over the points that have them. An entry that doesn't vary has the scale that its slopes tell, else 1.
 
-        So that no answer depends on its unit: an input then has slopes of size 1 in z-scores, and an output does.
+        So no answer depends on its unit. In z-scores such an input has slopes of size 1, and such an output the length 1 of
+        its slopes along the inputs that vary.
         """
         if not isinstance(data, SobolevData):
             raise TypeError(f"data: expected SobolevData, got {type(data).__name__}")
@@ -120,7 +121,8 @@ class Standardized(nn.Module):
 
     ``data`` gives the ``ZScores``, or is such. ``standardize(data)`` turns labels into z-scores; calling the model undoes
     it, so autodiff through the model gives derivatives in original units. ``fit`` trains the inner network on z-scored data.
-    Entries that don't vary have the scale that their slopes tell, else 1. Raises ``ValueError`` for data whose shapes differ from the first ones.
+    Entries that don't vary have the scale that their slopes tell, else 1. Raises ``ValueError`` for data whose shapes differ
+    from the first ones.
     """
 
     def __init__(self, model: nn.Module, data: SobolevData | ZScores):

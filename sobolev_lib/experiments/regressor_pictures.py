@@ -6,8 +6,8 @@ import numpy as np
 from sobolev_lib.experiments.intervals import interval
 from sobolev_lib.experiments.regressor_defaults import OURS, TOLD, against_best, errors_of
 
-LABELS = {OURS: "SobolevRegressor()", TOLD: "SobolevRegressor(steps=250)", "twin network": "twin network", "JENN": "JENN", "GEKPLS": "kriging (GEKPLS)",
-          "MLPRegressor": "MLPRegressor, values alone"}
+LABELS = {OURS: "SobolevRegressor()", TOLD: "SobolevRegressor(steps=250)", "twin network": "twin network", "JENN": "JENN",
+          "GEKPLS": "kriging (GEKPLS)", "MLPRegressor": "MLPRegressor, values alone"}
 
 
 def drawn(record: dict, what: str = "value"):
@@ -23,7 +23,8 @@ def drawn(record: dict, what: str = "value"):
     from sobolev_lib.plotting import style
 
     cases = sorted(record["config"]["cases"], key=lambda case: against_best(record, case, what).mean, reverse=True)
-    looks = {OURS: style.style_of("Sobolev"), **style.styles_of([name for name in record["config"]["methods"] if name not in (OURS, TOLD)])}
+    others = [name for name in record["config"]["methods"] if name not in (OURS, TOLD)]
+    looks = {OURS: style.style_of("Sobolev"), **style.styles_of(others)}
     looks["MLPRegressor"] = style.style_of("regular")
     figure, ax = plt.subplots(figsize=(5.2, 1.4 + 0.4 * len(cases)))                          # fits a phone
     for row in range(0, len(cases), 2):

@@ -1,9 +1,9 @@
 """Tables as users have them: what their rows and columns are called, and plain arrays of what they hold."""
-import warnings
-
 import numpy as np
 import torch
 from scipy.sparse import issparse
+
+from sobolev_lib.labels import warn_outside
 
 _COMPLEX = (complex, np.complexfloating)
 
@@ -137,8 +137,8 @@ def rows_as(X, table, name: str, of: str = "X"):
         raise ValueError(f"{name}: expected the rows of {of}, got {len(rows) - common} others of {len(rows)}, such as "
                          f"{next(row for row in own if row not in rows)!r}; {mend}")
     if common and type(rows) is not type(own):             # two numberings: a part of a table, and what was made from it
-        warnings.warn(f"{name}: {common} of its {len(own)} rows are numbered as rows of {of}, in other places; row k is taken as "
-                      f"that of row k of {of}. If that is right, pass {name}.set_axis({of}.index)", stacklevel=2)
+        warn_outside(f"{name}: {common} of its {len(own)} rows are numbered as rows of {of}, in other places; row k is taken as "
+                     f"that of row k of {of}. If that is right, pass {name}.set_axis({of}.index)")
     return table
 
 

@@ -39,11 +39,10 @@ class WithNetworks:
             raise ValueError(f"dtype: expected \"float32\", \"float64\" or \"auto\", got {self.dtype!r}")
         if given.get("reduce_inputs") not in (None, "gradients"):
             raise ValueError(f"reduce_inputs: expected \"gradients\", None or \"auto\", got {self.reduce_inputs!r}")
-        own = callable(self.optimizer) and not isinstance(self.optimizer, type)
-        for name, alone, beside in (("lr", "lr" not in given or not own, "an optimizer with a rate of its own"),
-                                    ("schedule", self.schedule == "one-cycle" or given.get("optimizer") != "lbfgs", "\"lbfgs\"")):
-            if not alone:
-                raise ValueError(f"{name}: expected none beside {beside}, got {getattr(self, name)!r}; it would have no effect")
+        if "lr" in given and callable(self.optimizer) and not isinstance(self.optimizer, type):
+            raise ValueError(f"lr: expected none beside an optimizer that brings its own, got {self.lr!r}; it would have no effect")
+        if self.optimizer == "lbfgs" and self.schedule != "one-cycle":
+            raise ValueError(f"schedule: expected none beside \"lbfgs\", got {self.schedule!r}; it would have no effect")
         if "hidden" in given:
             sizes = [self.hidden] if np.isscalar(self.hidden) else several(self.hidden, "hidden", "a size or a list of sizes")
             given["hidden"] = tuple(integer(size, "hidden", "positive sizes") for size in sizes)

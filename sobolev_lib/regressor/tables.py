@@ -66,8 +66,7 @@ def weightless(derivative_weight, shape: tuple[int, ...]) -> np.ndarray:
     ([False, True], [[False, False]])
     """
     try:
-        weight = np.asarray(derivative_weight, dtype=np.float64)
-        return np.broadcast_to(weight.reshape(shape) if weight.size == np.prod(shape) else weight, shape) == 0
+        return np.broadcast_to(np.asarray(derivative_weight, dtype=np.float64), (1, *shape)[-2:]).reshape(shape) == 0
     except (TypeError, ValueError):                        # "auto", or what the loss refuses
         return np.zeros(shape, dtype=bool)
 

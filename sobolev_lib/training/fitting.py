@@ -81,7 +81,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
 
     Warns once for each data set whose derivative labels surely have a wrong sign, unit or order: see ``check_labels``.
     Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
-    being finite. Source: equations 1 and 2.
+    being finite; with ``patience`` the model then has its best weights. Source: equations 1 and 2.
     """
     start = time.perf_counter()
     steps, seed = integer(steps, "steps"), seed_of(seed)
@@ -145,7 +145,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
                 if scheduler is not None:
                     scheduler.step()
                 reports(step, model)
-                if step in reports.steps and not compile:      # on_step may have put other layers in
+                if step in reports.steps and not compile:  # on_step may have put other layers in
                     backward = _backward_for(network, loss, path, compile)
                 bar.update()
                 if step % evaluate_every == 0 or step == steps:

@@ -102,7 +102,7 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
             for part in parts:
                 while part.done < step:
                     part.run(step)
-                if step in reports or watched:                 # else nobody looks at the models
+                if step in reports or watched:             # else nobody looks at the models
                     part.write_back()
             for run in runs:
                 run.rest()
