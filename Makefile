@@ -24,7 +24,7 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
-.PHONY: book serve test test-fast lint reproduce colab install freeze dist epub clean help
+.PHONY: book serve test test-library test-fast lint reproduce colab install freeze dist epub clean help
 
 book: $(INSTALLED)
 	@$(BIN)/python scripts/build_book.py
@@ -33,11 +33,14 @@ serve: book
 	@echo "The book is at http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
+# The book and the tests that need none of it, at once: alone, neither keeps two cores busy.
 test: $(INSTALLED)
 	@$(BIN)/python scripts/browser.py --install
-	@$(BIN)/python scripts/build_book.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser"
+	@$(MAKE) --no-print-directory --jobs=2 book test-library
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "browser and not slow" tests/book tests/widgets
+
+test-library: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser"
 
 test-fast: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q -m "not slow and not browser" $(FAST)

@@ -102,11 +102,13 @@ def test_rows_in_another_order_are_refused_and_rows_numbered_otherwise_are_told(
         SobolevRegressor(steps=5, hidden=(4,)).fit(part, told)
 
 
-def test_columns_of_several_outputs_keep_their_order():
+def test_columns_of_several_outputs_keep_their_order(tmp_path):
     pandas = pytest.importorskip("pandas")
     values = pandas.DataFrame({"a": Y, "b": X[:, 0]})
     fitted = SobolevRegressor(hidden=(8,), steps=20, warm_start=True).fit(X, values)
-    for ask in (fitted.score, fitted.fit, fitted.partial_fit):
+    fitted.save(tmp_path / "kept")
+    loaded = SobolevRegressor.load(tmp_path / "kept")
+    for ask in (fitted.score, fitted.fit, fitted.partial_fit, loaded.score, loaded.partial_fit):
         with pytest.raises(ValueError, match=r"y: expected columns in the order of those of the first fit, \['a', 'b'\], got \['b', 'a'\]"):
             ask(X, values[["b", "a"]])
     assert fitted.score(X, values) == fitted.score(X, values.to_numpy())

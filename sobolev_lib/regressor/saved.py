@@ -22,10 +22,11 @@ def write(path, regressor) -> None:
     parameters |= {name: _plain(getattr(plan, name)) for name in ("hidden", "activation") if name in given}
     if "reduce_inputs" in given:
         parameters["reduce_inputs"] = None if regressor.reduction_ is None else "gradients"
-    stream = regressor._stream
+    stream, names = regressor._stream, list(getattr(regressor, "_output_names", ()))
     header = {"parameters": parameters, "choice": _choice(regressor.choice_), "derivative_weight": _plain(regressor.derivative_weight_),
               "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
-              "feature_names": list(getattr(regressor, "feature_names_in_", ())), "members": len(regressor.networks_),
+              "feature_names": list(getattr(regressor, "feature_names_in_", ())),
+              "output_names": names if all(isinstance(name, str) for name in names) else [], "members": len(regressor.networks_),
               "histories": [vars(history) for history in regressor.histories_],
               "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items()),
                          "sizes": None if stream.sizes is None else stream.sizes.tolist()}}
@@ -41,6 +42,7 @@ def read(path, cls):
         regressor.n_features_in_, regressor._scalar = integer(header["n_features"], "n_features"), bool(header["scalar"])
         if header["feature_names"]:
             regressor.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+        regressor._output_names = list(header.get("output_names", []))
         mean = tensors["scaling.output_mean"]
         if mean.ndim != (0 if regressor._scalar else 1):
             raise ValueError(f"scaling.output_mean of shape {tuple(mean.shape)}")
