@@ -41,9 +41,13 @@ class Pairs:
 
 
 def neighbours(x: np.ndarray) -> Pairs:
-    """The pairs of ``x`` (N, d). Of very many points a sample, always the same one."""
+    """The pairs of ``x`` (N, d). Of very many points a sample, always the same one, and of equal points the first.
+
+    Copies would fill an anchor's places for neighbours near and far with one place, which can't contradict itself.
+    """
     random, d = np.random.default_rng(0), x.shape[1]
     candidates = _sample(random, len(x), min(CANDIDATES, max(1_000, ENTRIES // d)))
+    candidates = candidates[np.sort(np.unique(x[candidates], axis=0, return_index=True)[1])]
     x = x[candidates]
     centred = x - x.mean(axis=0)
     spread = centred.std(axis=0)

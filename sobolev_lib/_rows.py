@@ -6,8 +6,8 @@ Everything is written with ``torch.func``, so it can be differentiated, ``vmap``
 is quicker.
 """
 import math
-import warnings
 import weakref
+from contextlib import nullcontext
 from typing import Callable
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sobolev_lib._torch import BatchNorm, InstanceNorm, in_transform, level
+from sobolev_lib._warnings import warn_outside
 from sobolev_lib.closed_form import Layers
 
 Model = Callable[[Tensor], Tensor]
@@ -52,6 +53,9 @@ def check_output(y: Tensor, x: Tensor) -> Tensor:
     if y.ndim == 0 or y.shape[0] != x.shape[0]:
         raise ValueError(f"model: expected one output row per input row, shape ({x.shape[0]}, ...), "
                          f"got {tuple(y.shape)}")
+    if y.is_complex():
+        raise TypeError(f"model: expected real outputs, got {y.dtype}, of which only the real part would be differentiated; "
+                        "return torch.view_as_real(output)")
     return y
 
 
@@ -64,13 +68,12 @@ def warn_about_normalization(model: Model, order: int) -> None:
     for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         layer = f"{name or 'model'} is a {type(module).__name__}"
         if isinstance(module, BatchNorm) and module.training:
-            warnings.warn(f"{layer} in training mode: each output depends on the whole batch, so derivatives mix the "
-                          "rows. Use eval() or GroupNorm for per-row derivatives.", stacklevel=3)
+            warn_outside(f"{layer} in training mode: each output depends on the whole batch, so derivatives mix the rows. Use "
+                         "eval() or GroupNorm for per-row derivatives.")
             return
         if order >= 2 and isinstance(module, (nn.LayerNorm, InstanceNorm)):
-            warnings.warn(f"{layer}: PyTorch's third derivatives of it are wrong, and so are parameter gradients of a "
-                          "loss of order 2 (values and derivatives themselves are right). Use GroupNorm or RMSNorm.",
-                          stacklevel=3)
+            warn_outside(f"{layer}: PyTorch's third derivatives of it are wrong, and so are parameter gradients of a loss of "
+                         "order 2 (values and derivatives themselves are right). Use GroupNorm or RMSNorm.")
             return
 
 
@@ -99,7 +102,9 @@ def traced_or_not(model: Model, traced: Callable, not_traced: Callable) -> tuple
     if not torch.compiler.is_compiling() and _is_known_untraceable(model):    # compiled code would be tied to that set
         return not_traced()
     try:
-        return traced()
+        # once TorchScript has optimised a function it loses derivatives under torch.func, without an error
+        with nullcontext() if torch.compiler.is_compiling() else torch.jit.optimized_execution(False):
+            return traced()
     except (RuntimeError, NotImplementedError) as error:
         if torch.compiler.is_compiling():
             raise
@@ -128,15 +133,15 @@ def derivatives_func(model: Model, x: Tensor, order: int) -> tuple[Tensor, ...]:
     return (*lower, highest)
 
 
-def nested(model: Model, x: Tensor, order: int, first: int = 0):
-    """The function x -> (derivative of that order, all lower ones); it treats rows independently, like the model.
+def nested(model: Model, x: Tensor, order: int):
+    """The function x -> (derivative of that order, all lower ones); it treats rows independently, like the model."""
+    if order == 0:
+        return lambda x: (check_output(model(x.clone()), x), ())         # a copy: the model may work in place
+    return derivative_of(nested(model, x, order - 1), order)
 
-    ``first`` is the order of what ``model`` itself gives, if it is a derivative already.
-    """
-    if order == first:
-        return lambda x: (check_output(model(x), x), ())
-    below = nested(model, x, order - 1, first)
 
+def derivative_of(below: Callable, order: int) -> Callable:
+    """From a function x -> (derivative of order ``order - 1``, lower ones) to that of the next order."""
     def derivative(x):
         y, pull, lower = torch.func.vjp(depending_on_input(below, order), x, has_aux=True)
         out_shape, in_shape = y.shape[1:], x.shape[1:]
@@ -150,6 +155,11 @@ def nested(model: Model, x: Tensor, order: int, first: int = 0):
         return rows.movedim(0, 1).reshape(*y.shape, *in_shape), (*lower, y)   # (q, N, *in) -> (N, *out, *in)
 
     return derivative
+
+
+def variable(x: Tensor) -> Tensor:
+    """What to differentiate by, in place of x, for ``torch.autograd.grad``; gradients by x itself go through it."""
+    return x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
 
 
 def _basis(like: Tensor) -> Tensor:

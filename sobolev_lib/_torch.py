@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import register_pytree_node, tree_flatten, tree_map, tree_unflatten
 
 __all__ = ["BatchNorm", "InstanceNorm", "calls_forward_only", "compile_error", "compiled_module", "does_more_than_its_class",
-           "elu_backward", "gelu_backward", "in_transform", "leaky_relu_backward", "leaky_relu_backward_in_place", "level",
+           "elu_backward", "gelu_backward", "in_transform", "leaky_relu_backward", "leaky_relu_backward_in_place", "leaves", "level",
            "module_hooks", "optimizer_hooks", "parameter_is_hooked", "register_pytree_node", "sigmoid_backward",
            "silu_backward", "softplus_backward", "submodules", "tanh_backward", "tree_flatten", "tree_map", "tree_unflatten"]
 
@@ -26,6 +26,19 @@ def level(tensor: Tensor) -> int:
 def in_transform() -> bool:
     """True inside a transform of ``torch.func``, or forward-mode differentiation."""
     return torch.autograd.forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def leaves(tensor: Tensor) -> list[Tensor]:
+    """The tensors, mostly parameters, that the graph behind ``tensor`` begins with."""
+    found, seen, waiting = [], set(), [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            if hasattr(node, "variable"):
+                found.append(node.variable)
+            waiting += [each for each, _ in node.next_functions]
+    return found
 
 
 # --- modules and hooks --------------------------------------------------------------------------------------------

@@ -110,7 +110,13 @@ def _silu() -> Activation:
         p = torch.sigmoid(z)
         return p * (1 - p) * (2 + z * (1 - 2 * p))
 
-    return Activation(F.silu, _torch.silu_backward, curvature)
+    def through(t, z):
+        if not torch.is_grad_enabled():
+            return _torch.silu_backward(t, z)
+        p = torch.sigmoid(z)                               # PyTorch has no derivative of its own backward pass
+        return t * (p * (1 + z * (1 - p)))
+
+    return Activation(F.silu, through, curvature)
 
 
 def _sine() -> Activation:

@@ -147,11 +147,13 @@ class SobolevData(Dataset):
 
     def to(self, *args, **kwargs) -> "SobolevData":
         """The same data on another device or in another floating dtype; arguments as in ``torch.Tensor.to``."""
-        moved = [tensor.to(*args, **kwargs) for tensor in self.tensors]
+        with torch.inference_mode(False):                  # else they could not be trained on
+            moved = [tensor.to(*args, **kwargs) for tensor in self.tensors]
         if not moved[0].is_floating_point():
             raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
-        weights, directions = [None if each is None else each.to(moved[0]) for each in (self.weights, self.directions)]
-        noise = None if self.noise is None else [each.to(moved[0]) for each in self.noise]
+        with torch.inference_mode(False):
+            weights, directions = [None if each is None else each.to(moved[0]) for each in (self.weights, self.directions)]
+            noise = None if self.noise is None else [each.to(moved[0]) for each in self.noise]
         return SobolevData.owning(*moved, weights=weights, directions=directions, noise=noise)
 
     def up_to(self, order: int) -> "SobolevData":
@@ -252,7 +254,8 @@ def mean_square(labels: Tensor, weights: Tensor | None = None) -> Tensor:
     squares = torch.where(labels.isnan(), 0.0, labels).square()
     if weights is not None:
         squares = squares.flatten(1).sum(1) * weights if squares.ndim > 1 else squares * weights
-    total = squares.sum() / len(labels)
+    # sums of float16 end at 65504
+    total = squares.mean() * squares[0].numel() if squares.dtype == torch.float16 else squares.sum() / len(labels)
     return torch.where(total > 0, total, 1.0)
 
 

@@ -20,6 +20,7 @@ from sobolev_lib._rows import (
     differentiated,
     grad,
     traced_or_not,
+    variable,
     warn_about_normalization,
 )
 from sobolev_lib.closed_form import values_and_derivatives
@@ -70,7 +71,7 @@ def value_and_projections(model: Model, x: Tensor, vectors: Sequence[Tensor]) ->
         raise ValueError(f"vectors: expected shapes (P, {len(x)}, ...) with one P for all, got "
                          f"{[tuple(v.shape) for v in vectors]}")
     layers, _ = closed_form(model, x, len(vectors))
-    if layers is not None and vectors[0].shape[2:] == (layers.outputs,):
+    if layers is not None and vectors[0].shape[2:] == (layers.outputs,) and not vectors[0].requires_grad:
         y, projections = values_and_derivatives(layers, x, vectors[0])
         return y, projections
     warn_about_normalization(model, len(vectors))
@@ -95,8 +96,8 @@ def path_of(model: Model, x: Tensor, order: int = 1) -> str:
 
 def _derivatives_autograd(model: Model, x: Tensor, order: int) -> tuple[Tensor, ...]:
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        results = [check_output(model(x), x)]
+        x = variable(x)
+        results = [check_output(model(x.clone()), x)]      # a copy: the model may work in place
         for k in range(order):
             results.append(differentiated(results[-1], x, k + 1))
     return tuple(results)
@@ -106,7 +107,7 @@ def _projections_func(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tup
     def one(vectors):
         def projected(k):
             if k == 0:
-                return lambda x: (check_output(model(x), x), ())
+                return lambda x: (check_output(model(x.clone()), x), ())
 
             def project(x):
                 p, pull, lower = torch.func.vjp(depending_on_input(projected(k - 1), k), x, has_aux=True)
@@ -126,8 +127,8 @@ def _projections_func(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tup
 
 def _projections_autograd(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        y = check_output(model(x), x)
+        x = variable(x)
+        y = check_output(model(x.clone()), x)
 
         def one(vectors):
             projections = [y]

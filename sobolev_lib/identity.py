@@ -37,7 +37,8 @@ def describe(value, where: str = "value", *, named: bool = True, seen: tuple[int
 
     A module is its class, its own attributes and its parts, without parameters and buffers (see ``weights``). Of a
     function or class from outside PyTorch and this library the code counts too, with the values it has caught and the
-    numbers, text and tensors it reads from its file; what other functions it calls does not. Raises ``ValueError`` saying
+    numbers, text and tensors it reads from its file, alone or in lists and dictionaries; what other functions it calls does
+    not. Raises ``ValueError`` saying
     where for what has no name, as a lambda, unless ``named`` is False, and for what does not show its contents.
     """
     if id(value) in seen:
@@ -173,7 +174,10 @@ def _function(function: types.FunctionType, where: str, inner) -> list:
 
 
 def _is_plain(value) -> bool:
-    return isinstance(value, (Tensor, *_PLAIN)) or isinstance(value, tuple) and all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_is_plain(each) for pair in value.items() for each in pair)
+    return isinstance(value, (Tensor, np.ndarray, *_PLAIN)) or isinstance(value, (tuple, list, set, frozenset)) and all(
+        map(_is_plain, value))
 
 
 def _code(code: types.CodeType) -> list:

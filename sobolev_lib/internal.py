@@ -1,4 +1,5 @@
 """Derivatives inside a model: of its output by the activations of a hidden layer that has a name."""
+import torch
 from torch import Tensor, nn
 
 from sobolev_lib._rows import check_input, warn_about_normalization
@@ -27,7 +28,8 @@ def internal_derivatives(model: nn.Module, x: Tensor, layer: str) -> tuple[Tenso
     check_layer(model, layer, "model")
     check_input(model, x)
     warn_about_normalization(model, 1)
-    hidden = activations(model, x, layer)
+    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):               # dropout: both passes draw the same
+        hidden = activations(model, x, layer)
     y, jacobian = value_and_derivatives(lambda shift: shifted(model, x, layer, shift), hidden.detach() * 0)
     return y, hidden, jacobian
 

@@ -1,6 +1,5 @@
 """label(): values and derivatives of a function, by autodiff or by finite differences."""
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sobolev_lib._arguments import integer, number
+from sobolev_lib._warnings import warn_outside
 from sobolev_lib.data import SobolevData, as_tensor, derivative_name
 from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.products import check_directions, value_and_products
@@ -72,8 +72,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
             raise TypeError("f: expected a function written in PyTorch for method='autodiff', got one that wants NumPy "
                             "arrays; use method='finite-difference'") from error
         if check_rows(f, x, derivatives[0]) and isinstance(f, nn.Module) and f.training:
-            warnings.warn("f: expected the same values when it is asked again, got others: it is a module in training mode (dropout?), "
-                          "and these labels are one draw; call f.eval()", stacklevel=2)
+            warn_outside("f: expected the same values when it is asked again, got others: it is a module in training mode (dropout?), "
+                         "and these labels are one draw; call f.eval()")
     elif method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(map(repr, METHODS))}, got {method!r}")
     elif directions is not None or method == "forward-difference" and order > 0:
@@ -121,8 +121,8 @@ def check_rows(f: Callable, x: Tensor, values: Tensor) -> bool:
         return False
     draws = not torch.equal(ask(), few)
     if not draws:
-        warnings.warn("f: its value at a point changes with the points beside it, so derivatives mix the rows; expected "
-                      "independent rows (batch normalisation in training mode?)", stacklevel=3)
+        warn_outside("f: its value at a point changes with the points beside it, so derivatives mix the rows; expected "
+                     "independent rows (batch normalisation in training mode?)")
     return draws
 
 
@@ -133,6 +133,8 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
     n, d = len(x), math.prod(x.shape[1:])
     flat = x.reshape(n, d)
     first, second = [_steps(flat, step, power) for power in (1 / 3, 1 / 4)]
+    if step is None and order > 0:
+        _warn_of_wide_steps(flat, second if order == 2 else first)
     made = [(flat + each) - flat for each in (first, second)]
     second = made[1]                                       # after rounding, so that corners lie where the formula has them
     if not all(each.all() for each in made[:order]):
@@ -170,6 +172,16 @@ def _finite_differences(f: Callable, x: Tensor, order: int, step: float | None) 
     return tuple(r.reshape(n, *out_shape, *x.shape[1:] * k) for k, r in enumerate(results))
 
 
+def _warn_of_wide_steps(flat: Tensor, steps: Tensor) -> None:
+    """Points (N, d) that lie within a few default steps of each other are in other units than the default is for."""
+    spread = flat.amax(0) - flat.amin(0)
+    wide = ((spread > 0) & (4 * steps.amax(0) > spread)).nonzero().flatten().tolist()
+    if len(flat) > 2 and wide:
+        j = wide[0]
+        warn_outside(f"step: expected one in the units of input {j}, whose {len(flat)} points lie within {spread[j]:.2g}; the default, "
+                     f"{steps[:, j].amax():.2g}, is too large for that")
+
+
 def _steps(flat: Tensor, step: float | None, power: float) -> Tensor:
     if step is not None:
         return torch.full_like(flat, step)
@@ -203,6 +215,7 @@ def _differences_along(f: Callable, x: Tensor, directions: Tensor | None, step: 
     if step is None:                                       # no input moves further, for its size, than by itself
         share = (u.abs() / flat.abs().clamp_min(1.0)).amax(2, keepdim=True)
         by = torch.finfo(x.dtype).eps ** (1 / 3 if central else 1 / 2) / torch.where(share > 0, share, 1.0)
+        _warn_of_wide_steps(flat.reshape(n, d), (by * u.abs()).amax(1))
     else:
         by = torch.full_like(u[:, :, :1], number(step, "step"))
     ends = [flat + by * u, flat - by * u] if central else [flat + by * u, flat.expand_as(u)]

@@ -5,8 +5,6 @@ third order in the distance. Where the values' differences follow another readin
 columns, ...) much better than the labels themselves, the labels are wrong in just this way.
 """
 import math
-import sys
-import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +15,7 @@ import torch
 
 from sobolev_lib._neighbours import CANDIDATES, Differences, neighbours
 from sobolev_lib._readings import convincing, scatter, told
+from sobolev_lib._warnings import warn_outside
 from sobolev_lib.data import SobolevData, check_order_of_tables
 
 SURE, OUTPUTS = 0.99, 8                                    # the confidence of a warning; outputs that are looked at, at most
@@ -115,17 +114,6 @@ def mark_as_checked(data: SobolevData) -> None:
     >>> mark_as_checked(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(50, 2)))
     """
     _seen.add(data)
-
-
-def warn_outside(message: str) -> None:
-    """A warning at the line outside this package that led here.
-
-    >>> warn_outside("Look here.")                                          # doctest: +SKIP
-    """
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "sobolev_lib":
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _array(value, name: str) -> np.ndarray:

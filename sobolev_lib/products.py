@@ -1,4 +1,6 @@
 """Derivatives along given directions: a model's J u, H u and so on at each point, without the whole of the highest order."""
+import math
+
 import torch
 from torch import Tensor
 
@@ -8,10 +10,11 @@ from sobolev_lib._rows import (
     check_input,
     check_output,
     closed_form,
-    derivatives_func,
+    derivative_of,
     differentiated,
     nested,
     traced_or_not,
+    variable,
     warn_about_normalization,
 )
 from sobolev_lib._tables import check_shape_of_directions
@@ -44,7 +47,7 @@ def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int =
     check_directions(directions, x)
     if order == 1:
         layers, _ = closed_form(model, x, 1)
-        if layers is not None:
+        if layers is not None and not directions.requires_grad:          # the closed form has gradients by parameters alone
             return values_and_derivatives(layers, x, directions=directions)
         y, jacobian = value_and_derivatives(model, x)
         return y, along(jacobian, y, directions)
@@ -53,34 +56,37 @@ def value_and_products(model: Model, x: Tensor, directions: Tensor, order: int =
                           lambda: _products_autograd(model, x, directions, order))
 
 
-def along(jacobian: Tensor, values: Tensor, directions: Tensor) -> Tensor:
-    """J u (N, *out, k) of a Jacobian (N, *out, *in) of ``values`` (N, *out), for directions (N, k, *in)."""
+def along(derivative: Tensor, values: Tensor, directions: Tensor) -> Tensor:
+    """J u (N, *out, k) of a Jacobian (N, *out, *in) of ``values`` (N, *out), for directions (N, k, *in).
+
+    Of a higher derivative (N, *out, *in, *in, ...) it is (N, *out, k, *in, ...).
+    """
     n, k = directions.shape[:2]
-    u = directions.reshape(n, k, -1)
-    return (jacobian.reshape(n, -1, u.shape[2]) @ u.mT).reshape(*values.shape, k)          # (N, q, d) (N, d, k)
+    u, others = directions.reshape(n, k, -1), derivative.shape[values.ndim + directions.ndim - 2:]
+    if not others:
+        return (derivative.reshape(n, -1, u.shape[2]) @ u.mT).reshape(*values.shape, k)    # (N, q, d) (N, d, k)
+    flat = derivative.reshape(n, math.prod(values.shape[1:]), u.shape[2], -1)
+    return torch.einsum("nqdr,nkd->nqkr", flat, u).reshape(*values.shape, k, *others)
 
 
 def _products_func(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
-    first = nested(model, x, 1)
+    whole = nested(model, x, order - 1)
 
-    def slopes(x):
-        jacobian, (y,) = first(x)
-        return along(jacobian, y, directions)
+    def products(x):
+        highest, lower = whole(x)
+        return along(highest, lower[0], directions), (*lower, highest)
 
-    highest, _ = nested(slopes, x, order, first=1)(x)
-    return (*derivatives_func(model, x, order - 1), highest)
+    highest, (*found, _) = derivative_of(products, order)(x)
+    return (*found, highest)
 
 
 def _products_autograd(model: Model, x: Tensor, directions: Tensor, order: int) -> tuple[Tensor, ...]:
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        results = [check_output(model(x), x)]
+        x = variable(x)
+        results = [check_output(model(x.clone()), x)]      # a copy: the model may work in place
         for k in range(1, order):
             results.append(differentiated(results[-1], x, k))
-        highest = along(results[1], results[0], directions)
-        for k in range(2, order + 1):
-            highest = differentiated(highest, x, k)
-    return (*results, highest)
+        return (*results, differentiated(along(results[-1], results[0], directions), x, order))
 
 
 def check_directions(directions: Tensor, x: Tensor, order: int = 1) -> None:

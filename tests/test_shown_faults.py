@@ -114,6 +114,38 @@ def test_columns_of_several_outputs_keep_their_order(tmp_path):
     assert fitted.score(X, values) == fitted.score(X, values.to_numpy())
 
 
+def test_pictures_and_files_know_the_order_of_outputs_too(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    values = pandas.DataFrame({0: Y, 1: X[:, 0]})
+    fitted = SobolevRegressor(hidden=(8,), steps=20).fit(X, values)
+    fitted.save(tmp_path / "kept")
+    for ask in (SobolevRegressor.load(tmp_path / "kept").score, lambda *data: sl.plotting.goodness_of_fit(fitted, *data)):
+        with pytest.raises(ValueError, match=r"y: expected columns in the order of those of the first fit, \[0, 1\], got \[1, 0\]"):
+            ask(X, values[[1, 0]])
+
+
+def test_points_that_only_slopes_of_weight_zero_tell_of_are_left_out():
+    lacking = np.r_[np.full(5, np.nan), Y[5:]]
+    for weight in (0.0, [0.0, 0.0]):
+        assert SobolevRegressor(derivative_weight=weight).fit(X, lacking, DY).score(X, Y) > 0.99
+    one = SobolevRegressor(derivative_weight=[[0.0], [1.0]], steps=5).fit(
+        X, np.c_[lacking, X[:, 0]], np.stack([DY, np.tile([1.0, 0.0], (60, 1))], 1))
+    assert one.predict(X).shape == (60, 2)
+
+
+def test_stairs_on_a_grid_come_from_no_scaler():
+    x = np.linspace(0, 1, 50)[:, None]
+    SobolevRegressor(steps=5, hidden=(4,)).fit(x, x[:, 0] + np.floor(5 * x[:, 0]), np.ones((50, 1)))      # warnings are errors
+
+
+def test_what_was_solved_is_trained_when_someone_says_how():
+    fitted = SobolevRegressor(warm_start=True).fit(X, Y, DY)
+    assert fitted.choice_.plan.solved and fitted.history_.steps == [1]
+    before = fitted.score(X, Y)
+    fitted.set_params(steps=30, optimizer="adam", lr=1e-4).fit(X, Y, DY)
+    assert fitted.history_.steps[-1] == 30 and fitted.score(X, Y) == pytest.approx(before, abs=1e-6)
+
+
 def test_labels_with_missing_entries_of_pandas_are_checked():
     pandas = pytest.importorskip("pandas")
     slopes = pandas.DataFrame(-DY, columns=["a", "b"]).astype("Float64")

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sobolev_lib._arguments import integer, several_numbers
 from sobolev_lib._rows import Model, is_concrete
+from sobolev_lib._torch import leaves
 from sobolev_lib.data import SobolevData, check_mean_square, derivative_name, mean_square
 from sobolev_lib.losses.pointwise import LOSSES, WITHOUT_UNIT, PointLoss, find_loss, point_mean
 from sobolev_lib.teacher import Teacher
@@ -75,8 +76,9 @@ class Loss:
 
     def with_numbers(self, weights: Sequence, normalize) -> "Loss":
         """The same with other weights and divisors, unchecked: they may be tensors that are being traced."""
-        # attribute by attribute, since PyTorch's compiler can't follow a copy of __dict__
         other = type(self).__new__(type(self))
+        if not torch.compiler.is_compiling():              # PyTorch's compiler can't follow a copy of __dict__
+            vars(other).update(vars(self))                 # a subclass may have attributes of its own
         other.order, other.value_loss, other.derivative_losses = self.order, self.value_loss, self.derivative_losses
         other.losses, other.weights, other.normalize = self.losses, weights, normalize
         return other
@@ -148,6 +150,17 @@ def fitted(predictions: Sequence[Tensor], values: Tensor) -> tuple[Tensor, ...]:
     raise ValueError(f"model: expected outputs of shape {tuple(values.shape)} as the labels have, got {tuple(y.shape)}")
 
 
+def _can_move(prediction: Tensor) -> bool:
+    """Whether what is zero need not stay so: a smooth network whose last layer is zero, or anything without gradients."""
+    if not torch.is_grad_enabled():
+        return True
+    if not prediction.requires_grad:
+        return False
+    weights = torch.rand(prediction.shape, generator=torch.Generator().manual_seed(0)).to(prediction)     # nothing cancels
+    slopes = torch.autograd.grad((weights * prediction).sum(), leaves(prediction), retain_graph=True, allow_unused=True)
+    return any(slope is not None and bool(slope.any()) for slope in slopes)
+
+
 def _check_weights(weights: Sequence[float], order: int) -> tuple[float, ...]:
     return several_numbers(weights, "weights", order + 1, f"{order + 1} numbers (value, then each derivative order)",
                            "finite numbers >= 0", zero=True)
@@ -164,7 +177,7 @@ def _check_curvature(predictions: Sequence[Tensor], labels: Sequence[Tensor]) ->
     """A piecewise linear model has second derivatives that are exactly zero: no weights can fit other labels."""
     for order in range(2, len(labels)):
         prediction, label = predictions[order], labels[order]
-        if is_concrete(prediction) and not prediction.any() and label.nan_to_num().any():
+        if is_concrete(prediction) and not prediction.any() and label.nan_to_num().any() and not _can_move(prediction):
             raise ValueError(f"model: its derivatives of order {order} are zero everywhere, so it can't carry the "
                              f"{derivative_name(order)} labels; expected a smooth activation (tanh, softplus, gelu, "
                              f"silu), got a piecewise linear model (ReLU?)")

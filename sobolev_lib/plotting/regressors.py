@@ -20,10 +20,11 @@ def goodness_of_fit(regressor, X, y, dy=None):
     of the inputs' spread, are drawn. Missing labels are left out. Returns the figure. Raises ``TypeError`` for what is no
     fitted regressor, ``ValueError`` for shapes that don't fit.
     """
-    from sobolev_lib.regressor.named_tables import column_names, numbers_of, rows_alike
+    from sobolev_lib.regressor.named_tables import check_outputs, column_names, numbers_of, rows_alike
     from sobolev_lib.regressor.tables import slopes_of, values_of
 
     inputs, outputs = _names(regressor)
+    check_outputs(y, getattr(regressor, "_output_names", []))
     y, dy = rows_alike(X, y=y, dy=dy)
     values, gradients = regressor.predict(X, return_gradient=True)
     n, q, d = len(values), len(outputs), len(inputs)

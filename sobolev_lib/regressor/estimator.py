@@ -59,7 +59,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     ``optimizer``: "adam", "lbfgs" (all points at each of ``steps`` iterations, a line search in place of ``lr``), a class, or
     a callable from parameters. ``weight_decay`` pulls the weights of Adam to zero, apart from the gradient (AdamW).
     ``validation_fraction`` of the points is held out; training stops after ``patience`` hundredths of the steps without a
-    lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there.
+    lower loss there, and keeps the best weights. ``warm_start``: fit goes on from the weights and scales that are there; what was
+    solved is solved anew, in the old scales, unless settings of a training are given.
     ``ensemble`` networks from different initial weights are trained side by side; ``predict`` gives their mean.
     ``dtype`` is that of training, "float32" or "float64"; predictions are in float64. ``reduce_inputs="gradients"``: train
     along the directions that hold all squared slopes but 1e-4 of their sum, for correlated inputs and signals in few
@@ -113,7 +114,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             data, held = held_out(data, self.validation_fraction, seeds[0])
             if again:
                 self._check_networks("warm_start", data)
-                self.choice_ = Choice(as_given(self.choice_.plan, self._given()))
+                self.choice_ = Choice(self._going_on())
             else:
                 plans = self._plans(data)
                 tried = functools.partial(self._tried, seed=seeds[0])

@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sobolev_lib.labels import warn_outside
+from sobolev_lib._warnings import warn_outside
 
 _COMPLEX = (complex, np.complexfloating)
 

@@ -49,6 +49,13 @@ class WithNetworks:
         return given | {"epochs": self.epochs, "schedule": self.schedule, "weight_decay": self.weight_decay,
                         "patience": self.patience, "device": device_of(self.device), "progress": self.progress}
 
+    def _going_on(self) -> Plan:
+        """The plan of a fit that starts warm: a network that was solved is trained from now on, if someone says how."""
+        given = self._given()
+        told = {"steps", "batch_size", "lr", "optimizer"} & {*given} or self.epochs is not None or self.weight_decay
+        plan = as_given(self.choice_.plan, given)
+        return replace(plan, solved=False) if told else plan
+
     def _plans(self, data: SobolevData) -> list[Plan]:
         """What may be trained on the data: one plan where steps or optimiser are given, or points are too few for a trial."""
         given, n = self._given(), len(data)

@@ -26,7 +26,7 @@ def write(path, regressor) -> None:
     header = {"parameters": parameters, "choice": _choice(regressor.choice_), "derivative_weight": _plain(regressor.derivative_weight_),
               "scalar": regressor._scalar, "n_features": regressor.n_features_in_,
               "feature_names": list(getattr(regressor, "feature_names_in_", ())),
-              "output_names": names if all(isinstance(name, str) for name in names) else [], "members": len(regressor.networks_),
+              "output_names": names if all(isinstance(name, (str, int)) for name in names) else [], "members": len(regressor.networks_),
               "histories": [vars(history) for history in regressor.histories_],
               "stream": {"unit": stream.unit, "passes": stream.passes, "divisors": sorted(stream.divisors.items()),
                          "sizes": None if stream.sizes is None else stream.sizes.tolist()}}

@@ -6,6 +6,7 @@ import numpy as np
 from sobolev_lib._neighbours import Differences, neighbours
 
 AGREED, RATIO, LEAST = 0.15, 2.0, 1.08                     # disagreement after, before over after, and the least factor told
+UNIT = "all columns from 0 to 1"
 LARGE, CONSTANT, SURE = 2.0, 1.5, 6.0                      # noisy labels: factor, change of mean slope, standard errors
 
 
@@ -27,7 +28,9 @@ def scaler_at_work(x: np.ndarray, y: np.ndarray, dy: np.ndarray) -> str | None:
     for table, what in ((x, "X"), (y, "y")):
         with np.errstate(over="ignore", invalid="ignore"):   # of very large numbers, which come from no scaler
             found = _fingerprint(table)
-        factor = found and _factor(x, y, dy, one=what == "y")
+        # a grid from 0 to 1 is what many begin with: there it takes labels that tell exactly
+        natural = found == UNIT and any(len({*np.round(np.diff(np.unique(column)), 9)}) == 1 for column in table.T)
+        factor = found and _factor(x, y, dy, one=what == "y", exact=natural)
         if factor:
             place = {"X": "a step before SobolevRegressor in a pipeline", "y": "a TransformedTargetRegressor"}[what]
             return (f"{what} comes from a scaler ({found}) and dy does not: its slopes fit the values only times {factor}. "
@@ -43,11 +46,11 @@ def _fingerprint(table: np.ndarray) -> str | None:
     if np.abs(mean[varies]).max() < 1e-7 and np.abs(std[varies] - 1).max() < 1e-7:
         return "mean 0, standard deviation 1"
     if np.abs(low[varies]).max() < 1e-12 and np.abs(high[varies] - 1).max() < 1e-12 and len(np.unique(table[:, varies])) > 2:
-        return "all columns from 0 to 1"
+        return UNIT
     return None
 
 
-def _factor(x, y, dy, one: bool) -> str | None:
+def _factor(x, y, dy, one: bool, exact: bool) -> str | None:
     """The numbers by which labels must be multiplied, in words; None if they fit as they are, or nothing can be told."""
     # one output will do; of many points a sample will
     rows = np.linspace(0, len(x) - 1, min(len(x), 4_000)).astype(int)
@@ -75,7 +78,7 @@ def _factor(x, y, dy, one: bool) -> str | None:
         agree = all(np.allclose(half[matter], f, rtol=0.15, atol=0) for half in halves if half is not None)
         differs = (f > 0).all() and np.abs(np.log(f)).max() > math.log(LEAST)
         return _told(f) if agree and differs and before > RATIO * after else None
-    trend = None if one else _trend(x[:, labelled], y, dy[:, labelled])
+    trend = None if one or exact else _trend(x[:, labelled], y, dy[:, labelled])
     return None if trend is None else _told(trend)
 
 

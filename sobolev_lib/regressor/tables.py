@@ -1,9 +1,11 @@
 """What fit is given as labelled data: labels in one layout, copies as weights, all in float64."""
 import numpy as np
+import torch
 from sklearn.utils.validation import validate_data
 
+from sobolev_lib._warnings import warn_outside
 from sobolev_lib.data import SobolevData
-from sobolev_lib.labels import warn_about_labels, warn_outside
+from sobolev_lib.labels import warn_about_labels
 from sobolev_lib.regressor.named_tables import (
     check_columns,
     check_outputs,
@@ -55,7 +57,10 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
         warn_outside(told) if told else warn_about_labels(data, names)
         ignored = weightless(estimator.derivative_weight, dy.shape[1:])
         if ignored.any():
-            data = SobolevData(x, y, np.where(ignored, np.nan, dy), weights=data.weights)
+            dy = np.where(ignored, np.nan, dy)
+            told = np.isfinite(np.column_stack([y.reshape(len(x), -1), dy.reshape(len(x), -1)])).any(axis=1)
+            weights = data.weights if data.weights is None else data.weights[torch.from_numpy(told)]
+            data = SobolevData(x[told], y[told], dy[told], weights=weights)
     return data, unit
 
 

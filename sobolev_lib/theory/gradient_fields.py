@@ -53,9 +53,10 @@ def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = N
             # drawn where the generator lives, so that a CPU seed gives the same probes on a GPU
             v = torch.randn(h.shape, generator=generator, dtype=h.dtype, device=source).to(h.device)
             # E ||A v||^2 = ||A||^2 for any matrix A; J v is the pullback of the pullback, which is linear
-            pull = torch.func.vjp(vector_field, h)[1]
-            back = pull(v)[0].detach().double()
-            ahead = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(v))[1](v)[0].detach().double()
+            with torch.jit.optimized_execution(False):     # see traced_or_not
+                pull = torch.func.vjp(vector_field, h)[1]
+                back = pull(v)[0].detach().double()
+                ahead = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(v))[1](v)[0].detach().double()
             total += (ahead.square() + back.square()).flatten(1).sum(1) / 2
             odd += (ahead - back).square().flatten(1).sum(1)
     return torch.where(total != 0, (odd / torch.where(total != 0, total, 1.0)).sqrt() / 2, 0.0).to(h.dtype)

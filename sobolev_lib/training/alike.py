@@ -29,8 +29,11 @@ def check_alike(models: Sequence[nn.Module], data: Sequence[SobolevData], order:
         raise ValueError(f"models: expected a network of its own for each, got parameters that numbers {shared[0]} and "
                          f"{shared[1]} share")
     # what a model prints need not be all that it does
-    kinds = [[describe(model, "models", named=False), [(name, tuple(p.shape)) for name, p in model.named_parameters()]]
-             for model in models]
+    try:
+        kinds = [[describe(model, "models", named=False), [(name, tuple(p.shape)) for name, p in model.named_parameters()]]
+                 for model in models]
+    except ValueError as error:                            # it speaks of checkpoints, for which it is there
+        raise ValueError(f"models: {str(error).removeprefix('checkpoint: ')}; fit takes such models") from None
     other = next((k for k, kind in enumerate(kinds) if kind != kinds[0]), 0)
     if other:
         raise ValueError(f"models: expected one architecture with the same constants, got {models[0]!r} and, as number "

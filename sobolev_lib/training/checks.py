@@ -11,6 +11,8 @@ from sobolev_lib.derivatives import value_and_derivatives
 from sobolev_lib.errors import evaluating
 from sobolev_lib.labelling import check_rows
 from sobolev_lib.losses import Loss, SobolevLoss
+from sobolev_lib.losses.pointwise import WITHOUT_UNIT
+from sobolev_lib.scaling import Standardized
 from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.history import measured_names
 
@@ -58,7 +60,29 @@ def loss_for(loss, source: SobolevData | Teacher) -> Loss:
         return SobolevLoss(source.order if isinstance(source, SobolevData) else 1)
     if not isinstance(loss, Loss):
         raise TypeError(f"loss: expected a SobolevLoss or StochasticSobolevLoss, got {type(loss).__name__}")
+    own = [name for name in ("__call__", "terms") for kind in type(loss).__mro__
+           if name in vars(kind) and not kind.__module__.startswith("sobolev_lib.")]
+    if own:
+        raise TypeError(f"loss: expected what {type(loss).__name__} does otherwise in ask, predict, compare or total, which a step "
+                        f"calls, got {own[0]} of its own, which it does not")
     return loss
+
+
+def check_unit(model: nn.Module, loss: Loss) -> None:
+    """Raises where z-scores of a ``Standardized`` model's outputs would make a loss another one."""
+    if isinstance(model, Standardized) and any(each in WITHOUT_UNIT for each in loss.losses):
+        mean, std = model.output_mean, model.output_std
+        if not ((std == 1).all() and (mean == mean.flatten()[0]).all()):
+            raise ValueError("loss: expected one of differences for a Standardized model, which trains z-scored outputs, got 'kl': "
+                             "z-scores of logits are another distribution; give ZScores with output_std 1 and output_mean 0, "
+                             "or train the network inside")
+
+
+def check_weights_finite(model: nn.Module) -> None:
+    wrong = [name for name, p in model.named_parameters() if not bool(p.isfinite().all())]
+    if wrong:
+        raise FloatingPointError(f"model: its weights are no longer finite after the last step, got NaN or infinite ones in {wrong}; "
+                                 "a lower learning rate or smaller derivative weight may help")
 
 
 def check_validation(validation: SobolevData | None, source: SobolevData | Teacher, loss: Loss, metric: str) -> None:

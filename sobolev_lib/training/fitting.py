@@ -24,7 +24,9 @@ from sobolev_lib.training.checks import (
     check_model,
     check_rows_apart,
     check_source,
+    check_unit,
     check_validation,
+    check_weights_finite,
     loss_for,
 )
 from sobolev_lib.training.history import History, record
@@ -94,6 +96,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     check_source(source, validation, patience)
     loss = loss_for(loss, source)
     check_validation(validation, source, loss, metric)
+    check_unit(model, loss)
     if checkpoint is not None:
         check_writable(checkpoint)
     if loss.order > 0 and isinstance(source, SobolevData):
@@ -116,7 +119,7 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     scheduler = scheduler_for(scheduler, optimizer)
     batches, history = Epochs(len(source), batch_size, seed), History()
     reports = Reports(on_step, report, steps, evaluate_every, history)
-    stopping = EarlyStopping(model, validation, loss, metric, patience, history, vectors)
+    stopping = EarlyStopping(model, validation, loss, metric, patience, history, seed)
     watchers, keeper = [stopping.look], None
     if checkpoint is not None:
         check_all_kept(optimizer, model)
@@ -152,13 +155,13 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
                     record(history, step, float(total.detach()), [float(term.detach()) for term in terms])
                     history.seconds = earlier + time.perf_counter() - start
                     bar.set_postfix(loss=f"{history.train['loss'][-1]:.3g}")
+                    if step == steps:
+                        check_weights_finite(model)        # whose loss nobody looks at any more
                     for watch in watchers:
                         watch()
-        except FloatingPointError:
-            stopping.restore()                             # the best that there was is not lost with the rest
-            raise
+        finally:                                           # the best that there was is not lost with the rest
+            stopping.restore()
         bar.close()
-    stopping.restore()
     history.seconds = earlier + time.perf_counter() - start
     return history
 

@@ -1,6 +1,5 @@
 """fit_many(): fit for many networks side by side, as one computation."""
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from sobolev_lib._arguments import check_callable, integer, several
+from sobolev_lib._warnings import warn_outside
 from sobolev_lib.checkpoint import load_checkpoint, save_checkpoint, taken_over
 from sobolev_lib.data import SobolevData
 from sobolev_lib.files import check_writable
@@ -123,10 +123,11 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
         for run in runs:
             run.stopping.restore()
     bar.close()
-    lost = [k for k, run in enumerate(runs) if run.lost]
+    # after the last step nobody looks at a loss
+    lost = [k for k, run in enumerate(runs) if run.lost or not all(bool(p.isfinite().all()) for p in run.model.parameters())]
     if lost:
-        warnings.warn(f"fit_many: the losses of networks {lost} are no longer finite; a lower learning rate or smaller "
-                      "derivative weight may help", stacklevel=3)
+        warn_outside(f"fit_many: the losses of networks {lost} are no longer finite; a lower learning rate or smaller derivative "
+                     "weight may help")
     return [run.history for run in runs]
 
 

@@ -13,7 +13,7 @@ from sobolev_lib.identity import describe
 from sobolev_lib.labels import warn_about_labels
 from sobolev_lib.losses import Loss
 from sobolev_lib.training.alike import check_alike
-from sobolev_lib.training.checks import check_model, check_rows_apart, check_source, check_validation, loss_for
+from sobolev_lib.training.checks import check_model, check_rows_apart, check_source, check_unit, check_validation, loss_for
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping, inside
 
@@ -74,6 +74,8 @@ def runs_of(models, source, loss, lr, seed, validation, metric, patience, device
     _check_losses(losses)
     for watched, own, each in zip(validations, sources, losses):
         check_validation(watched, own, each, metric)
+    for model, each in zip(models, losses):
+        check_unit(model, each)
     for own in {id(own): own for own in sources if losses[0].order > 0 and isinstance(own, SobolevData)}.values():
         warn_about_labels(own)
     if device is not None:
@@ -91,7 +93,7 @@ def runs_of(models, source, loss, lr, seed, validation, metric, patience, device
         for start in range(0, len(seen), ROWS):            # side by side nobody can look at the numbers: what fit refuses
             each.terms(network, seen[start:start + ROWS])
         history = History(path=path_of(network, seen.inputs, each.order))
-        stopping = EarlyStopping(model, None if watched is None else moved[id(watched)], each, metric, patience, history)
+        stopping = EarlyStopping(model, None if watched is None else moved[id(watched)], each, metric, patience, history, one_seed)
         runs.append(Run(model, network, seen, each, rate, one_seed, history, stopping))
     check_alike([run.network for run in runs], [run.data for run in runs], losses[0].order)
     return runs

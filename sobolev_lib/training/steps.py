@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from sobolev_lib._torch import compile_error, parameter_is_hooked
 from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
-from sobolev_lib.losses import Loss
+from sobolev_lib.losses import Loss, SobolevLoss
 
 
 def side_by_side(model: nn.Module, loss: Loss, *, extras: Sequence[str] = (), compile: bool = False) -> Callable:
@@ -69,6 +69,7 @@ def plain_backward_of(model: nn.Module) -> Callable:
 
 
 def _closed_form_backward(model: nn.Module, loss: Loss):
+    _check_predicts(loss)
     if loss.draws or loss.order != 1 or not loss.by_input:
         raise ValueError(f"loss: expected one of whole derivatives of order 1 for the closed form, got {loss!r}")
     layers = Layers.of(model)
@@ -113,7 +114,13 @@ def _compiled_backward(model: nn.Module, loss: Loss):
     return step
 
 
+def _check_predicts(loss: Loss) -> None:
+    if type(loss).predict is not SobolevLoss.predict:
+        raise ValueError(f"loss: expected SobolevLoss's own predict for the closed form, got that of {type(loss).__name__}")
+
+
 def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
+    _check_predicts(loss)
     own = Layers.of(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     weights, biases = ([None if t is None else names[id(t)] for t in ts] for ts in (own.weights, own.biases))
@@ -141,10 +148,16 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
 
 
 def _general(model: nn.Module, loss: Loss, extras: Sequence[str]):
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    # each place once: functional_call leaves a module that it comes to by two names without parameters
+    places = {f"{prefix}.{name}" if prefix else name: first[id(parameter)] for prefix, module in model.named_modules()
+              for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)}
+
     def total(parameters, weights, table, divisors=None):
         own = loss.with_numbers(weights, loss.normalize if divisors is None else divisors)
         batch = SobolevData.of_tables(table, loss.order, extras)
-        terms = own.terms(lambda x: functional_call(model, parameters, (x,)), batch)
+        given = {place: parameters[name] for place, name in places.items()}
+        terms = own.terms(lambda x: functional_call(model, given, (x,), tie_weights=False), batch)
         return own.total(terms), terms
 
     def gradients(parameters, weights, batch, divisors=None):

@@ -158,6 +158,9 @@ class Together:
         """Go on with the weights that the models have now: somebody may have changed them."""
         for k, model in enumerate(self.models):
             for name, parameter in model.named_parameters():
+                if not parameter.requires_grad:            # side by side all rows move
+                    raise ValueError(f"on_step: expected parameters that go on training, got {name} of number {k} frozen; "
+                                     "fit takes that")
                 self.parameters[name][k].copy_(parameter)
 
     def state(self) -> tuple[dict[str, Tensor], dict]:

@@ -33,9 +33,9 @@ class EarlyStopping:
     """
 
     def __init__(self, model: nn.Module, data: SobolevData | None, loss: Loss, metric: str, patience: int | None,
-                 history: History, vectors: torch.Generator | None = None):
+                 history: History, seed: int = 0):
         self.model, self.data, self.loss, self.metric, self.patience = model, data, loss, metric, patience
-        self.history, self.vectors = history, vectors
+        self.history, self.seed = history, seed
         self.best: dict[str, Tensor] = {}
 
     def look(self) -> None:
@@ -65,7 +65,8 @@ class EarlyStopping:
     def _measured(self) -> dict[str, float]:
         with evaluating(self.model):
             network, scaled = inside(self.model, self.data)
-            value = self.loss(network, scaled, generator=self.vectors)
+            # a loss that draws is measured on the same vectors each time, and takes none from the training
+            value = self.loss(network, scaled, generator=torch.Generator().manual_seed(self.seed))
         return {"loss": float(value.detach()), **errors(self.model, self.data.up_to(self.loss.order))}
 
 
