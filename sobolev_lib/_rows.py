@@ -54,8 +54,8 @@ def check_output(y: Tensor, x: Tensor) -> Tensor:
         raise ValueError(f"model: expected one output row per input row, shape ({x.shape[0]}, ...), "
                          f"got {tuple(y.shape)}")
     if y.is_complex():
-        raise TypeError(f"model: expected real outputs, got {y.dtype}, of which only the real part would be differentiated; "
-                        "return torch.view_as_real(output)")
+        raise TypeError(f"model: expected it to return real numbers, got {y.dtype}, of which only the real part would be "
+                        "differentiated; return torch.view_as_real(output)")
     return y
 
 

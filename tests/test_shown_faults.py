@@ -124,6 +124,14 @@ def test_pictures_and_files_know_the_order_of_outputs_too(tmp_path):
             ask(X, values[[1, 0]])
 
 
+@pytest.mark.parametrize("waves", [20, 50])
+def test_slopes_tell_how_fine_the_waves_are(waves):
+    x, unseen = np.sort(np.random.default_rng(0).uniform(0, 1, 300)), np.linspace(0.01, 0.99, 500)
+    w = 2 * np.pi * waves
+    fitted = SobolevRegressor().fit(x[:, None], np.sin(w * x), w * np.cos(w * x)[:, None])
+    np.testing.assert_allclose(fitted.predict(unseen[:, None]), np.sin(w * unseen), atol=1e-4)
+
+
 def test_points_that_only_slopes_of_weight_zero_tell_of_are_left_out():
     lacking = np.r_[np.full(5, np.nan), Y[5:]]
     for weight in (0.0, [0.0, 0.0]):

@@ -53,7 +53,7 @@ def test_a_layer_used_twice_trains_side_by_side_as_alone():
 
 
 def test_complex_outputs_are_refused():
-    with pytest.raises(TypeError, match="model: expected real outputs, got torch.complex64"):
+    with pytest.raises(TypeError, match="model: expected it to return real numbers, got torch.complex64"):
         sl.value_and_derivatives(lambda x: torch.exp(1j * x.sum(1)), POINTS)
 
 

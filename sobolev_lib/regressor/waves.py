@@ -20,7 +20,8 @@ from sobolev_lib.models import MLP
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping
 
-FREQUENCIES = tuple(0.15 * 1.6**k for k in range(10))      # standard deviations tried, per z-scored input: 0.15 to 10
+SLOWEST, FINER, COARSE, ABOVE = 0.15, 1.6, 10, 2.0         # standard deviations tried, per z-scored input: 0.15 to 10, each 1.6 times
+                                                           # the last; more of them up to twice the frequency that slopes tell
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
 BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
 TRUSTS = (1 / 256, 1 / 16, 16.0)                           # what slopes' weights are multiplied by, tried as well
@@ -166,7 +167,8 @@ class Likely:
 
 def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases: Tensor, weigh: bool) -> Likely:
     """What makes the labels likeliest."""
-    best = Likely(math.inf, rms, FREQUENCIES[-1], NOISES[-1])        # of labels that are all zero nothing is likelier
+    tried = _frequencies(labels)
+    best = Likely(math.inf, rms, tried[-1], NOISES[-1])    # of labels that are all zero nothing is likelier
     # told slopes are exact more often than not; of a few values alone that would be too much to expect
     before = BEFORE if labels.slopes.any() else 0.0
 
@@ -181,14 +183,24 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
                 best = Likely(surprise, shape, size, noise, trust)
 
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
-        for size in FREQUENCIES:
+        for size in tried:
             compare(shape, size, 1.0)
     if weigh and best.noise >= NOISY and labels.slopes.any() and not labels.slopes.all():
-        shape, near = best.shape, FREQUENCIES.index(best.size)
-        for size in FREQUENCIES[max(0, near - 2):near + 3]:
+        shape, near = best.shape, tried.index(best.size)
+        for size in tried[max(0, near - 2):near + 3]:
             for trust in TRUSTS:
                 compare(shape, size, trust)
     return best
+
+
+def _frequencies(labels: Equations) -> list[float]:
+    """The standard deviations to try: the root mean square of slopes over that of values is a mean frequency of the function."""
+    fastest = max([float(labels.targets[labels.inputs == j].square().mean().sqrt()) for j in labels.inputs.unique() if j >= 0],
+                  default=0.0)
+    value = labels.targets[~labels.slopes].std(correction=0).nan_to_num() if (~labels.slopes).any() else 0.0
+    finest = ABOVE * fastest / max(float(value), 0.1)      # values have size 1, unless there are few
+    count = COARSE if finest <= 0 else max(COARSE, 1 + math.ceil(math.log(finest / SLOWEST) / math.log(FINER)))
+    return [SLOWEST * FINER**k for k in range(min(count, 2 * COARSE))]
 
 
 def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:

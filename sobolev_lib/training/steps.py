@@ -69,9 +69,9 @@ def plain_backward_of(model: nn.Module) -> Callable:
 
 
 def _closed_form_backward(model: nn.Module, loss: Loss):
-    _check_predicts(loss)
     if loss.draws or loss.order != 1 or not loss.by_input:
         raise ValueError(f"loss: expected one of whole derivatives of order 1 for the closed form, got {loss!r}")
+    _check_predicts(loss)
     layers = Layers.of(model)
 
     def step(loss, batch):
