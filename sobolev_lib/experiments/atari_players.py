@@ -30,7 +30,7 @@ def beside_the_teacher(record: dict) -> str:
             sides[side].append((TITLES[game], f"{number(mean(scores), ',.0f')} against {number(teacher, ',.0f')}"))
     said = [f"{text} on {listed([name for name, _ in found])} (mean score {listed([pair for _, pair in found])})"
             for text, found in (("told slopes, the student still plays worse than its teacher", sides["below"]),
-                                ("no difference from the teacher can be told", sides["around"]),
+                                ("it can't be told apart from its teacher", sides["around"]),
                                 ("the student plays better than its teacher", sides["above"])) if found]
     return sentence("; ".join(said))
 

@@ -78,13 +78,15 @@ def with_more_states(record: dict) -> str:
         return ""
     shown = listed([percent(share) for share in shares])
     text = (f"With {shown} of the states, slopes help clearly in {sides['better']} of {total} cells (a game and a share), hurt "
-            f"clearly in {sides['worse']}, and {sides['undecided']} cannot be told.{all_lose(record)}")
+            f"clearly in {sides['worse']}, and in {sides['undecided']} neither can be said.{all_lose(record)}")
     both = [(gain(record, game, fewest(record)), gain(record, game, max(shares))) for game in games(record)]
     both = [(few, many) for few, many in both if few and many]
     if both:
         shrinks = sum(few.mean > many.mean for few, many in both)
+        single = [TITLES[game] for game in games(record) if len(pairs(record, game, max(shares))) == 1]
         text += (f" From {percent(fewest(record))} to {percent(max(shares))} the gain shrinks on "
-                 f"{counted(shrinks, len(both), 'game')}.")
+                 f"{counted(shrinks, len(both), 'game')}"
+                 f"{f', on {listed(single)} by a single living pair' if single else ''}.")
     gone = dead(record)
     return text + (f" Dead students: {gone}." if gone else "")
 

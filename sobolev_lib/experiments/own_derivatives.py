@@ -246,7 +246,7 @@ def verdict(record: dict) -> Verdict:
                      for case, gain in gains.items())
     beside = [f"{CASES[case]}: {beside_peers(record, case)}" for case in cases if set(methods(record, case)) - set(OURS)]
     return Verdict(
-        claim="Derivatives of the target, where they are known, improve data efficiency and generalisation (abstract).",
+        claim="Derivatives of the target, where they are known, improve generalisation (abstract).",
         measured=f"Errors with slopes against our regressor told values alone: {told}."
                  + (f" Beside the best of the others, {'; '.join(beside)}." if beside else ""),
         scale=f"{len(cases)} cases, {_counts(record)} points, {len(record['seeds'])} seeds, as many trials for each method. "

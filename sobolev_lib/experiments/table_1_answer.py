@@ -46,8 +46,8 @@ def answer(record: dict, parts: dict, targets: str = "true") -> str:
                  "gradient"}[targets]
     return (f"**{start}** Against lower layers that never learn, four kinds of guess gain {number(min(gaps), '.1f')} to "
             f"{number(max(gaps), '.1f')} points on unseen images. {from_what}, the best method ends "
-            f"{beside(-points(record, best, 'backprop', targets)[0], '.1f')} backpropagation in one process. Two processes that "
-            f"really do not wait end {beside(decoupled_parts.lost(parts, ALONE))}.")
+            f"{beside(-points(record, best, 'backprop', targets)[0], '.1f')} backpropagation in one process. In another run, of a "
+            f"larger network with one cut, two processes that really do not wait end {beside(decoupled_parts.lost(parts, ALONE))}.")
 
 
 def beside(short: float, spec: str = ".0f") -> str:
@@ -180,8 +180,8 @@ def saturated(noprop: float, backprop: float) -> str:
 def in_short(record: dict, parts: dict) -> str:
     """Three sentences that sum the chapter up."""
     return ("A part of a network that guesses its gradient need not wait for the true one. The guess is the slope of a guessed "
-            f"loss, so it is a gradient of something. Correcting the gradient beside the loss {listed(both_kinds(record))}; two "
-            f"processes that really do not wait end {beside(decoupled_parts.lost(parts, ALONE))} backpropagation.")
+            f"loss, so it is a gradient of something. Correcting the gradient beside the loss {listed(both_kinds(record))}. In "
+            f"another run, two processes that really do not wait end {beside(decoupled_parts.lost(parts, ALONE))} backpropagation.")
 
 
 def both_kinds(record: dict) -> list[str]:
