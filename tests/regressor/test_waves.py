@@ -232,7 +232,7 @@ def test_slopes_count_as_makes_the_labels_likeliest_as_they_were_told(noises, tr
     """Whatever the rows are multiplied by, what is compared is the density of the labels themselves."""
     from scipy.stats import multivariate_normal
 
-    for name, only in {"FREQUENCIES": (0.6,), "NOISES": (0.01,), "TRUSTS": (trust,), "NOISY": 0.0}.items():
+    for name, only in {"_frequencies": lambda labels: [0.6], "NOISES": (0.01,), "TRUSTS": (trust,), "NOISY": 0.0}.items():
         monkeypatch.setattr(waves, name, only)
     data, draw = sl.SobolevData(*map(torch.as_tensor, unlike(*noises, n=15))), torch.Generator().manual_seed(0)
     labels, rms = waves._equations(data, 0, torch.ones(1, dtype=torch.float64))
