@@ -134,7 +134,7 @@ def test_the_summary_counts_what_the_records_hold(lorenz, worth, peers):
     boxes = len(black_box_peers.boxes_of(peers, VALUES))
     for factor, by_values, by_differences in ((3.0, boxes, 0), (0.3, 0, boxes)):
         text = known["short_said"](lorenz, worth, biased(peers, factor))
-        assert f"by values in {by_values} of {boxes} cases, by differences in {by_differences}." in text
+        assert f"when told values in {by_values} of {boxes} cases, when told differences in {by_differences}." in text
 
 
 @pytest.mark.parametrize("process, networks, said", [
@@ -146,7 +146,7 @@ def test_whether_it_is_the_network_follows_the_record(peers, process, networks, 
     text = known["peers_said"]({name: told["ratios_of"](*(f"{called}, {each}" for each in known["SPENT"]))
                                 for name, (_, called) in told["METHODS"].items()})
     total = len(black_box_peers.boxes_of(peers, VALUES)) - 2                               # but for the simulator's
-    counts = [f"by values in {total * (each > 1)} of {total} cells and by differences in {total * (each < 1)}"
+    counts = [f"when told values in {total * (each > 1)} of {total} cells, when told differences in {total * (each < 1)}"
               for each in (process, networks)]
     assert said in text and f"the process errs clearly less {counts[0]}; the networks {counts[1]}." in text
     assert ("The two part ways at d = 1 with exact calls and" in text) == (process != networks)
