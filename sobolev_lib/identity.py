@@ -38,8 +38,8 @@ def describe(value, where: str = "value", *, named: bool = True, seen: tuple[int
     A module is its class, its own attributes and its parts, without parameters and buffers (see ``weights``). Of a
     function or class from outside PyTorch and this library the code counts too, with the values it has caught and the
     numbers, text and tensors it reads from its file, alone or in lists and dictionaries; what other functions it calls does
-    not. Raises ``ValueError`` saying
-    where for what has no name, as a lambda, unless ``named`` is False, and for what does not show its contents.
+    not. Raises ``ValueError`` saying where for what has no name, as a lambda, unless ``named`` is False, and for what does not
+    show its contents.
     """
     if id(value) in seen:
         return ["again", seen.index(id(value))]

@@ -29,7 +29,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
     that rows are independent. ``method="finite-difference"`` takes central differences of a black box, order up to two: all
     points it needs go into ONE call of ``f``, and its result may be a NumPy array. ``step`` is the distance in
     the input's own units; by default it is max(1, |x|) times the third (order 1) or fourth (order 2) root of the
-    dtype's precision, where rounding and truncation balance. Use float64 inputs for accurate differences.
+    dtype's precision, where rounding and truncation balance; a warning says where all points lie within four such steps, as in
+    small units. Use float64 inputs for accurate differences.
     ``method="forward-difference"``, order 1, asks for d + 1 values a point instead of 2 d + 1, for errors of the order of
     the step, not of its square; there the default has the square root.
 

@@ -83,7 +83,8 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
 
     Warns once for each data set whose derivative labels surely have a wrong sign, unit or order: see ``check_labels``.
     Raises ``ValueError``/``TypeError`` for settings that don't fit together, ``FloatingPointError`` if the loss stops
-    being finite; with ``patience`` the model then has its best weights. Source: equations 1 and 2.
+    being finite, or the weights after the last step; with ``patience`` the model then has its best weights, as after an
+    interruption. Source: equations 1 and 2.
     """
     start = time.perf_counter()
     steps, seed = integer(steps, "steps"), seed_of(seed)
