@@ -59,6 +59,11 @@ def check_output(y: Tensor, x: Tensor) -> Tensor:
     return y
 
 
+def asked(model: Model, x: Tensor) -> Tensor:
+    """The model's values at x, checked; it gets a copy, since it may work in place."""
+    return check_output(model(x.clone()), x)
+
+
 def is_concrete(tensor: Tensor) -> bool:
     """True outside ``torch.compile`` and ``torch.func`` transforms: only then may Python look at numbers."""
     return not torch.compiler.is_compiling() and level(tensor) == -1
@@ -136,7 +141,7 @@ def derivatives_func(model: Model, x: Tensor, order: int) -> tuple[Tensor, ...]:
 def nested(model: Model, x: Tensor, order: int):
     """The function x -> (derivative of that order, all lower ones); it treats rows independently, like the model."""
     if order == 0:
-        return lambda x: (check_output(model(x.clone()), x), ())         # a copy: the model may work in place
+        return lambda x: (asked(model, x), ())
     return derivative_of(nested(model, x, order - 1), order)
 
 

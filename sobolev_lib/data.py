@@ -149,9 +149,8 @@ class SobolevData(Dataset):
         """The same data on another device or in another floating dtype; arguments as in ``torch.Tensor.to``."""
         with torch.inference_mode(False):                  # else they could not be trained on
             moved = [tensor.to(*args, **kwargs) for tensor in self.tensors]
-        if not moved[0].is_floating_point():
-            raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
-        with torch.inference_mode(False):
+            if not moved[0].is_floating_point():
+                raise TypeError(f"dtype: expected a floating-point tensor, got {moved[0].dtype}")
             weights, directions = [None if each is None else each.to(moved[0]) for each in (self.weights, self.directions)]
             noise = None if self.noise is None else [each.to(moved[0]) for each in self.noise]
         return SobolevData.owning(*moved, weights=weights, directions=directions, noise=noise)

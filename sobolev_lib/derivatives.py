@@ -12,8 +12,8 @@ from torch import Tensor
 from sobolev_lib._arguments import integer
 from sobolev_lib._rows import (
     Model,
+    asked,
     check_input,
-    check_output,
     closed_form,
     depending_on_input,
     derivatives_func,
@@ -42,7 +42,7 @@ def value_and_derivatives(model: Model, x: Tensor, order: int = 1) -> tuple[Tens
     check_input(model, x)
     order = integer(order, "order", "an integer >= 0", least=0)
     if order == 0:
-        return (check_output(model(x.clone()), x),)        # a copy: the model may work in place
+        return (asked(model, x),)
     layers, _ = closed_form(model, x, order)
     if layers is not None:
         return values_and_derivatives(layers, x)
@@ -97,7 +97,7 @@ def path_of(model: Model, x: Tensor, order: int = 1) -> str:
 def _derivatives_autograd(model: Model, x: Tensor, order: int) -> tuple[Tensor, ...]:
     with torch.enable_grad():
         x = variable(x)
-        results = [check_output(model(x.clone()), x)]      # a copy: the model may work in place
+        results = [asked(model, x)]
         for k in range(order):
             results.append(differentiated(results[-1], x, k + 1))
     return tuple(results)
@@ -107,7 +107,7 @@ def _projections_func(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tup
     def one(vectors):
         def projected(k):
             if k == 0:
-                return lambda x: (check_output(model(x.clone()), x), ())
+                return lambda x: (asked(model, x), ())
 
             def project(x):
                 p, pull, lower = torch.func.vjp(depending_on_input(projected(k - 1), k), x, has_aux=True)
@@ -128,7 +128,7 @@ def _projections_func(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tup
 def _projections_autograd(model: Model, x: Tensor, vectors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     with torch.enable_grad():
         x = variable(x)
-        y = check_output(model(x.clone()), x)
+        y = asked(model, x)
 
         def one(vectors):
             projections = [y]

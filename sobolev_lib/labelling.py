@@ -64,9 +64,8 @@ def label(f: Callable, x, order: int = 1, *, method: str = "autodiff", step: flo
         if step is not None:
             raise ValueError(f"step: only for method='finite-difference', got {step!r} with method='autodiff'")
         try:
-            model = f if isinstance(f, nn.Module) else lambda z: f(z.clone())
-            derivatives = value_and_derivatives(model, x, order) if directions is None else value_and_products(
-                model, x, directions, order)
+            derivatives = value_and_derivatives(f, x, order) if directions is None else value_and_products(
+                f, x, directions, order)
         except RuntimeError as error:
             if "numpy()" not in str(error):
                 raise

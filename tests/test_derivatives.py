@@ -5,6 +5,7 @@ import warnings
 import pytest
 import reference
 import torch
+from old_style import Cube
 from torch import nn
 from torch.func import functional_call
 
@@ -59,20 +60,6 @@ class InPlace(nn.Module):
         return y
 
 
-class OldCube(torch.autograd.Function):
-    """x^3 in the style that torch.func refuses: forward and context in one."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx, g):
-        x, = ctx.saved_tensors
-        return 3 * x * x * g
-
-
 class Old(nn.Module):
     def __init__(self, inputs=3, outputs=2):
         super().__init__()
@@ -81,7 +68,7 @@ class Old(nn.Module):
 
     def forward(self, x):
         self.calls += 1
-        return self.second(OldCube.apply(self.first(x)))
+        return self.second(Cube.apply(self.first(x)))
 
 
 class Recurrent(nn.Module):

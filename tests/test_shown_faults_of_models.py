@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from old_style import Cube
 from torch import nn
 
 import sobolev_lib as sl
@@ -78,16 +79,6 @@ def test_products_and_derivatives_inside_come_of_one_draw():
     torch.testing.assert_close(y, torch.einsum("nqh,nh->nq", jacobian, hidden) / 2 + model.last.bias)
 
 
-@pytest.mark.parametrize("order", [2, 3])
-def test_products_of_higher_orders_are_the_whole_derivatives_times_the_directions(order):
-    f = lambda x: torch.stack([(x[:, 0] ** 3 * x[:, 1]).sin(), x[:, 0] * x[:, 1] ** 2], 1)
-    u = torch.randn(20, 3, 2, dtype=torch.float64)
-    *lower, products = sl.value_and_products(f, POINTS.double(), u, order)
-    *whole, highest = sl.value_and_derivatives(f, POINTS.double(), order)
-    torch.testing.assert_close(lower, whole)
-    torch.testing.assert_close(products, torch.einsum("nqi...,nki->nqk...", highest, u))
-
-
 def test_models_may_work_in_place_on_their_points():
     model = nn.Sequential(nn.ELU(inplace=True), nn.Linear(2, 1))
     points = POINTS - 0.5
@@ -132,19 +123,6 @@ def test_gradients_by_directions_and_vectors_are_there():
     jacobian = sl.value_and_derivatives(model, POINTS)[1].detach()
     torch.testing.assert_close(u.grad, jacobian)
     torch.testing.assert_close(v.grad[0], jacobian.sum(2))
-
-
-class Cube(torch.autograd.Function):
-    """Of the old style, which torch.func refuses."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x ** 3
-
-    @staticmethod
-    def backward(ctx, slope):
-        return slope * 3 * ctx.saved_tensors[0] ** 2
 
 
 def test_gradients_by_points_go_through_what_torch_func_refuses():

@@ -4,6 +4,7 @@ import math
 import pytest
 import reference
 import torch
+from old_style import Cube
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -39,24 +40,13 @@ def projected(model, x, vectors):
     return results
 
 
-class Square(torch.autograd.Function):  # the style torch.func refuses
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        return 2 * g * ctx.saved_tensors[0]
-
-
 class Old(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.head = nn.Conv2d(1, 2, 3), nn.Linear(8, 3)
 
     def forward(self, x):
-        return self.head(Square.apply(self.conv(x)).flatten(1))
+        return self.head(Cube.apply(self.conv(x)).flatten(1))
 
 
 # --- the projections --------------------------------------------------------------------------------------------

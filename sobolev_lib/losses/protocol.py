@@ -77,10 +77,9 @@ class Loss:
     def with_numbers(self, weights: Sequence, normalize) -> "Loss":
         """The same with other weights and divisors, unchecked: they may be tensors that are being traced."""
         other = type(self).__new__(type(self))
-        if not torch.compiler.is_compiling():              # PyTorch's compiler can't follow a copy of __dict__
-            vars(other).update(vars(self))                 # a subclass may have attributes of its own
-        other.order, other.value_loss, other.derivative_losses = self.order, self.value_loss, self.derivative_losses
-        other.losses, other.weights, other.normalize = self.losses, weights, normalize
+        for name, value in vars(self).items():             # one by one, since PyTorch's compiler can't follow a copy of __dict__
+            setattr(other, name, value)
+        other.weights, other.normalize = weights, normalize
         return other
 
     def _taken(self, source) -> SobolevData | Teacher:

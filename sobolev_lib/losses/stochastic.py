@@ -154,11 +154,6 @@ class StochasticSobolevLoss(Loss):
         return [random_vectors((self.projections, x.shape[0]), shape, self.distribution, x, generator)
                 for shape in shapes]
 
-    def with_numbers(self, weights: Sequence, normalize) -> "StochasticSobolevLoss":
-        other = super().with_numbers(weights, normalize)
-        other.projections, other.distribution = self.projections, self.distribution
-        return other
-
 
 def _project_labels(data: SobolevData, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The first vector without the outputs that have no label, and the labels' own projections by order."""

@@ -200,7 +200,7 @@ def _frequencies(labels: Equations) -> list[float]:
     value = labels.targets[~labels.slopes].std(correction=0).nan_to_num() if (~labels.slopes).any() else 0.0
     finest = ABOVE * fastest / max(float(value), 0.1)      # values have size 1, unless there are few
     count = COARSE if finest <= 0 else max(COARSE, 1 + math.ceil(math.log(finest / SLOWEST) / math.log(FINER)))
-    return [SLOWEST * FINER**k for k in range(min(count, 2 * COARSE))]
+    return [SLOWEST * FINER**k for k in range(min(count, 2 * COARSE))]      # up to 1,100: finer than any table has points
 
 
 def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:

@@ -26,8 +26,8 @@ from sobolev_lib.training.checks import (
     check_source,
     check_unit,
     check_validation,
-    check_weights_finite,
     loss_for,
+    not_finite,
 )
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.modes import with_gradients
@@ -156,8 +156,10 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
                     record(history, step, float(total.detach()), [float(term.detach()) for term in terms])
                     history.seconds = earlier + time.perf_counter() - start
                     bar.set_postfix(loss=f"{history.train['loss'][-1]:.3g}")
-                    if step == steps:
-                        check_weights_finite(model)        # whose loss nobody looks at any more
+                    if step == steps and not_finite(model):
+                        raise FloatingPointError("model: its weights are no longer finite after the last step, got NaN or infinite "
+                                                 f"ones in {not_finite(model)}; a lower learning rate or smaller derivative weight "
+                                                 "may help")
                     for watch in watchers:
                         watch()
         finally:                                           # the best that there was is not lost with the rest

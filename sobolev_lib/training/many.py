@@ -19,6 +19,7 @@ from sobolev_lib.losses import Loss
 from sobolev_lib.teacher import Teacher
 from sobolev_lib.training.alike import bounds_of, that_fit
 from sobolev_lib.training.batches import EpochsOfAll
+from sobolev_lib.training.checks import not_finite
 from sobolev_lib.training.history import History, told
 from sobolev_lib.training.modes import with_gradients
 from sobolev_lib.training.rates import Scheduled
@@ -123,8 +124,7 @@ def fit_many(models: Sequence[nn.Module], source: SobolevData | Teacher | Sequen
         for run in runs:
             run.stopping.restore()
     bar.close()
-    # after the last step nobody looks at a loss
-    lost = [k for k, run in enumerate(runs) if run.lost or not all(bool(p.isfinite().all()) for p in run.model.parameters())]
+    lost = [k for k, run in enumerate(runs) if run.lost or not_finite(run.model)]
     if lost:
         warn_outside(f"fit_many: the losses of networks {lost} are no longer finite; a lower learning rate or smaller derivative "
                      "weight may help")
