@@ -17,7 +17,7 @@ from sobolev_lib.experiments.atari_numbers import (
     sided,
 )
 from sobolev_lib.experiments.atari_players import beside_the_teacher
-from sobolev_lib.experiments.atari_verdict import LONGER, is_dead, pairs, students
+from sobolev_lib.experiments.atari_verdict import LONGER, is_dead, log_ratios, pairs, students
 from sobolev_lib.formats import listed, number, percent, ratio
 from sobolev_lib.records import MissingResults
 
@@ -83,7 +83,7 @@ def with_more_states(record: dict) -> str:
     both = [(few, many) for few, many in both if few and many]
     if both:
         shrinks = sum(few.mean > many.mean for few, many in both)
-        single = [TITLES[game] for game in games(record) if len(pairs(record, game, max(shares))) == 1]
+        single = [TITLES[game] for game in games(record) if len(log_ratios(record, game, max(shares))) == 1]
         text += (f" From {percent(fewest(record))} to {percent(max(shares))} the gain shrinks on "
                  f"{counted(shrinks, len(both), 'game')}"
                  f"{f', on {listed(single)} by a single living pair' if single else ''}.")

@@ -91,6 +91,12 @@ def test_more_states_count_the_cells(record):
     counts = [re.search(r"help clearly in (\d+) of \d+ cells .*? hurt clearly in (\d+)", each).groups() for each in (said, turned)]
     assert counts[0] == counts[1][::-1] and int(counts[0][0]) > int(counts[0][1])
     assert "shrinks on all 3 games" in said and "shrinks on none of 3 games" in turned
+    dead = with_dead(record, "breakout", max(record["config"]["shares"]), "kl", len(record["seeds"]))
+    assert "Breakout by a single living pair" not in said + atari_students.with_more_states(dead)
+    for run in atari_verdict.students(dead, "breakout", max(record["config"]["shares"]), "kl")[:1]:
+        run.update(next(one for one in atari_verdict.students(record, "breakout", max(record["config"]["shares"]), "kl")
+                        if one["seed"] == run["seed"]))
+    assert "Breakout by a single living pair" in atari_students.with_more_states(dead)
 
 
 def test_play_turns_with_the_scores(record):
