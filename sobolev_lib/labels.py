@@ -31,8 +31,8 @@ class LabelCheck:
     LabelCheck(problem='sign', confidence=1.0, factor=None, columns=None, noise=None, outputs=())
 
     ``problem``: None, "sign", "factor", "columns" (in another order), "column factors", "layout" (a table reshaped where
-    it should have been transposed), "rows" (in another order) or "noise". ``factor``: what the labels must be multiplied
-    by, one number or (d,) of them. ``columns``: the order (d,) in which the columns must be taken. ``noise``: the labels'
+    it should have been transposed), "rows" (in another order), "zeros" (in place of unknown ones) or "noise". ``factor``:
+    what the labels must be multiplied by, one number or (d,) of them. ``columns``: the order (d,) in which the columns must be taken. ``noise``: the labels'
     scatter about the slopes of the values, as a share of their own root mean square, where it can be told. ``outputs``:
     those that have the problem; all if empty. ``confidence``: the share of resamplings of the points that say the same; at
     most 0.9 for noise, because structure finer than the points looks like it; 0 where the points tell nothing. ``message``
@@ -166,6 +166,9 @@ def _examined(differences: Differences, dy: np.ndarray, layouts: dict[str, np.nd
     given = differences.pairs.contributions(dy).sum(axis=1)
     if differences.bound == 0 or len(np.unique(differences.pairs.anchor[np.isfinite(given)])) < LEAST_POINTS:
         return LabelCheck(None, 0.0, "Nothing to tell: the values are constant, or too few points have labels")
+    if not np.nan_to_num(dy).any():
+        return LabelCheck("zeros", 1.0, "All derivative labels are 0 and the values vary: a fit that follows them is flat. Are they "
+                                        "unknown, or of steps, whose slopes tell nothing? Pass none")
     found = convincing(differences, dy, layouts, grid, names)
     if found is not None:
         reading, confidence = found

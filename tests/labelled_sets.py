@@ -185,7 +185,6 @@ GOOD = {
     **{f"options {n}": options(n) for n in SIZES}, **{f"one option {n}": one_option(n) for n in (20, 200)},
     **{f"{f.name} 10": benchmark(f, 10) for f in F.BENCHMARKS}, "18 inputs 10": additive(10, 18), "options 10": options(10),
     "pathwise payoffs 1000": pathwise(1000), "pathwise payoffs 5000": pathwise(5000),
-    "digital payoffs": pathwise(1000, True),
     **{f"dimer {n}": cluster(n, 2) for n in (30, 300)}, **{f"trimer {n}": cluster(n, 3) for n in (30, 300, 1000)},
     **{f"six atoms {n}": cluster(n, 6) for n in (50, 300, 1000)}, "loose trimer 300": cluster(300, 3, 0.15),
     **{f"trajectory {n}": trajectory(n) for n in (50, 400)},
@@ -199,11 +198,10 @@ GOOD = {
         ("booth", benchmark(F.booth, 300)), ("styblinski_tang", benchmark(F.styblinski_tang, 100)),
         ("options", options(1000)),
         ("18 inputs", additive(300, 18)), ("one option", one_option(200)))},
-    "nothing but noise": lambda r: (r.normal(size=(200, 3)), r.normal(size=200), np.zeros((200, 3))),
+    "nothing but noise": lambda r: (r.normal(size=(200, 3)), r.normal(size=200), r.normal(size=(200, 3))),
     "constant": on(lambda x: 3 + 0 * x.sum(1), 100, 3), "linear": on(lambda x: x[:, 0] - 2 * x[:, 1], 100, 4),
     "one of ten inputs": on(lambda x: (3 * x[:, 4]).sin(), 200, 10), "symmetric": on(lambda x: x.square().sum(1), 100, 3),
-    **{f"sawtooth {n}": on(sawtooth, n, 1, 0, 10) for n in (20, 100, 1000)}, "steps": on(steps, 300, 1, 0, 10),
-    "two steps": on(steps, 300, 2), "jump": on(jump, 100, 2), "jump in one input": on(jump, 30, 1),
+    **{f"sawtooth {n}": on(sawtooth, n, 1, 0, 10) for n in (20, 100, 1000)}, "jump": on(jump, 100, 2), "jump in one input": on(jump, 30, 1),
     "kinks": on(lambda x: x.abs().sum(1), 100, 2), "cusps": on(lambda x: (x.abs() + 1e-9).sqrt().sum(1), 200, 2),
     **{f"waves {k}, {n} points": on(waves(k), n, 1) for k in (3, 20, 100, 1000) for n in (20, 100, 500)},
     **{f"waves {k} in two inputs": on(waves(k), 300, 2) for k in (3, 20, 100)},
@@ -239,6 +237,9 @@ def with_noise(r, dy, share):
     return dy + share * np.sqrt(np.nanmean(np.square(dy))) * r.normal(size=dy.shape)
 
 
+FLAT = {  # right labels that are all 0, of values that are not constant
+    "steps": on(steps, 300, 1, 0, 10), "two steps": on(steps, 300, 2), "digital payoffs": pathwise(1000, True),
+}
 SPOIL = {
     "sign": lambda r, dy: -dy,
     "degrees": lambda r, dy: dy * math.pi / 180,
@@ -252,6 +253,8 @@ SPOIL = {
     "shifted rows": lambda r, dy: np.roll(dy, 1, axis=0),
     "shuffled rows": lambda r, dy: dy[r.permutation(len(dy))],
     "reshaped": lambda r, dy: np.moveaxis(dy, 0, -1).reshape(dy.shape),
+    "half of them 0": lambda r, dy: dy * (r.random(len(dy)) < 0.5).reshape(-1, *[1] * (dy.ndim - 1)),
+    "all of them 0": lambda r, dy: 0 * dy,
     "noise of 0.3": lambda r, dy: with_noise(r, dy, 0.3),
     "noise of 1": lambda r, dy: with_noise(r, dy, 1.0),
 }

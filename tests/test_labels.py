@@ -40,7 +40,7 @@ def test_right_labels_pass_whatever_the_seed(name):
     assert not wrong
 
 
-@pytest.mark.parametrize("name", ["fine waves 20", "waves 1000, 100 points", "pathwise payoffs 1000", "steps", "ackley 20",
+@pytest.mark.parametrize("name", ["fine waves 20", "waves 1000, 100 points", "pathwise payoffs 1000", "ackley 20",
                                   "noise of 0.5 in one option", "waves 30 on a grid", "nothing but noise"])
 def test_what_nobody_can_tell_is_not_told(name):
     result = check(name)
@@ -51,6 +51,12 @@ def test_what_nobody_can_tell_is_not_told(name):
 def test_nothing_to_compare(name):
     result = check(name)
     assert result.ok and result.confidence == 0 and "Nothing to tell" in result.message
+
+
+@pytest.mark.parametrize("name", sets.FLAT)
+def test_slopes_that_are_all_zero_tell_nothing(name):
+    result = sl.check_labels(*sets.FLAT[name](np.random.default_rng(SEED)))
+    assert result.problem == "zeros" and result.confidence >= SURE and "All derivative labels are 0" in str(result)
 
 
 # --- wrong labels -------------------------------------------------------------------------------------------------
@@ -75,6 +81,9 @@ FAULTS = {  # the fault: the problem it is, and where the points suffice to tell
     "reshaped": ("layout", [*CLEAR[:-1], *MANY_INPUTS]),
     "reversed rows": ("rows", ["booth 20", "mccormick 100", "beale 100", "trimer 300", "18 inputs 1000", "trajectory 400"]),
     "shifted rows": ("rows", ["booth 300", "mccormick 100", "beale 300", "trimer 300", "18 inputs 1000"]),
+    "half of them 0": ("zeros", ["booth 300", "mccormick 100", "styblinski_tang 1000", "options 100", "Muller-Brown 500",
+                                 "trajectory 400", "one option 200"]),
+    "all of them 0": ("zeros", [*CLEAR, *MANY_INPUTS]),
     "shuffled rows": ("rows", DENSE), "noise of 1": ("noise", ["styblinski_tang 1000", "booth 300", "trajectory 400"]),
 }
 CASES = [(spoil, name) for spoil, (_, names) in FAULTS.items() for name in names]

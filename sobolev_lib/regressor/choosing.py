@@ -12,7 +12,7 @@ from sobolev_lib.models import MLP
 from sobolev_lib.regressor.answers import Answers
 from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import held_out, output_sizes
+from sobolev_lib.training.estimating import LEAST_SIZE, held_out, output_sizes
 
 SHARE, MOST = 0.2, 2_000                                   # of the points, held out for trials: a share, and at most
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
@@ -21,6 +21,7 @@ HOPELESS = 0.5                                             # error shares of val
 SURE, SURER = 1.0, 2.0                                     # standard errors that a gain must have, and where that is so
 EXACT = 0.003                                              # an error share that no other plan need be tried for
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
+UNLIKE = 10                                                # times the other's: values and slopes contradict each other
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
 
     What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``; the last costs most,
     and is spared if the others are ``HOPELESS``. ``train``: plan, data (N, d) -> networks and their scaling. What is
-    compared is a point's squared error of values plus that of slopes, each over its labels' size; the difference of two
-    plans is taken point by point. A plan whose training does not stay finite is out; if all are, raises the last one's
-    ``FloatingPointError``. A single plan is not tried.
+    compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where the noise
+    of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the one
+    exactly beats one that misses both. The difference of two plans is taken point by point. A plan whose training does not
+    stay finite is out; if all are, raises the last one's ``FloatingPointError``. A single plan is not tried.
     """
     if len(plans) == 1:
         return Choice(plans[0]) if plans[0].name == "given" else Choice(plans[0], message=UNTRIED)
@@ -64,7 +66,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     assert held is not None
     scaling, errors, failure = ZScores.of(data), {}, None
     found: dict[str, tuple[float | None, float | None]] = {}
-    known = [_known(labels) for labels in held.derivatives[:2]]
+    known = [*map(_known, held.derivatives[:2]), 0.0]
     for plan in sorted(plans, key=lambda plan: not plan.solved):
         if plan is plans[-1] and any(each.solved for each in plans) and _hopeless(found):      # whose noise is the likeliest
             break
@@ -73,11 +75,12 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         except FloatingPointError as error:
             failure = error
             continue
-        values, slopes = _errors(networks, own, held, scaling, data)
-        value, slope = (None if part is None or not share else float(np.sqrt(part.mean() / share))
-                        for part, share in zip((values, slopes), (*known, 0.0)))
+        both = [None if part is None or not share else part / share
+                for part, share in zip(_errors(networks, own, held, scaling, data), known)]
+        value, slope = (None if part is None else float(np.sqrt(part.mean())) for part in both)
         found[plan.name] = value, slope
-        errors[plan.name] = values if slopes is None else values + slopes
+        told = [part for part in both if part is not None]
+        errors[plan.name] = np.array(told).reshape(len(told), len(held))
         if max(value or 0.0, slope or 0.0) < EXACT:
             break
     best, sure = None, SURER if _hopeless(found) else SURE
@@ -100,13 +103,16 @@ def _hopeless(found: dict) -> bool:
 
 
 def _surely_less(new: np.ndarray, old: np.ndarray, sure: float) -> bool:
-    gain = old - new
-    return bool(gain.mean() > min(sure * gain.std() / math.sqrt(len(gain)), LARGE * old.mean()))
+    """Of squared errors (values and slopes, N); what is below ``EXACT`` hardly counts."""
+    before, after = (errors.mean(axis=1, keepdims=True) + EXACT**2 for errors in (old, new))
+    gain, each = float(np.log(before / after).sum()), (old / before - new / after).sum(axis=0)
+    return gain > min(sure * float(each.std()) / math.sqrt(len(each)), -math.log(LARGE) * len(old))
 
 
 def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScores,
             data: SobolevData) -> tuple[np.ndarray, np.ndarray | None]:
-    """Squared errors (N,) of values and of slopes, times the points' weights; missing labels count as right."""
+    """Squared errors (N,) of values and of slopes, over their labels' sizes and times the points' weights; missing labels count
+    as right."""
     found = Answers(networks, own, held.inputs.numpy(), gradient=held.order > 0, std=False)
     n, q = found.values.shape
     std = scaling.output_std.reshape(q).numpy()
@@ -117,7 +123,7 @@ def _errors(networks: list[MLP], own: ZScores, held: SobolevData, scaling: ZScor
         return values, None
     scaled = scaling.standardize(data)
     assert isinstance(scaled, SobolevData) and held.jacobian is not None
-    sizes = output_sizes(scaled)
+    sizes = np.maximum(output_sizes(scaled), LEAST_SIZE)
     errors = (found.gradients - held.jacobian.reshape(n, q, -1).numpy()) * scaling.input_std.numpy() / std[:, None]
     return values, weights * (np.nan_to_num(errors**2).sum(axis=2) / sizes).mean(axis=1)
 
@@ -148,6 +154,11 @@ def _message(plan: Plan, found: dict) -> str:
              if error is not None]
     first = f"Of {len(found)} plans" if len(found) > 1 else "Without trying others,"
     tried = f"{first} \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
+    value, slope = found[plan.name]
+    if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):
+        what = ("values are not: they hold noise, or jumps that no slope tells" if value > slope else
+                "slopes are not: they are noisy or wrong, or the function is finer than the points")
+        return f"{tried} {'Slopes' if value > slope else 'Values'} are followed, {what}."
     if plan.name in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
         return (f"{tried} Following the labels closely would predict no better: the labels are noisy, or the function is finer "
                 "than the points.")

@@ -17,7 +17,7 @@ from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import estimate, loss_of
+from sobolev_lib.training.estimating import LEAST_SIZE, estimate, loss_of
 from sobolev_lib.training.streaming import Stream
 
 
@@ -106,7 +106,8 @@ class WithNetworks:
     def _row_weights(self, plan: Plan, scaled: SobolevData) -> Tensor:
         """What a squared error of each slope counts in least squares, (q, d), beside one of a value: as in the loss."""
         d = scaled.in_shape[0]
-        sizes = torch.as_tensor(np.ones(self.n_outputs_) if self._stream.sizes is None else self._stream.sizes)
+        sizes = torch.as_tensor(np.ones(self.n_outputs_) if self._stream.sizes is None else
+                                np.maximum(self._stream.sizes, LEAST_SIZE))
         weights = torch.as_tensor(np.asarray(self._weight, dtype=np.float64))
         return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 

@@ -24,8 +24,8 @@ SLOWEST, FINER, COARSE, ABOVE = 0.15, 1.6, 10, 2.0         # standard deviations
                                                            # the last; more of them up to twice the frequency that slopes tell
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
 BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
-TRUSTS = (1 / 256, 1 / 16, 16.0)                           # what slopes' weights are multiplied by, tried as well
-NOISY = 1e-3                                               # where that much noise was found
+TRUST, MOST_TRUST = 16.0, 16.0**6                          # what slopes' weights are multiplied or divided by, while it helps, and at most
+NOISY = 1e-7                                               # where that much noise was found
 COMPARED = 600                                             # labels by which these are compared, at most
 ROWS = 4_096                                               # labels that are summed up at once
 
@@ -185,11 +185,21 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in tried:
             compare(shape, size, 1.0)
-    if weigh and best.noise >= NOISY and labels.slopes.any() and not labels.slopes.all():
-        shape, near = best.shape, tried.index(best.size)
-        for size in tried[max(0, near - 2):near + 3]:
-            for trust in TRUSTS:
-                compare(shape, size, trust)
+    # a few wrong slopes may be met by waves so fine that no noise is left
+    doubtful = best.noise >= NOISY or best.size > tried[COARSE - 1]
+    if weigh and doubtful and labels.slopes.any() and not labels.slopes.all():
+        shape = best.shape
+        for size in tried:                                 # values almost alone come first: what is asked for is a function
+            compare(shape, size, 1 / MOST_TRUST)
+        for factor in (1 / TRUST, TRUST) if best.trust == 1 else (TRUST,):
+            trust = best.trust * factor
+            while 1 / MOST_TRUST < trust <= MOST_TRUST:
+                before_it, near = best.surprise, tried.index(best.size)
+                for size in tried[max(0, near - 2):near + 3]:
+                    compare(shape, size, trust)
+                if best.surprise >= before_it:
+                    break
+                trust *= factor
     return best
 
 

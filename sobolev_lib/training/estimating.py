@@ -20,6 +20,7 @@ from sobolev_lib.training.many import fit_many
 
 OPTIMIZERS, SCHEDULES = ("adam", "lbfgs"), ("one-cycle", "cosine", "constant")
 TRIES = 100                                                # splits, until no output is without a value in the larger part
+LEAST_SIZE = 0.01                                          # of squared slopes per z-score: smaller ones hardly matter to the values
 ITERATIONS = 10                                            # of L-BFGS in one step of fit, on the same points anyway
 
 
@@ -90,10 +91,11 @@ def output_sizes(data: SobolevData) -> np.ndarray:
 
 
 def loss_of(derivative_weight, data: SobolevData, emphasis: float = 1.0, sizes: np.ndarray | None = None) -> SobolevLoss:
-    """The loss of data (N, d), each term over its labels' mean square, with a weight for gradients or each of their entries.
+    """The loss of z-scored data (N, d), each term over its labels' mean square, with a weight for gradients or their entries.
 
     Of several outputs each one's gradients count alike, whatever their ``sizes``, those of ``data`` if None; all count
-    ``emphasis`` times.
+    ``emphasis`` times. Only sizes below ``LEAST_SIZE`` count less, by as much: rounding of slopes that are nearly zero must
+    not outweigh the values.
 
     >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
     >>> loss_of(0.5, data).weights, loss_of([1.0, 0.0], data).weights
@@ -107,13 +109,16 @@ def loss_of(derivative_weight, data: SobolevData, emphasis: float = 1.0, sizes: 
         weight = np.full(1, np.nan)
     if weight.ndim == 0:
         weight = np.float64(number(derivative_weight, "derivative_weight", rule, zero=True))
-        if q == 1 or data.order < 1:
-            return SobolevLoss(data.order, weights=(1.0, float(weight) * emphasis)[:data.order + 1], normalize=True)
+        if data.order < 1:
+            return SobolevLoss(0, normalize=True)
+        if q == 1:
+            felt = (output_sizes(data) if sizes is None else sizes)[0] / LEAST_SIZE
+            return SobolevLoss(1, weights=(1.0, float(weight) * emphasis * min(1.0, float(felt))), normalize=True)
     elif weight.shape not in ((q, d), (d,), (q, 1)) or not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError(f"derivative_weight: expected {rule}, got {derivative_weight!r}")
-    if data.order and q > 1:
+    if data.order:
         sizes = output_sizes(data) if sizes is None else sizes
-        weight = weight * (sizes.mean() / sizes)[:, None]
+        weight = weight * (sizes.mean() / np.maximum(sizes, LEAST_SIZE))[:, None]
     each = torch.as_tensor(np.broadcast_to(emphasis * weight, (q, d)).copy()).reshape(*data.out_shape, d)
     return SobolevLoss(data.order, derivative_loss=EntryWeights(each), normalize=True)
 

@@ -183,6 +183,43 @@ def test_a_few_held_out_points_are_enough_for_a_large_gain():
     from sobolev_lib.regressor.choosing import _surely_less
 
     old = np.array([1e-3, 1e-3, 1e-3, 1.0])
-    assert _surely_less(old / 10, old, sure=2.0)
-    noise = np.random.default_rng(0).normal(size=(2, 400))**2
+    assert _surely_less(old[None] / 10, old[None], sure=2.0)
+    noise = np.random.default_rng(0).normal(size=(2, 1, 400))**2
     assert not _surely_less(noise[0] + noise[1].mean(), noise[1] + noise[0].mean(), sure=1.0)
+
+
+def test_a_plan_that_follows_one_table_exactly_beats_one_that_misses_both():
+    """By the sum of squares a compromise between values and slopes that contradict each other would win."""
+    from sobolev_lib.regressor.choosing import _surely_less
+
+    noise = np.random.default_rng(0).normal(size=(2, 100))**2
+    values_alone, both = noise * [[1e-6], [0.3]], noise * [[0.05], [0.2]]
+    assert values_alone.sum() > both.sum() and _surely_less(values_alone, both, sure=1.0)
+    assert not _surely_less(both, values_alone, sure=1.0)
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda y, dy, draw: (y, 1.25 * dy), "Values are followed, slopes are not"),
+    (lambda y, dy, draw: (y, np.where(draw.random(len(dy)) < 0.5, 0.0, 1.0)[:, None] * dy), "Values are followed, slopes are not"),
+    (lambda y, dy, draw: (y, dy * (1 + 0.4 * draw.normal(size=dy.shape))), "Values are followed, slopes are not"),
+    (lambda y, dy, draw: (y + 0.3 * y.std() * draw.normal(size=len(y)), dy), "Slopes are followed, values are not"),
+], ids=["a factor", "zeros for unknown ones", "noisy slopes", "noisy values"])
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said):
+    for seed in range(2):
+        X, y, dy = wave(100, seed=seed)
+        regressor = sl.SobolevRegressor().fit(X, *spoil(y, dy, np.random.default_rng(seed)))
+        value, slope = errors(regressor)                   # of noisy values no slope tells the mean
+        assert value < 0.06 and slope < 0.01 and said in regressor.choice_.message
+
+
+def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values():
+    X, y, _ = wave(100)
+    draw, unknown = np.random.default_rng(0), np.full(len(X), np.nan)
+    tiny = 1e-6 * draw.normal(size=len(X))                 # of a third input, and nothing but rounding
+    X = np.column_stack([X, draw.uniform(-1, 1, len(X))])
+    alone, told = (sl.SobolevRegressor().fit(X, y, table) for table in (None, np.column_stack([unknown, unknown, tiny])))
+    T, truth, _ = wave(500, seed=9)
+    T = np.column_stack([T, draw.uniform(-1, 1, len(T))])
+    missed, before = (np.sqrt(np.mean((each.predict(T) - truth)**2)) / truth.std() for each in (told, alone))
+    assert missed < 1.5 * before and missed < 0.1
