@@ -90,7 +90,7 @@ def run(name: str, preset: str, seeds: int, device: str = "auto", minutes: float
     described = experiment.describe(config)
     begun = Unfinished(records_folder(), name, preset, _settings(described), numbers, experiment.units(config))
     left = [unit for unit in begun.units[rank::world] if not begun.is_done(unit)]
-    if left and made_just_now(name, preset, seeds):
+    if left and begun.is_empty() and made_just_now(name, preset, seeds):
         begun.remove()                                     # a faster process has joined what an earlier run had left
         return None
     if left:                                               # else another process may be joining the parts at this moment

@@ -57,6 +57,10 @@ class Unfinished:
     def is_done(self, unit: str) -> bool:
         return self.path(unit).exists()
 
+    def is_empty(self) -> bool:
+        """Nothing was done here yet, or another process has taken all of it."""
+        return not any(self.folder.iterdir())
+
     def finish(self, unit: str, result: dict) -> None:
         """Keep a unit's result in the place of what it kept on the way."""
         write_whole(self.path(unit), json.dumps({"unit": unit, **result}, allow_nan=False))

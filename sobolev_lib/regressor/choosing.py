@@ -18,7 +18,7 @@ SHARE, MOST = 0.2, 2_000                                   # of the points, held
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
 HOPELESS = 0.5                                             # error shares of values and slopes that longer training does not mend
-SURE, SURER = 1.0, 2.0                                     # standard errors that a gain must have, and where that is so
+SURE, SURER, FEW = 1.0, 2.0, 20                            # standard errors that a gain must have; where that is so, and the last's of few
 EXACT = 0.003                                              # an error share that no other plan need be tried for
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 UNLIKE = 10                                                # times the other's: values and slopes contradict each other
@@ -83,8 +83,9 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         errors[plan.name] = np.array(told).reshape(len(told), len(held))
         if max(value or 0.0, slope or 0.0) < EXACT:
             break
-    best, sure = None, SURER if _hopeless(found) else SURE
-    for plan in plans:
+    best, doubtful = None, _hopeless(found)
+    for plan in plans:                                     # the last follows noise the most closely
+        sure = SURER if doubtful or plan is plans[-1] and len(held) < FEW else SURE
         if plan.name in errors and (best is None or _surely_less(errors[plan.name], errors[best.name], sure)):
             best = plan
     if best is None:

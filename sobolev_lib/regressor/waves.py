@@ -26,6 +26,7 @@ NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, ov
 BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
 TRUST, MOST_TRUST = 16.0, 16.0**6                          # what slopes' weights are multiplied or divided by, while it helps, and at most
 NOISY = 1e-7                                               # where that much noise was found
+TELLING = 0.5                                              # how much likelier, for each value, are values that tell of a function
 COMPARED = 600                                             # labels by which these are compared, at most
 ROWS = 4_096                                               # labels that are summed up at once
 
@@ -172,15 +173,19 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     # told slopes are exact more often than not; of a few values alone that would be too much to expect
     before = BEFORE if labels.slopes.any() else 0.0
 
-    def compare(shape: Tensor, size: float, trust: float) -> None:
+    def compare(shape: Tensor, size: float, trust: float) -> Likely:
+        """The likeliest noise; what is likelier than the best so far takes its place."""
         nonlocal best
+        found = Likely(math.inf, shape, size, NOISES[-1], trust)
         own = labels.trusting(trust)
         # to count slopes less is to say that they were to be expected far off: less likely where they are near
         density = 0.5 * math.log(trust) * int(labels.slopes.sum())
         for noise, value in _surprises(_design(z, own, draws * (size * shape), phases), own.targets * own.weights):
             surprise = value - density + before * math.log(noise)
-            if surprise < best.surprise:
-                best = Likely(surprise, shape, size, noise, trust)
+            if surprise < found.surprise:
+                found = Likely(surprise, shape, size, noise, trust)
+        best = min(best, found, key=lambda each: each.surprise)
+        return found
 
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in tried:
@@ -188,9 +193,11 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     # a few wrong slopes may be met by waves so fine that no noise is left
     doubtful = best.noise >= NOISY or best.size > tried[COARSE - 1]
     if weigh and doubtful and labels.slopes.any() and not labels.slopes.all():
-        shape = best.shape
-        for size in tried:                                 # values almost alone come first: what is asked for is a function
-            compare(shape, size, 1 / MOST_TRUST)
+        shape, together = best.shape, best
+        # values almost alone come first, if they tell more than the finest waves, which meet any: a function is asked for
+        alone = [compare(shape, size, 1 / MOST_TRUST) for size in tried]
+        if alone[-1].surprise - best.surprise < TELLING * int((~labels.slopes).sum()):
+            best = together
         for factor in (1 / TRUST, TRUST) if best.trust == 1 else (TRUST,):
             trust = best.trust * factor
             while 1 / MOST_TRUST < trust <= MOST_TRUST:

@@ -71,8 +71,8 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     ``on_step(step, model)`` is called after the steps in ``report``, or if that is None after each evaluation, with the
     weights of that step; what it returns is kept in ``History.reported``, and in a checkpoint as JSON.
 
-    ``seed`` fixes batches, projections and dropout, and leaves the global random state alone. ``device`` moves model
-    and data; None keeps the model where it is. ``compile=True`` fuses the step, and Adam with it, after seconds of
+    ``seed`` fixes batches, projections and dropout, and leaves the global random state alone (which all threads share: train
+    networks with dropout in one thread at a time). ``device`` moves model and data; None keeps the model where it is. ``compile=True`` fuses the step, and Adam with it, after seconds of
     compilation for each shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a
     GPU. Inside ``torch.autocast`` the products are in its precision.
 

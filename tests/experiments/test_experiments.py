@@ -292,6 +292,22 @@ def test_a_process_that_comes_late_does_not_run_again_what_another_has_joined(fo
     assert len(started) == 4, "one process alone does what it is told"
 
 
+def test_what_is_begun_beside_a_record_just_made_is_not_lost(folder, monkeypatch):
+    """A checkout, too, makes a record new."""
+    run()
+    with monkeypatch.context() as context:
+        fail_at(context, 3, RuntimeError("killed"))
+        with pytest.raises(RuntimeError, match="killed"):
+            run()
+    started = fail_at(monkeypatch, None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    made = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        made.append(run())
+    assert len(started) == 2 and made[1] is not None, "what was done before was done again"
+
+
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, monkeypatch, world):
     whole = uninterrupted()

@@ -205,7 +205,9 @@ def test_a_plan_that_follows_one_table_exactly_beats_one_that_misses_both():
     (lambda y, dy, draw: (y + 0.3 * y.std() * draw.normal(size=len(y)), dy), "Slopes are followed, values are not"),
 ], ids=["a factor", "zeros for unknown ones", "noisy slopes", "noisy values"])
 @pytest.mark.filterwarnings("ignore:.*check_labels")
-def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said):
+def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said, monkeypatch):
+    plans = sl.SobolevRegressor._plans                     # but for the longer ones
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:2])
     for seed in range(2):
         X, y, dy = wave(100, seed=seed)
         regressor = sl.SobolevRegressor().fit(X, *spoil(y, dy, np.random.default_rng(seed)))
@@ -213,13 +215,22 @@ def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, s
         assert value < 0.06 and slope < 0.01 and said in regressor.choice_.message
 
 
-def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values():
+def test_a_few_wild_slopes_are_not_met_by_waves_as_fine_as_they_ask_for():
+    for seed in range(2):
+        X, y, dy = wave(100, seed=seed)
+        dy[:2] *= -20
+        regressor = sl.SobolevRegressor().fit(X, y, dy)
+        assert regressor.choice_.plan.name == "waves" and max(errors(regressor)) < 0.01
+
+
+def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values(monkeypatch):
+    plans = sl.SobolevRegressor._plans                     # but for the longer ones
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:2])
     X, y, _ = wave(100)
     draw, unknown = np.random.default_rng(0), np.full(len(X), np.nan)
     tiny = 1e-6 * draw.normal(size=len(X))                 # of a third input, and nothing but rounding
     X = np.column_stack([X, draw.uniform(-1, 1, len(X))])
-    alone, told = (sl.SobolevRegressor().fit(X, y, table) for table in (None, np.column_stack([unknown, unknown, tiny])))
+    told = sl.SobolevRegressor().fit(X, y, np.column_stack([unknown, unknown, tiny]))
     T, truth, _ = wave(500, seed=9)
     T = np.column_stack([T, draw.uniform(-1, 1, len(T))])
-    missed, before = (np.sqrt(np.mean((each.predict(T) - truth)**2)) / truth.std() for each in (told, alone))
-    assert missed < 1.5 * before and missed < 0.1
+    assert np.sqrt(np.mean((told.predict(T) - truth)**2)) / truth.std() < 0.05      # once 1: all plans missed the values
