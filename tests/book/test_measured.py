@@ -115,10 +115,12 @@ def test_other_peoples_methods_are_told_as_the_record_has_them():
 
 
 def test_what_the_check_of_labels_sees_is_as_the_pages_say():
-    """A wrong sign and a factor of two, and not a quarter too much, which then hurts."""
+    """A wrong sign and a factor of two, and not a quarter too much; and the regressor mostly follows exact values all the same."""
     record = load_record("harmful-slopes")
     assert [harmful_slopes.warned(record, f"factor/{factor}") for factor in ("-1", "2", "1.25", "1")] == [10, 10, 0, 0]
-    assert harmful_slopes.against(record, "factor/1.25", "SobolevRegressor").low > 1
+    for factor in ("-1", "2", "1.25"):
+        wrong = [run["error"] for run in record["results"][f"factor/{factor}/SobolevRegressor/slopes"]["runs"]]
+        assert sorted(wrong)[7] < 1e-5, "in eight of ten draws, of a curve whose squares have the mean 0.6"
 
 
 @pytest.mark.parametrize("early, late, ratios, word", [
