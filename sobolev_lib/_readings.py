@@ -100,8 +100,8 @@ def _readings(differences, dy, contributions, given, layouts, grid, names) -> It
     zero = (dy == 0).all(axis=1)
     if zero.any():
         yield Reading("zeros", differences.pairs.contributions(np.where(zero[:, None], np.nan, dy)).sum(axis=1),
-                      f"{zero.sum()} points have derivative labels that are all 0, and the values around follow the slopes of others. "
-                      "Are they unknown? Pass NaN in their place")
+                      f"{zero.sum()} points have derivative labels that are all 0, and the values around follow the slopes of "
+                      "others. Are they unknown? Pass NaN in their place")
     d, enough = dy.shape[1], len(np.unique(differences.pairs.anchor[np.isfinite(given)])) >= FITTED
     if enough:
         yield from _factor(differences, given, grid)

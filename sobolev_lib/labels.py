@@ -19,7 +19,7 @@ from sobolev_lib._warnings import warn_outside
 from sobolev_lib.data import SobolevData, check_order_of_tables
 
 SURE, OUTPUTS = 0.99, 8                                    # the confidence of a warning; outputs that are looked at, at most
-LEAST_POINTS, LEAST_NOISE, NOISE_CONFIDENCE = 10, 0.15, 0.9
+LEAST_POINTS, LEAST_NOISE, UNSURE = 10, 0.15, 0.9
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class LabelCheck:
 
     ``problem``: None, "sign", "factor", "columns" (in another order), "column factors", "layout" (a table reshaped where
     it should have been transposed), "rows" (in another order), "zeros" (in place of unknown ones) or "noise". ``factor``:
-    what the labels must be multiplied by, one number or (d,) of them. ``columns``: the order (d,) in which the columns must be taken. ``noise``: the labels'
-    scatter about the slopes of the values, as a share of their own root mean square, where it can be told. ``outputs``:
-    those that have the problem; all if empty. ``confidence``: the share of resamplings of the points that say the same; at
-    most 0.9 for noise, because structure finer than the points looks like it; 0 where the points tell nothing. ``message``
-    says it in words.
+    what the labels must be multiplied by, one number or (d,) of them. ``columns``: the order (d,) in which the columns must
+    be taken. ``noise``: the labels' scatter about the slopes of the values, as a share of their own root mean square, where
+    it can be told. ``outputs``: those that have the problem; all if empty. ``confidence``: the share of resamplings of the
+    points that say the same; at most 0.9 for noise, because structure finer than the points looks like it, and for labels
+    that are all 0, because one who wants a calm function passes these too; 0 where the points tell nothing. ``message`` says
+    it in words.
     """
 
     problem: str | None
@@ -65,12 +66,13 @@ def check_labels(X, y=None, dy=None) -> LabelCheck:
     The derivative labels have the wrong sign: the values follow their negatives. Are they forces? Pass -dy. (Confidence ...
 
     X (N, d), y (N,) or (N, q), dy (N, d) or (N, q, d) in y's units over X's: arrays, tensors, tables or lists, or instead
-    of the three one ``SobolevData``. NaN entries of dy are missing ones, and points without a value are left out. At most 1,000 points are compared with their
-    nearest neighbours among at most 20,000. A disagreement for which there is no better reading is no problem: so noise in
-    the values, jumps and kinks pass, and where points are too sparse to tell, ``message`` says so. On an equally spaced
-    grid, where waves shorter than two steps look longer than they are, only well-known large factors are told. ``fit``
-    warns by this check where it is sure. It can't prove labels right: a small share of wrong ones, a column that hardly
-    matters or a factor below 1.5 goes unnoticed.
+    of the three one ``SobolevData``. NaN entries of dy are missing ones, and points without a value are left out. At most
+    1,000 points are compared with their nearest neighbours among at most 20,000. A disagreement for which there is no better
+    reading is no problem: so noise in the values, jumps and kinks pass, and where points are too sparse to tell, ``message``
+    says so. Labels that are all 0 beside values that vary are told, even if they are right, as those of steps are: a fit that
+    follows them is flat. On an equally spaced grid, where waves shorter than two steps look longer than they are,
+    only well-known large factors are told. ``fit`` warns by this check where it is sure. It can't prove labels right: a small
+    share of wrong ones, a column that hardly matters or a factor below 1.5 goes unnoticed.
 
     Raises ``ValueError`` or ``TypeError`` as ``SobolevData`` does. Source: a method of this library; the paper has none.
     """
@@ -167,8 +169,8 @@ def _examined(differences: Differences, dy: np.ndarray, layouts: dict[str, np.nd
     if differences.bound == 0 or len(np.unique(differences.pairs.anchor[np.isfinite(given)])) < LEAST_POINTS:
         return LabelCheck(None, 0.0, "Nothing to tell: the values are constant, or too few points have labels")
     if not np.nan_to_num(dy).any():
-        return LabelCheck("zeros", 1.0, "All derivative labels are 0 and the values vary: a fit that follows them is flat. Are they "
-                                        "unknown, or of steps, whose slopes tell nothing? Pass none")
+        return LabelCheck("zeros", UNSURE, "All derivative labels are 0 and the values vary: a fit that follows them is flat. "
+                                           "Are they unknown, or of steps, whose slopes tell nothing? Pass none")
     found = convincing(differences, dy, layouts, grid, names)
     if found is not None:
         reading, confidence = found
@@ -177,7 +179,7 @@ def _examined(differences: Differences, dy: np.ndarray, layouts: dict[str, np.nd
     if noise is not None and noise >= LEAST_NOISE and confidence >= 0.5:
         message = ("The derivative labels scatter about the slopes of the values by "
                    f"{100 * noise:.0f} % of their own size: noise, or structure finer than the points")
-        return LabelCheck("noise", min(confidence, NOISE_CONFIDENCE), message, noise=noise)
+        return LabelCheck("noise", min(confidence, UNSURE), message, noise=noise)
     if confidence < 0.9:
         message = "The points are too sparse, or the values too noisy, to tell whether the labels fit them"
         return LabelCheck(None, 0.0, message)

@@ -41,7 +41,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     Scaling is inside: inputs and values are z-scored, derivatives follow by the chain rule, and each term of the loss is
     divided by its labels' mean square, the gradients of each output by their own, so ``derivative_weight=1`` gives values and
     gradients, and all outputs, an equal say (slopes so small that values hardly feel them have less). So put no scaler before
-    it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
+    it: that would change X and not dy, and is warned of where it shows. After a step that transforms X, or in a
+    ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
     **Left alone, it chooses**: of each parameter "auto" is a choice by the data. If neither ``steps``, ``epochs`` nor
     ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: sines at
@@ -49,9 +50,9 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     small smooth network and a larger one, both trained briefly, for noisy labels; for exact ones L-BFGS where points are
     few, a long training by Adam where they are many. What is exact on held-out points ends the trials. Where values and slopes
     contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact, values are
-    followed. The best is trained on all points. ``choice_`` says what was found and done; what you give is kept in every plan, and what a solved network
-    has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points nothing can be held
-    out: these are solved.
+    followed. The best is trained on all points. ``choice_`` says what was found and done; what you give is kept in every
+    plan, and what a solved network has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below
+    20 points nothing can be held out: these are solved.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one

@@ -72,9 +72,10 @@ def fit(model: nn.Module, source: SobolevData | Teacher, *, loss: Loss | None = 
     weights of that step; what it returns is kept in ``History.reported``, and in a checkpoint as JSON.
 
     ``seed`` fixes batches, projections and dropout, and leaves the global random state alone (which all threads share: train
-    networks with dropout in one thread at a time). ``device`` moves model and data; None keeps the model where it is. ``compile=True`` fuses the step, and Adam with it, after seconds of
-    compilation for each shape of a batch; it wants a ``SobolevLoss``, a model without buffers, and a C++ compiler or a
-    GPU. Inside ``torch.autocast`` the products are in its precision.
+    networks with dropout in one thread at a time). ``device`` moves model and data; None keeps the model where it is.
+    ``compile=True`` fuses the step, and Adam with it, after seconds of compilation for each shape of a batch; it wants a
+    ``SobolevLoss``, a model without buffers, and a C++ compiler or a GPU. Inside ``torch.autocast`` the products are in its
+    precision.
 
     ``checkpoint`` names a file written at each evaluation: the same call goes on from it and ends bit for bit where an
     uninterrupted run ends. Another call is refused: one with other initial weights, layers, constants in modules, data,

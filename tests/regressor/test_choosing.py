@@ -166,11 +166,8 @@ def test_labels_that_are_not_known_are_no_errors_of_zero(short):
     assert {value for value, _ in sl.SobolevRegressor().fit(X, one, dy).choice_.held_out.values()} == {None}
 
 
-def test_where_half_of_the_labels_are_unknown_the_error_is_that_of_the_others(monkeypatch):
+def test_where_half_of_the_labels_are_unknown_the_error_is_that_of_the_others(two_plans):
     X, y, dy = wave(40)
-    plans = sl.SobolevRegressor._plans                     # but for the longest
-    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: [
-        plan for plan in plans(self, data) if plan.name != "exact"])
     some = dy.copy()
     some[:, 0] = np.nan
     for table in (dy, some):
@@ -205,9 +202,7 @@ def test_a_plan_that_follows_one_table_exactly_beats_one_that_misses_both():
     (lambda y, dy, draw: (y + 0.3 * y.std() * draw.normal(size=len(y)), dy), "Slopes are followed, values are not"),
 ], ids=["a factor", "zeros for unknown ones", "noisy slopes", "noisy values"])
 @pytest.mark.filterwarnings("ignore:.*check_labels")
-def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said, monkeypatch):
-    plans = sl.SobolevRegressor._plans                     # but for the longer ones
-    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:2])
+def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said, two_plans):
     for seed in range(2):
         X, y, dy = wave(100, seed=seed)
         regressor = sl.SobolevRegressor().fit(X, *spoil(y, dy, np.random.default_rng(seed)))
@@ -223,9 +218,7 @@ def test_a_few_wild_slopes_are_not_met_by_waves_as_fine_as_they_ask_for():
         assert regressor.choice_.plan.name == "waves" and max(errors(regressor)) < 0.01
 
 
-def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values(monkeypatch):
-    plans = sl.SobolevRegressor._plans                     # but for the longer ones
-    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:2])
+def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values(two_plans):
     X, y, _ = wave(100)
     draw, unknown = np.random.default_rng(0), np.full(len(X), np.nan)
     tiny = 1e-6 * draw.normal(size=len(X))                 # of a third input, and nothing but rounding

@@ -111,7 +111,6 @@ def test_points_without_any_gradient_and_validation():
     assert quick(steps=5, reduce_inputs=None).fit(X, y, dy).reduction_ is None
 
 
-@pytest.mark.filterwarnings("ignore:All derivative labels are 0")
 def test_what_it_can_not_do_is_refused():
     X, y, dy = spread(40)
     some = dy.copy()
