@@ -104,6 +104,10 @@ def test_other_peoples_methods_are_told_as_the_record_has_them():
                 with_slopes["error"] = (0.5 if helped else 2.0) * without["error"] * (1 + 1e-3 * with_slopes["seed"])
     assert say["peers_said"](record).endswith("our network errs clearly less with right slopes in 1 of 3 rows and clearly more in 2, "
                                               "JENN in 2 and 1.")
+    for factor, error in (("-1", 2e-7), ("1.25", 3e-6), ("2", 1e-6)):
+        for run in record["results"][f"factor/{factor}/SobolevRegressor/slopes"]["runs"]:
+            run["error"] = error
+    assert "Its squared errors there are 2\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁷ to 3\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁶, our network's" in say["peers_said"](record)
     for run in record["results"]["factor/-1/SobolevRegressor/slopes"]["runs"]:
         run["warned"] = run["seed"] == 0
     assert f"in 1 of {len(record['seeds'])} draws of factor −1" in say["peers_said"](record)
