@@ -18,7 +18,9 @@
     for (const { target } of list) walk.ready[target.dataset.widget] ??= performance.now();
   }).observe(document, { subtree: true, attributeFilter: ["data-ready"] });
 
-  walk.frame = () => new Promise(requestAnimationFrame);
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  // A browser that paints no more, seldom as that is, must not hold up all tests after this one.
+  walk.frame = () => Promise.race([new Promise(requestAnimationFrame), wait(1000)]);
   const mounting = () => all(".sobolev-widget:not([data-ready])").some((el) => {
     const { top, bottom, height } = el.getBoundingClientRect();
     return height && bottom > -400 && top < innerHeight + 400;
@@ -44,7 +46,7 @@
     return end && off > 0 && top < innerHeight ? 0 : Math.round(off);
   };
   // After the page's own listeners, and what they put off.
-  const changed = () => new Promise((done) => addEventListener("hashchange", () => setTimeout(done), { once: true }));
+  const changed = () => Promise.race([new Promise((done) => addEventListener("hashchange", () => setTimeout(done), { once: true })), wait(5000)]);
   // By the contents list, or else by the address. Before all widgets have mounted, those that come into sight are waited for.
   walk.jumps = async (ids, mounted) => {
     document.documentElement.style.scrollBehavior = "auto"; // the theme glides there, which is only slower
@@ -142,7 +144,7 @@
   };
   walk.moving = async () => {
     const { pictures, until } = walk.looked;
-    if (pictures.length) await new Promise((done) => setTimeout(done, until - performance.now()));
+    if (pictures.length) await wait(until - performance.now());
     return [
       ...pictures.filter(([el, before]) => picture(el) !== before).map(([el]) => `a picture of ${el.closest(".sobolev-widget").ariaLabel.slice(0, 60)}`),
       ...document.getAnimations().filter((one) => one.playState === "running").map((one) => `an animation of ${name(one.effect.target)}`),
