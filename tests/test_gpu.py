@@ -55,6 +55,7 @@ WHEEL = {"spare.py": "NUMBER = 1.0\n", "spare-1.0.dist-info/METADATA": "Metadata
          "spare-1.0.dist-info/RECORD": ""}
 
 
+@pytest.mark.slow
 def test_tests_for_a_gpu_are_collected_where_little_is_installed():
     code = f"import sys, pytest; sys.modules.update(dict.fromkeys({MISSING}))\nsys.exit(pytest.main(sys.argv[1:]))"
     arguments = ["-m", "device", "--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
@@ -96,6 +97,7 @@ def script(folder, *arguments, out=None):
     return subprocess.run(["bash", folder / "scripts" / "gpu.sh", *arguments], env=env, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path):
     away, home, out = checkout(tmp_path / "away"), checkout(tmp_path / "home"), tmp_path / "out"
     found = script(away, "atari-counting", "--device", "cpu", "--minutes", "0.05", "--seeds", "2", out=out)
@@ -120,6 +122,7 @@ def test_a_run_ends_in_time_and_goes_on_where_its_results_are_collected(tmp_path
     assert [path.name for path in (away / "book" / "records").rglob("*") if path.is_file()] == ["atari-counting-gpu.json"]
 
 
+@pytest.mark.slow
 def test_what_fails_says_so_and_leaves_its_log(tmp_path):
     folder = checkout(tmp_path / "copy")
     shutil.rmtree(folder / "gpu-wheels")                   # not needed for that

@@ -354,6 +354,7 @@ for steepness in map(float, sys.argv[2].split(",")):
 """
 
 
+@pytest.mark.slow
 def test_another_process_takes_up_its_own_run_and_no_other(tmp_path):
     """Names, sets and addresses differ between processes; a number that a function reads from its file counts."""
     here, path = Path(__file__).parent, tmp_path / "run.safetensors"

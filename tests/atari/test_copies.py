@@ -65,6 +65,7 @@ def test_unknown_students_are_named():
         copies.load_copy("pong", "kl")
 
 
+@pytest.mark.slow
 def test_trained_on_recorded_states():
     pytest.importorskip("ale_py")
     trained = copies.train_copies("breakout", states=4_000, games=6, share=0.02, steps=2, progress=False)

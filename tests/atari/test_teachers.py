@@ -141,7 +141,7 @@ def is_as_recorded(scores, game):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_a_shipped_teacher_plays_as_recorded(game):
-    scores = play(load_teacher(game), game, episodes=3, seed=30_000)
+    scores = play(load_teacher(game), game, episodes=1 if game == "pong" else 3, seed=30_000)      # its games are long
     assert is_as_recorded(scores, game), scores
     assert not is_as_recorded([-21 if game == "pong" else 0] * 3, game), "a test that can't fail"
 

@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from pages import ROOT
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
 PAGES = ("welcome", "about")
 

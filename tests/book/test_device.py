@@ -123,6 +123,7 @@ class Card:
         return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", AWAY)
 @pytest.mark.filterwarnings("ignore")                      # of networks that have learned next to nothing
 def test_networks_return_before_they_are_used(which, monkeypatch):

@@ -119,6 +119,7 @@ def read(book):
     return ElementTree.fromstring(book.read("EPUB/text/how_many_points.xhtml"))
 
 
+@pytest.mark.slow
 def test_formulas_are_mathml_with_their_source(site, read):
     page = BeautifulSoup((site / "book" / "how_many_points.html").read_text(), "html.parser")
     formulas = list(read.iter(f"{MATH}math"))
@@ -127,6 +128,7 @@ def test_formulas_are_mathml_with_their_source(site, read):
     assert not list(read.iter(f"{MATH}merror")) and "\\(" not in "".join(read.itertext())
 
 
+@pytest.mark.slow
 def test_live_figures_are_pictures_that_lead_to_the_site(book, read):
     lines = [line for line in read.iter(f"{XHTML}p") if line.get("class") == "alive"]
     addresses = [line.find(f"{XHTML}a").get("href") for line in lines]
@@ -138,6 +140,7 @@ def test_live_figures_are_pictures_that_lead_to_the_site(book, read):
         assert picture.startswith(b"\x89PNG") and 10_000 < len(picture) < 300_000
 
 
+@pytest.mark.slow
 def test_drawings_bring_their_colours(book):
     drawings = [book.read(name).decode() for name in book.namelist() if name.endswith(".svg")]
     assert len(drawings) == 2
@@ -145,18 +148,21 @@ def test_drawings_bring_their_colours(book):
         assert "var(" not in drawing and "style=" not in drawing and re.search(r'stroke="rgb\(\d', drawing)
 
 
+@pytest.mark.slow
 def test_questions_have_their_answers_below(read):
     questions = [part for part in read.iter(f"{XHTML}div") if part.get("class") == "question"]
     assert len(questions) == 2
     assert all("".join(part.find(f"{XHTML}details").itertext()).startswith("Answer") for part in questions)
 
 
+@pytest.mark.slow
 def test_links_stay_in_the_book_or_lead_to_the_site(read):
     links = {link.get("href") for link in read.iter(f"{XHTML}a")}
     assert f"{SITE}book/approximation.html" in {link.split("#")[0] for link in links}
     assert not [link for link in links if not link.startswith(("https://", "#", "about.xhtml"))]
 
 
+@pytest.mark.slow
 def test_contents_name_parts_chapters_and_headings(book):
     contents = BeautifulSoup(book.read("EPUB/contents.xhtml"), "html.parser")
     assert [part.get_text() for part in contents.select("li > span")] == ["Why it works", "Reference"]

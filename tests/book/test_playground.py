@@ -48,7 +48,7 @@ def errors_of(root):
     return [float(root.get_attribute(f"data-{method}-error")) for method in ("regular", "sobolev")]
 
 
-@pytest.mark.parametrize("welcome", ["http", "file"], indirect=True)
+@pytest.mark.parametrize("welcome", ["http", pytest.param("file", marks=pytest.mark.slow)], indirect=True)
 def test_a_reader_plays(welcome):
     page, address = welcome
     page.goto(address)

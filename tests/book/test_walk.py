@@ -1,9 +1,9 @@
-"""Every page walked as a reader does, at the widths of a desk and of a phone: axe-core in both themes, with the widgets as they
-open and used; nothing moves after it is shown; every link lands where it leads. One walk of a page serves all its tests."""
+"""Every page walked as a reader does, at the widths of a desk and of a phone: axe-core in both themes; nothing moves after it is
+shown; every link lands where it leads. One walk of a page serves all its tests."""
 
 import pytest
 from pages import PAGES
-from walks import NARROW, WIDE
+from walks import NARROW, WIDE, judge
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -61,10 +61,17 @@ def test_fonts_are_light(site):
     assert (site / "_static" / "fonts.css").stat().st_size < 150_000
 
 
-def test_axe_finds_nothing_serious(walk, page):
-    """At 1280 and 360 pixels; with each widget as it opens, and with all its buttons pressed."""
-    assert (WIDE["width"], NARROW["width"]) == (1280, 360)
+def test_axe_finds_nothing_serious_on_a_narrow_phone(walk, page):
+    """In both themes, with each widget as it opens."""
+    assert NARROW["width"] == 360
     assert walk(page, "phone").faults == []
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_serious_at_any_width_and_in_no_state(tabs, origins, page):
+    """At 1280 and 360 pixels, in both themes; with each widget as it opens, and with all its buttons pressed."""
+    assert (WIDE["width"], NARROW["width"]) == (1280, 360)
+    assert judge(tabs["http"], f"{origins['http']}/{page}.html") == []
 
 
 def test_nothing_moves_by_itself_when_less_motion_is_asked_for(walk, page):

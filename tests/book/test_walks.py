@@ -1,6 +1,6 @@
 """The walk notices what it is to notice: else its empty lists would mean nothing."""
 
-from walks import tab, walk
+from walks import judge, tab, walk
 
 BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>A bad page</title>
 <style>body { margin: 0; background: #fff } .wide { width: 2000px; height: 10px } .dot { width: 9px; height: 9px; animation: turn 1s infinite }
@@ -21,15 +21,19 @@ BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="
 
 def test_a_bad_page_passes_nothing(chromium, tmp_path):
     (tmp_path / "bad.html").write_text(BAD)
-    seen = walk(tab(chromium), (tmp_path / "bad.html").as_uri(), "phone")
+    page, address = tab(chromium), (tmp_path / "bad.html").as_uri()
+    seen = walk(page, address, "phone")
     assert {fault.split(": ")[1] for fault in seen.faults} >= {"button-name", "color-contrast"}
     assert any(fault.startswith("dark") for fault in seen.faults)
-    # each width is judged, and what looks as it did at the other but once
-    for said, widths in (('<button type="button">', ["narrow", "wide"]), ('<p style="color: #aaa">', ["narrow"]), ('<p class="desk">', ["wide"])):
-        assert [fault.split(", ")[1] for fault in seen.faults if fault.startswith("light") and said in fault] == widths
     assert seen.shift > 0.05 and "Below" in str(seen.shifts)
     assert seen.grown == ["one from 20 to 300 px: One"]
     assert any("#last" in missed for missed in seen.missed)
     assert seen.sideways > 1000
     assert "an animation of <div class=\"dot\"></div>" in seen.moving
     assert 300 < seen.ready["one"] < 20_000
+
+    found = judge(page, address)
+    assert set(seen.faults) < set(found)
+    # each width is judged, and what looks as it did at the other but once
+    for said, widths in (('<button type="button">', ["narrow", "wide"]), ('<p style="color: #aaa">', ["narrow"]), ('<p class="desk">', ["wide"])):
+        assert [fault.split(", ")[1] for fault in found if fault.startswith("light") and said in fault] == widths

@@ -26,7 +26,7 @@ class Walk:
     shifts: list = dataclasses.field(default_factory=list)
     grown: list = dataclasses.field(default_factory=list)  # widgets whose place was not as high as they are
     sideways: int = 0  # pixels
-    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical, at both widths: on the phone
+    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical: on the phone
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
     visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests; if wide, what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
@@ -38,8 +38,8 @@ WALKS: dict[tuple[str, str], Walk] = {}
 def walk(page, url, size):
     """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
-    The phone asks for less motion. There axe judges the page, at both widths, and it is opened a second time, by a link to its
-    last heading. As wide as a desk that is done from disk (visits.py).
+    The phone asks for less motion. There axe judges the page, and it is opened a second time, by a link to its last heading. As
+    wide as a desk that is done from disk (visits.py).
     """
     key = urlsplit(url).path, size
     if key not in WALKS:
@@ -50,6 +50,19 @@ def walk(page, url, size):
         with visits.watched(page, seen.visit):
             _walk(seen, page, url, size)
     return WALKS[key]
+
+
+def judge(page, url):
+    """What axe finds serious or critical on a page in this tab, at both widths and in both themes: as it opens, and with all
+    buttons of its widgets pressed."""
+    page.set_viewport_size(PHONE)
+    page.emulate_media(reduced_motion="reduce")
+    _prepared(_open(page, url))
+    faults = _judged(page, "html", "as it opens", ("narrow", NARROW), ("wide", WIDE))
+    page.evaluate("walk.press()")
+    if page.locator(".sobolev-widget").count():
+        faults += _judged(page, ".sobolev-widget", "with its buttons pressed", ("wide", WIDE), ("narrow", NARROW))
+    return faults
 
 
 def tab(chromium):
@@ -74,7 +87,8 @@ def _walk(seen, page, url, size):
         visits.look(page, seen.visit)
     else:
         seen.moving = page.evaluate("walk.moving()")
-        seen.faults = _faults(page)
+        _prepared(page)
+        seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW))
         seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
 
 
@@ -85,15 +99,9 @@ def _open(page, url):
     return page
 
 
-def _faults(page):
-    """What axe finds at both widths, in both themes: of the page as it opens, and of its widgets with their buttons pressed."""
+def _prepared(page):
     page.evaluate(AXE.read_text())
     page.evaluate("walk.thin()")
-    faults = _judged(page, "html", "as it opens", ("narrow", NARROW), ("wide", WIDE))
-    page.evaluate("walk.press()")
-    if page.locator(".sobolev-widget").count():
-        faults += _judged(page, ".sobolev-widget", "with its buttons pressed", ("wide", WIDE), ("narrow", NARROW))
-    return faults
 
 
 def _judged(page, where, state, *widths):

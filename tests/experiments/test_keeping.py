@@ -207,6 +207,7 @@ def test_a_run_killed_within_a_unit_goes_on_there_and_ends_with_the_same_record(
     assert results(moved) == whole and not list((moved / ".unfinished").iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_in_short_goes_ends_with_the_same_record(whole, tmp_path):
     def reached():
         units, step = progress(tmp_path)

@@ -50,7 +50,7 @@ def without_times(result):
 
 def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     monkeypatch.setitem(synthetic_gradients_cifar10.PRESETS, "quick", replace(
-        TINY, methods=("backprop", "noprop", "direct", "critic"), tuned_for=("backprop", "each"), synthetic_lrs=(1e-3, 2e-3),
+        TINY, methods=("backprop", "noprop", "critic"), tuned_for=("backprop", "each"), synthetic_lrs=(1e-3, 2e-3),
         epochs=1, batch_size=8))
     images = made_up(side=8)                               # fewer than the digits: there are more than a hundred trainings
     monkeypatch.setattr(table_1, "data_of", lambda config: table_1.Data(images, images))
@@ -59,12 +59,10 @@ def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     path = runner.run("synthetic-gradients-cifar10", "quick", 2, "cpu", progress=False)
     record = json.loads(path.read_text())
     found = record["results"]
-    predicted = [f"{count}/{method}/{targets}" for count in (1, 2) for method in ("direct", "critic")
-                 for targets in ("true", "bootstrapped")]
+    predicted = [f"{count}/critic/{targets}" for count in (1, 2) for targets in ("true", "bootstrapped")]
     rivals = [*predicted, "1/noprop", "2/noprop"]
     cost = found.pop("cost")
-    timed = [f"{method}/{targets}" for method in ("direct", "critic") for targets in ("true", "bootstrapped")]
-    assert set(cost["images_per_second"]) == {"backprop", "noprop", *timed}
+    assert set(cost["images_per_second"]) == {"backprop", "noprop", "critic/true", "critic/bootstrapped"}
     assert all(rate > 0 for rate in cost["images_per_second"].values())
     assert {len(turns) for turns in cost["turns"].values()} == {table_1.TURNS}
     assert set(found) == {"backprop", *rivals, *[f"{unit}/each" for unit in rivals]}

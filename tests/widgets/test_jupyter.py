@@ -61,7 +61,7 @@ PROGRAMS = {"JupyterLab": ("jupyterlab", "lab/tree/try.ipynb?reset", ".jp-Notebo
             "Notebook 7": ("notebook", "notebooks/try.ipynb", ".jp-NotebookKernelStatus-fade")}
 
 
-@pytest.fixture(scope="module", params=PROGRAMS)
+@pytest.fixture(scope="module", params=["JupyterLab", pytest.param("Notebook 7", marks=pytest.mark.slow)])
 def program(request):
     return PROGRAMS[request.param]
 
@@ -246,6 +246,7 @@ def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyter, prog
     page.wait_for_function("!document.body.innerText.includes('The kernel was restarted')")
 
 
+@pytest.mark.slow
 def test_what_the_notebook_kit_shows_is_readable_in_both_themes(page, jupyter, program):
     if program is not PROGRAMS["JupyterLab"]:
         pytest.skip("Notebook 7 has the same themes")
