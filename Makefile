@@ -2,6 +2,7 @@
 # make serve      the same, then show it on this machine
 # make test       the whole test suite, site and browser included
 # make test-code  the part of it that needs no browser and no book
+# make test-slow  what takes minutes more, site and browser included: every week, and before a release
 # make test-fast  what is quick of the library's tests: no browser, no book
 # make lint       ruff, and mypy on what other programs use
 # make reproduce  run all quick experiments, and list the claims of the paper that they support
@@ -25,7 +26,7 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
-.PHONY: book serve test test-code test-fast lint reproduce colab install freeze dist epub clean help
+.PHONY: book serve test test-code test-slow test-fast lint reproduce colab install freeze dist epub clean help
 
 book: $(INSTALLED)
 	@$(BIN)/python scripts/build_book.py
@@ -42,6 +43,10 @@ test: $(INSTALLED)
 
 test-code: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser"
+
+test-slow: book
+	@$(BIN)/python scripts/browser.py --install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 test-fast: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q -m "not slow and not browser" $(FAST)

@@ -7,6 +7,7 @@ While a page is written, `python scripts/build_book.py welcome cost` builds thes
 """
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -20,6 +21,11 @@ import repository
 import sync_repository
 import vendor
 import yaml
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows
+    fcntl = None
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -158,10 +164,25 @@ def finish_downloads():
             path.unlink()
 
 
+@contextlib.contextmanager
+def alone():
+    """Wait for a build that is under way: each of pytest's processes asks for the site."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / "lock", "w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def main(pages=PAGES):
     unknown = sorted({*pages} - {*PAGES})
     if unknown:
         sys.exit(f"pages: expected some of {', '.join(PAGES)}, got {', '.join(unknown)}")
+    with alone():
+        build(pages)
+
+
+def build(pages):
     code, site = fingerprint(CODE), f"{fingerprint(SITE)} {repository.known()}"
     code_stamp, site_stamp = BUILD / "code.sha256", BUILD / "site.sha256"
     if pages == PAGES and read(site_stamp) == site and (HTML / "index.html").exists():
@@ -175,7 +196,6 @@ def main(pages=PAGES):
         shutil.rmtree(HTML, ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
         generate_assets()
-        BUILD.mkdir(exist_ok=True)
         code_stamp.write_text(code)
         execute_chapters(pages)
         if run_jupyter_book(pages) != 0:
