@@ -1,6 +1,7 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
 import gc
 import json
+import os
 import re
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def pytest_itemcollected(item):
         if item.path.parent.name not in ("book", "widgets"):
             raise pytest.UsageError(f"{item.nodeid}: a test in the browser belongs in tests/book or tests/widgets")
         item.add_marker("browser")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """``-n auto`` in the browser: half as many again as there are cores, for what is on show there is often waited for."""
+    return -(-3 * (os.cpu_count() or 1) // 2) if config.option.markexpr.startswith("browser") else None
 
 
 @pytest.hookimpl(tryfirst=True)

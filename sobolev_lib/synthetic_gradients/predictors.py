@@ -28,9 +28,10 @@ class ClassPredictor(nn.Module):
         if len(shape) == 1:
             layers, places = [_linear(shape[0], width, generator), nn.LeakyReLU(SLOPE)], 1
         else:
+            halved = [-(-side // 2) for side in shape[1:]]
             pooled = [min(2, -(-side // 4)) for side in shape[1:]]
-            layers = [_convolution(shape[0], width, generator, stride=2), nn.LeakyReLU(SLOPE),
-                      _convolution(width, width, generator, stride=2), nn.LeakyReLU(SLOPE),
+            layers = [_halving(shape[0], width, shape[1:], generator), nn.LeakyReLU(SLOPE),
+                      _halving(width, width, halved, generator), nn.LeakyReLU(SLOPE),
                       nn.AdaptiveAvgPool2d(pooled), nn.Flatten()]
             places = math.prod(pooled)
         self.features = nn.Sequential(*layers)
@@ -74,7 +75,13 @@ def _linear(inputs: int, outputs: int, generator) -> nn.Linear:
     return _he(nn.utils.skip_init(nn.Linear, inputs, outputs), generator)
 
 
-def _convolution(inputs: int, outputs: int, generator, stride: int = 1) -> nn.Conv2d:
+def _halving(inputs: int, outputs: int, sides: Sequence[int], generator) -> nn.Conv2d:
+    """A side of one stays: with a stride of 2 it would too, but PyTorch on a processor then leaves part of a bfloat16 weight's
+    gradient as it finds the memory."""
+    return _convolution(inputs, outputs, generator, tuple(min(2, side) for side in sides))
+
+
+def _convolution(inputs: int, outputs: int, generator, stride: int | tuple[int, ...] = 1) -> nn.Conv2d:
     return _he(nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, stride, padding=1), generator)
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from sobolev_lib.synthetic_gradients import METHODS, DecoupledNetwork
 from sobolev_lib.synthetic_gradients.methods import VFBN, Critic, Direct, Sobolev
+from sobolev_lib.synthetic_gradients.predictors import ClassPredictor
 from sobolev_lib.theory import jacobian_asymmetry
 
 PREDICTING = ("direct", "vfbn", "critic", "sobolev")
@@ -264,6 +265,20 @@ def test_a_loss_model_is_led_by_its_own_derivative(device):
     direction = torch.randn(h.shape, generator=seeded(5), dtype=h.dtype).to(device)
     up, down = model.synthetic[1].value(h + step * direction, y), model.synthetic[1].value(h - step * direction, y)
     torch.testing.assert_close((found * direction).flatten(1).sum(1), ((up - down) / (2 * step)).detach(), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_gradients_of_the_smallest_maps_are_finite_in_bfloat16(side):
+    """Whatever lay in memory before: of a convolution with a stride of 2 on a map of one pixel PyTorch leaves part as it is."""
+    model = ClassPredictor((4, side, side), 4, width=4)
+    nn.init.ones_(model.head.weight)
+    for _ in range(20):
+        for size in (64, 256, 1024, 4096):
+            dirt = [torch.full((size,), torch.nan, dtype=torch.bfloat16) for _ in range(20)]
+            del dirt
+        with torch.autocast("cpu", torch.bfloat16):
+            found = torch.autograd.grad(model(torch.rand(8, 4, side, side)).sum(), list(model.parameters()))
+        assert all(each.isfinite().all() for each in found)
 
 
 def test_initial_weights_repeat_and_leave_the_global_random_state_alone():
