@@ -1,7 +1,6 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
 import gc
 import json
-import os
 import re
 from pathlib import Path
 
@@ -29,9 +28,11 @@ def pytest_itemcollected(item):
         item.add_marker("browser")
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)          # a machine with a GPU may lack xdist
 def pytest_xdist_auto_num_workers(config):
-    """``-n auto`` in the browser: half as many again as there are cores, for what is on show there is often waited for."""
-    return -(-3 * (os.cpu_count() or 1) // 2) if config.option.markexpr.startswith("browser") else None
+    """``-n auto`` in the browser: half as many again as else, for what is on show there is often waited for."""
+    found = yield
+    return -(-3 * found // 2) if config.option.markexpr.startswith("browser") else found
 
 
 @pytest.hookimpl(tryfirst=True)

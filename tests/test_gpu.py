@@ -58,7 +58,7 @@ WHEEL = {"spare.py": "NUMBER = 1.0\n", "spare-1.0.dist-info/METADATA": "Metadata
 @pytest.mark.slow
 def test_tests_for_a_gpu_are_collected_where_little_is_installed():
     code = f"import sys, pytest; sys.modules.update(dict.fromkeys({MISSING}))\nsys.exit(pytest.main(sys.argv[1:]))"
-    arguments = ["-m", "device", "--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
+    arguments = ["-m", "device", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(ROOT / "tests")]
     found = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
                            capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
