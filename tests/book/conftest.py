@@ -23,7 +23,8 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_itemcollected(item):
-    """The reference's pages are all made by one program: but for three of them they are opened once a week (``-m slow``)."""
+    """The reference's pages are all made by one program: but for their contents and two more they are opened once a week
+    (``-m slow``)."""
     page = item.callspec.params.get("page", "") if hasattr(item, "callspec") else ""
     if "tabs" in item.fixturenames and page.startswith("book/api_") and page not in ("book/api_losses", "book/api_widgets"):
         item.add_marker("slow")

@@ -142,6 +142,6 @@ def visit_from_disk(page, url):
         visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
         visit.pressed = page.evaluate(looks.PRESS)
         if visit.pressed:
-            page.wait_for_timeout(400)  # what the buttons start
+            page.wait_for_timeout(1000)  # what the buttons start
         page.evaluate("localStorage.clear()")  # the next page is light again, and nothing is read
     return visit
