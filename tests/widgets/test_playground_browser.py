@@ -304,6 +304,25 @@ def test_drawn_functions_are_dragged(play, name, view):
     assert player.hash().split("drawing=")[1].split(".")[0] == str(round((first + 0.05) * 1000))
 
 
+def test_the_target_follows_what_was_drawn_while_the_worker_was_busy(play):
+    player = play("surface", points=4, view="3d")
+    player.page.locator("canvas").first.focus()
+    for _ in range(5):
+        player.page.keyboard.press("n")
+    before = player.reader.pixels(0)
+    player.page.evaluate("""() => { const post = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (...given) { setTimeout(() => post.apply(this, given), 300); }; }""")
+
+    def moved_and_let_go():
+        player.page.keyboard.press("ArrowUp")
+        player.page.keyboard.press("Escape")        # draws at once, the target as it was
+        for _ in range(5):
+            player.page.keyboard.press("n")
+
+    player.restarted(moved_and_let_go)
+    assert player.reader.pixels(0) != before
+
+
 def test_one_input_draws_curves(play):
     player = play("wave", points=6)
     assert player.page.get_by_role("button", name="Map", exact=True).is_disabled()

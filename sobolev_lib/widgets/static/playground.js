@@ -251,7 +251,7 @@ export default {
     function redraw(all = false) {
       cancelAnimationFrame(frame);
       frame = requestAnimationFrame(() => {
-        if (snapshot) display.draw({ id: runner.id, scene, snapshot, history, view, editable: !isTable(), all });
+        if (snapshot) display.draw({ id: made.id, scene, snapshot, history, view, editable: !isTable(), all });
       });
     }
     function announce() { // at once: a page may be slow to draw, or hidden
