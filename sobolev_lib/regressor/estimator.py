@@ -17,8 +17,9 @@ from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, check_outputs, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks, is_auto
 from sobolev_lib.regressor.onnx_graph import onnx_model
-from sobolev_lib.regressor.plans import as_given, long
+from sobolev_lib.regressor.plans import as_given, going_on, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
+from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.modes import with_gradients
@@ -50,7 +51,9 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     small smooth network and a larger one, both trained briefly, for noisy labels; for exact ones L-BFGS where points are
     few, a long training by Adam where they are many. What is exact on held-out points ends the trials. Where values and slopes
     contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact, values are
-    followed. The best is trained on all points. ``choice_`` says what was found and done; what you give is kept in every
+    followed. Where the slopes of a few points outweigh all others (beside a crease, or in a wrong row), the best is tried
+    without them, too. The best is trained on all points; L-BFGS and a long training of one network go on from their trial, unless ``lr``,
+    ``schedule`` or ``weight_decay`` is given. ``choice_`` says what was found and done; what you give is kept in every
     plan, and what a solved network has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below
     20 points nothing can be held out: these are solved.
 
@@ -116,12 +119,15 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             data, held = held_out(data, self.validation_fraction, seeds[0])
             if again:
                 self._check_networks("warm_start", data)
-                self.choice_ = Choice(self._going_on())
+                self.choice_ = Choice(plan := self._going_on())
             else:
-                plans = self._plans(data)
-                tried = functools.partial(self._tried, seed=seeds[0])
-                self.choice_ = choose(plans, tried, data, seeds[0])
-            self._learn(self.choice_.plan, data, held, seeds, anew=not again, unit=unit)
+                tried = functools.partial(self._tried, seed=seeds[0], scaling=ZScores.of(data))
+                self.choice_, trial = choose(self._plans(data), tried, data, seeds[0])
+                plan, rest = self.choice_.plan, going_on(self.choice_.plan, self._given())
+                if trial is not None and rest is not None and len(seeds) == 1:
+                    self._go_on_from(trial)
+                    plan, again = rest, True
+            self._learn(plan, data, held, seeds, anew=not again, unit=unit)
             if is_auto(self.derivative_weight):
                 self.choice_ = weighed(self.choice_, self.derivative_weight_)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)

@@ -13,6 +13,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
+from sobolev_lib.regressor.outliers import trimmed
 from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
@@ -77,10 +78,11 @@ class WithNetworks:
         return [int(random.randint(2**31 - 1)) for _ in range(integer(self.ensemble, "ensemble"))]
 
     def _learn(self, plan: Plan, data: SobolevData, held: SobolevData | None, seeds: list[int], anew: bool = True,
-               unit: float = 1.0) -> None:
-        """Train as planned: new networks, or those that are there; ``unit`` is the sample weight that counts as 1."""
+               unit: float = 1.0, scaling: ZScores | None = None) -> None:
+        """Train as planned: new networks, whose ``scaling`` is that of the data unless it is given, or those that are there;
+        ``unit`` is the sample weight that counts as 1."""
         if anew:
-            self._begin(plan, data, seeds)
+            self._begin(plan, data, seeds, scaling)
         with self._at_work(anew):
             scaled, watched = (None if part is None else self._scaled(plan, part) for part in (data, held))
             self._stream = Stream(self.networks_, unit)
@@ -111,16 +113,21 @@ class WithNetworks:
         weights = torch.as_tensor(np.asarray(self._weight, dtype=np.float64))
         return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 
-    def _tried(self, plan: Plan, data: SobolevData, seed: int) -> tuple[list[MLP], ZScores]:
-        """One network trained as planned, and its scaling; the regressor stays as it is."""
+    def _tried(self, plan: Plan, data: SobolevData, seed: int, scaling: ZScores) -> "WithNetworks":
+        """A regressor with one network trained as planned; this one stays as it is."""
         other = copy.copy(self)
-        other._learn(replace(plan, settings=replace(plan.settings, progress=False)), data, None, [seed])
-        return other.networks_, other.scaling_
+        other._learn(replace(plan, settings=replace(plan.settings, progress=False)), data, None, [seed], scaling=scaling)
+        return other
 
-    def _begin(self, plan: Plan, data: SobolevData, seeds: list[int]) -> None:
+    def _go_on_from(self, trial: "WithNetworks") -> None:
+        """Take over the trial's network, as if it were this regressor's own."""
+        for name in ("networks_", "scaling_", "std_scale_", "reduction_", "n_outputs_", "_scalar"):
+            setattr(self, name, getattr(trial, name))
+
+    def _begin(self, plan: Plan, data: SobolevData, seeds: list[int], scaling: ZScores | None = None) -> None:
         self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
-        scaling = ZScores.of(data)                         # in float64
-        self.reduction_ = self._directions(plan, scaling.standardize(data))
+        scaling = scaling or ZScores.of(data)              # in float64
+        self.reduction_ = self._directions(plan, self._standardized(plan, data, scaling))
         inputs = self.n_features_in_ if self.reduction_ is None else len(self.reduction_)
         self._build(plan, inputs, len(seeds), seeds, scaling)
 
@@ -173,13 +180,18 @@ class WithNetworks:
     def _scaled(self, plan: Plan, data: SobolevData) -> SobolevData:
         """Data for the networks, and these, in the dtype of training."""
         # scaled in float64, trained in float32: speed, and large offsets in X or y cost no digits
-        scaled = self.scaling_.standardize(data)
+        scaled = self._standardized(plan, data, self.scaling_)
         scaled = scaled if self.reduction_ is None else rotated(scaled, self.reduction_)
         scaled = scaled.to(getattr(torch, plan.dtype))
         mark_as_checked(scaled)
         for network in self.networks_:
             network.to(scaled.inputs.dtype)
         return scaled
+
+    def _standardized(self, plan: Plan, data: SobolevData, scaling: ZScores) -> SobolevData:
+        scaled = scaling.standardize(data)
+        assert isinstance(scaled, SobolevData)
+        return trimmed(scaled) if plan.trims else scaled
 
     @contextmanager
     def _all_or_nothing(self):

@@ -13,6 +13,7 @@ LABELS = 7_500                                             # at most, that L-BFG
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
 POINTS, OUTPUTS = 20_000, 4                                # at most, that sines are solved for
+MORE_ITERATIONS, MORE_STEPS, MORE_RATE = 0.3, 0.15, 0.1    # of L-BFGS and of Adam, and its rate, where a trial goes on
 SINES_TIMES_RATE = 0.0128                                  # of Adam, if more points come: all sines move the answer at once
 LEAST_SINES, SINES_PER_INPUT, SINES = 200, 400, 1_000      # for each output
 SLIGHT, NONE = 1e-4, 1e-8                                  # shares of squared slopes that noise covers, and that rounding does
@@ -27,7 +28,7 @@ class Plan:
     ('silu', 'float32', None)
 
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
-    ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
+    ``emphasis``: what ``derivative_weight`` is multiplied by; ``trims``: without slopes that outweigh all others; ``solved``: by least squares (``waves``), not trained, so that
     settings are those of what may follow, ``partial_fit``.
     """
 
@@ -39,6 +40,11 @@ class Plan:
     drop: float | None = None
     emphasis: float = 1.0
     solved: bool = False
+    trims: bool = False
+
+    def without_outliers(self) -> "Plan":
+        """The same with slopes trimmed."""
+        return replace(self, name=f"{self.name}, trimmed", trims=True)
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
@@ -89,6 +95,22 @@ def long(n: int) -> Plan:
     7840
     """
     return Plan("long", settings=Settings(steps=max(STEPS, EPOCHS * -(-n // BATCH)), lr=0.02), drop=NONE)
+
+
+def going_on(plan: Plan, given: dict) -> Plan | None:
+    """What is left of a long training after its trial, of which it has most points already; None where it begins anew.
+
+    >>> going_on(exact(30, d=2, q=1), {}).settings.steps, going_on(long(50_000), {}).settings.lr
+    (300, 0.002)
+    >>> going_on(waves(30, d=2, q=1), {}) is going_on(long(50_000), {"lr": 0.01}) is None
+    True
+    """
+    told = "lr" in given or given.get("weight_decay") or given.get("schedule", "one-cycle") != "one-cycle"
+    if told or plan.name.removesuffix(", trimmed") not in ("exact", "long"):
+        return None
+    share, rate = (MORE_ITERATIONS, 1.0) if plan.settings.optimizer == "lbfgs" else (MORE_STEPS, MORE_RATE)
+    settings = replace(plan.settings, steps=max(1, round(share * plan.settings.steps)), lr=rate * plan.settings.lr)
+    return replace(plan, settings=settings)
 
 
 def rate_for(hidden) -> float:

@@ -52,6 +52,43 @@ def test_noise_is_found_and_said_and_not_learned():
     assert (errors(regressor) < [0.8, 0.4] * errors(followed)).all()
 
 
+@pytest.mark.parametrize("factor", [30, -1e6])
+def test_one_wrong_row_of_slopes_is_left_out_and_told(factor):
+    X, y, dy = wave(100)
+    dy[7] *= factor
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    assert regressor.choice_.plan.trims and "The slopes of 1 point, 3 times the median or more," in str(regressor.choice_)
+    assert max(errors(regressor)) < 1e-4
+
+
+def test_slopes_beside_a_crease_do_not_drown_the_others():
+    # sqrt|a - sin 2b|: slopes without end along a curve; ten points of a hundred hold most of all squares
+    def crease(seed, n):
+        a, b = np.random.default_rng(seed).uniform(-2, 2, (n, 2)).T
+        u = a - np.sin(2 * b)
+        far = (np.sign(u) / (2 * np.sqrt(np.abs(u))))[:, None]
+        return np.stack([a, b], axis=1), np.sqrt(np.abs(u)), far * np.stack([0 * a + 1, -2 * np.cos(2 * b)], axis=1)
+
+    X, y, _ = crease(1, 1000)
+    labelled = crease([0, 7], 100)
+    alone = sl.SobolevRegressor().fit(*labelled)
+    told = sl.SobolevRegressor(hidden=(20,) * 4, activation="softplus", steps=400, lr=0.02, derivative_weight=2.0).fit(*labelled)
+    assert alone.choice_.plan.trims and not told.choice_.plan.trims
+    missed, drowned = (np.mean((regressor.predict(X) - y)**2) / y.var() for regressor in (alone, told))
+    assert missed < 0.05 and drowned > 0.5
+
+
+def test_a_long_training_goes_on_from_its_trial_unless_told_how():
+    X, y, dy = wave(30)
+    regressor = sl.SobolevRegressor(dtype="float32").fit(X, y, dy)
+    assert regressor.choice_.plan.name == "exact" and regressor.choice_.plan.settings.steps == 1_000
+    assert regressor.history_.steps[-1] == 30                  # of ten iterations each, instead of a hundred
+    both = sl.SobolevRegressor(dtype="float32", ensemble=2).fit(X, y, dy)
+    assert [history.steps[-1] for history in both.histories_] == [100, 100]      # the second has no trial
+    assert max(errors(regressor)) < 1.5 * max(errors(both))
+    np.testing.assert_allclose(regressor.scaling_.input_mean, X.mean(axis=0), rtol=1e-12)          # of all points
+
+
 def test_pathwise_labels_of_a_basket():
     # a user's case: the defaults of before reached 0.0112 and 0.0486 here, Huge and Savine's network 0.0042 and 0.0121
     from scipy.special import ndtr
