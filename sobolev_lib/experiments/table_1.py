@@ -212,7 +212,10 @@ def build(config: Config, images: Images, case: Case, seed: int) -> DecoupledNet
 
 
 def cost(config: Config, images: Images, device: str) -> dict:
-    """Images a second in training, for each method and kind of target: medians over turns taken one after the other."""
+    """Images a second in training, for each method and kind of target: medians over turns taken one after the other.
+
+    And how the images' files were encoded, which anyone who compares accuracies wants to know.
+    """
     cuts = config.cuts[-1]
     cases = {"backprop": Case("backprop", "true", cuts, "backprop"), "noprop": Case("noprop", "true", cuts, "backprop")}
     cases |= {f"{method}/{targets}": Case(method, targets, cuts, "backprop")
@@ -239,7 +242,7 @@ def cost(config: Config, images: Images, device: str) -> dict:
             float(loss.detach())                           # waits for a GPU
             rates[name].append(config.batch_size * TIMED / (time.perf_counter() - start))
     return {"images_per_second": {name: median(found[1:]) for name, found in rates.items()},
-            "turns": {name: found[1:] for name, found in rates.items()}}
+            "turns": {name: found[1:] for name, found in rates.items()}, "encoding": images.encoding}
 
 
 def asymmetry(model: DecoupledNetwork, images: Images, device: str, rows: int = 16, probes: int = 8) -> list[float]:

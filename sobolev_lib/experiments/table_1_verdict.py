@@ -70,6 +70,8 @@ def verdict(record: dict) -> Verdict:
     sizes, config = result(record, "3/sobolev/true")["parameters"], record["config"]
     trained = 100 * mean(accuracies(record, "backprop", what="train_accuracy"))
     images = f"{config['train_images']:,}" if config["train_images"] else "all"
+    encoding = record["results"].get("cost", {}).get("encoding")
+    files = f" from {encoding} files" if encoding else ""
     pixels = f", {config['image_size']} x {config['image_size']} pixels" if config["image_size"] else ""
     return Verdict(
         claim="CIFAR-10 with three cuts, per cent right: noprop 54.5 < direct 79.2 < VFBN 88.5 < critic 93.2, Sobolev 93.5 "
@@ -77,7 +79,7 @@ def verdict(record: dict) -> Verdict:
         measured=f"True targets, per cent right, mean and standard deviation over {len(record['seeds'])} seeds: {told}; "
                  f"Sobolev minus critic {100 * ahead.mean:+.1f} points (95 % interval {100 * ahead.low:+.1f} to "
                  f"{100 * ahead.high:+.1f}).",
-        scale=f"{images} training images{pixels}, {config['epochs']} epochs, a network of {sizes['network']:,} parameters "
+        scale=f"{images} training images{files}{pixels}, {config['epochs']} epochs, a network of {sizes['network']:,} parameters "
               f"with {sizes['synthetic']:,} more in the modules; backprop ends with {trained:.0f} per cent right on "
               "training images.",
         status=status(record), rule=RULE)

@@ -31,6 +31,11 @@ class Opened:
         """The bytes (or the path) of these images' files."""
         return self.table[rows][self.table.column_names[0]]
 
+    @property
+    def encoding(self) -> str | None:
+        """The format of the first image's file as Pillow names it, such as "JPEG", which loses a little, or "PNG"."""
+        return _opened(self.files(slice(1))[0]).format
+
 
 def data_folder(folder: str | Path | None) -> Path | None:
     """Where folders with sets lie: ``folder``, else what the environment variable SOBOLEV_DATA names, else nowhere."""
@@ -118,11 +123,15 @@ def import_at_need(module: str):
         raise ImportError('reading images needs datasets and Pillow: pip install "sobolev_lib[images]"') from error
 
 
+def _opened(file: dict):
+    source = io.BytesIO(file["bytes"]) if file["bytes"] is not None else file["path"]
+    return import_at_need("PIL.Image").open(source)
+
+
 def read_image(file: dict, what: str):
     """A file's image as RGB, and whether it is a grey one."""
-    pillow = import_at_need("PIL.Image")
     try:
-        image = pillow.open(io.BytesIO(file["bytes"]) if file["bytes"] is not None else file["path"])
+        image = _opened(file)
         image.load()
     except (OSError, SyntaxError) as error:                # Pillow's words for a broken PNG are a SyntaxError
         raise ValueError(f"{what}: expected an image that Pillow can read, got {error}") from error

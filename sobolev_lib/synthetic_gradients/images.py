@@ -36,7 +36,8 @@ class Images:
 
     ``train`` and ``test`` are pairs: images (N, C, H, W) uint8, labels (N,) int64 from 0 to ``num_classes`` - 1.
     ``mean`` and ``std`` (C,) are those of the training images, pixel by pixel, on the scale from 0 to 1. ``source``:
-    "scikit-learn", "file", "folder" or "hub".
+    "scikit-learn", "file", "folder" or "hub". ``encoding`` is the format of the files that a folder or the hub held, as Pillow
+    names it: "JPEG" loses a little.
 
     Raises ``TypeError`` or ``ValueError`` for other dtypes or shapes, and for labels out of range.
     """
@@ -46,6 +47,7 @@ class Images:
     train: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor]
     source: str
+    encoding: str | None = None
     mean: Tensor = field(init=False)
     std: Tensor = field(init=False)
 
@@ -109,9 +111,10 @@ def load_images(name: str = "digits", *, folder: str | Path | None = None, size:
         images, all_grey = _decode_all(opened, size, split, progress)
         splits.append((images, torch.from_numpy(opened.labels.copy())))
         grey &= all_grey
+    encoding = opened.encoding if isinstance(opened, Opened) else None
     if grey:
         splits = [(images[:, :1].contiguous(), labels) for images, labels in splits]
-    return Images(name, opened.num_classes, *splits, opened.source)
+    return Images(name, opened.num_classes, *splits, opened.source, encoding)
 
 
 def image_stream(name: str, split: str, *, size: int = 224, batch_size: int, train: bool, seed: int, epoch: int = 0,

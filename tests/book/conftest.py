@@ -1,13 +1,11 @@
 """The built site, a server for it, and a browser, for the tests of the book."""
 
-import functools
 import subprocess
 import sys
 import time
 
 import nbformat
 import pytest
-import visits
 import walks
 from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT, served
 
@@ -67,21 +65,15 @@ def tabs(chromium):
 
 @pytest.fixture(scope="session")
 def walk(tabs, origins):
-    """The Walk through a page, served, at the width "wide" or "phone"."""
-    return lambda page, size: walks.walk(tabs["http"], f"{origins['http']}/{page}.html", size)
+    """The Walk through a page: at the width "wide" opened from disk, on a "phone" served."""
+    scheme = {"wide": "file", "phone": "http"}
+    return lambda page, size: walks.walk(tabs[scheme[size]], f"{origins[scheme[size]]}/{page}.html", size)
 
 
 @pytest.fixture(scope="session")
-def visited(tabs, origins, walk):
-    """The Visit of a page by scheme; later calls get the same one."""
-
-    @functools.cache
-    def visit(page, scheme):
-        if scheme == "http":
-            return walk(page, "wide").visit
-        return visits.visit_from_disk(tabs["file"], f"{origins['file']}/{page}.html")
-
-    return visit
+def visited(walk):
+    """The Visit of a page by scheme."""
+    return lambda page, scheme: walk(page, "wide" if scheme == "file" else "phone").visit
 
 
 @pytest.fixture(autouse=True)

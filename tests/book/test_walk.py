@@ -1,9 +1,9 @@
-"""Every page walked as a reader does, at the widths of a desk and of a phone: axe-core in both themes; nothing moves after it is
-shown; every link lands where it leads. One walk of a page serves all its tests."""
+"""Every page walked as a reader does, from disk as wide as a desk, and served to a phone: axe-core; nothing moves after it is shown;
+every link lands where it leads. One walk of a page serves all its tests."""
 
 import pytest
 from pages import PAGES
-from walks import NARROW, WIDE, judge
+from walks import NARROW, WIDE, arrive, judge
 
 # The first test that needs the site may have to build it.
 pytestmark = pytest.mark.timeout(1200)
@@ -24,9 +24,10 @@ def test_links_land_at_their_heading(walked):
     assert walked.missed == []
 
 
-def test_links_land_at_their_heading_before_any_widget_has_mounted(visited, page):
-    """As wide as a desk, from outside and by the contents list, opened from disk."""
-    assert visited(page, "file").missed == []
+@pytest.mark.slow
+def test_links_land_at_their_heading_before_any_widget_has_mounted(tabs, origins, page):
+    """As wide as a desk, from outside and by the contents list."""
+    assert arrive(tabs["file"], f"{origins['file']}/{page}.html") == []
 
 
 def test_nothing_moves_on_the_way_down(walked):
@@ -62,7 +63,7 @@ def test_fonts_are_light(site):
 
 
 def test_axe_finds_nothing_serious_on_a_narrow_phone(walk, page):
-    """In both themes, with each widget as it opens."""
+    """With each widget as it opens. Dark colours: ``test_dark_theme_is_readable``, and the slow test below."""
     assert NARROW["width"] == 360
     assert walk(page, "phone").faults == []
 

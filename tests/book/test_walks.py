@@ -24,7 +24,6 @@ def test_a_bad_page_passes_nothing(chromium, tmp_path):
     page, address = tab(chromium), (tmp_path / "bad.html").as_uri()
     seen = walk(page, address, "phone")
     assert {fault.split(": ")[1] for fault in seen.faults} >= {"button-name", "color-contrast"}
-    assert any(fault.startswith("dark") for fault in seen.faults)
     assert seen.shift > 0.05 and "Below" in str(seen.shifts)
     assert seen.grown == ["one from 20 to 300 px: One"]
     assert any("#last" in missed for missed in seen.missed)
@@ -33,7 +32,7 @@ def test_a_bad_page_passes_nothing(chromium, tmp_path):
     assert 300 < seen.ready["one"] < 20_000
 
     found = judge(page, address)
-    assert set(seen.faults) < set(found)
+    assert set(seen.faults) < set(found) and any(fault.startswith("dark") for fault in found)
     # each width is judged, and what looks as it did at the other but once
     for said, widths in (('<button type="button">', ["narrow", "wide"]), ('<p style="color: #aaa">', ["narrow"]), ('<p class="desk">', ["wide"])):
         assert [fault.split(", ")[1] for fault in found if fault.startswith("light") and said in fault] == widths

@@ -1,16 +1,12 @@
-"""Open a page as a reader would and note what happened: one visit serves all tests of that page.
+"""What is to be seen on a page, and what goes wrong there: one visit serves all tests of that page.
 
-From disk a page is opened by a link, seen wide and light, then dark, then as narrow as a phone, and in the end each of its
-buttons is pressed.
-Served it is walked through (walks.py), which begins with the first of these looks.
+A visit is part of a walk (walks.py). On a phone the page is looked at as it opens. As wide as a desk it is seen light, then dark,
+then as narrow as a phone, and in the end each of its buttons is pressed.
 """
 
 import contextlib
 import dataclasses
-import re
-from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import looks
 
@@ -22,12 +18,11 @@ PHONE = {"width": 360, "height": 780}
 
 @dataclasses.dataclass
 class Visit:
-    """What one page did. What only a visit from disk asks for is empty in the others."""
+    """What one page did. What is asked for only as wide as a desk is empty in the others."""
 
     errors: list = dataclasses.field(default_factory=list)  # console and page errors
     foreign: list = dataclasses.field(default_factory=list)  # requests to another host
     failed: list = dataclasses.field(default_factory=list)  # answers of 400 and above, and requests without one
-    missed: list = dataclasses.field(default_factory=list)  # headings that a link did not reach
     dead: list = dataclasses.field(default_factory=list)  # widgets without content
     facts: dict = dataclasses.field(default_factory=dict)
     cut: list = dataclasses.field(default_factory=list)  # formulas whose beginning is out of reach
@@ -92,7 +87,7 @@ def set_dark(page):
 
 
 def look(page, visit):
-    """The page as it opens, wide and light: what is in it, and whether it is there."""
+    """The page as it opens, light: what is in it, and whether it is there."""
     visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
     visit.facts = page.evaluate(looks.FACTS)
     visit.cut += page.evaluate(looks.CUT)
@@ -108,40 +103,31 @@ def patient(page, question):
     return found
 
 
-def visit_from_disk(page, url):
-    """Visit the page in this tab, which is light and of walks.py, by a link to its last heading, and return the Visit."""
-    visit = Visit()
-    page.goto("about:blank")
+def look_closely(page, visit):
+    """The page as wide as a desk, light, dark, and on a phone; then each button is pressed. The next page will be light again."""
+    visit.figures["light"] = page.evaluate(looks.FIGURES)
+    visit.captions, visit.bare = page.evaluate(looks.CAPTIONS), page.evaluate(looks.BARE)
+    visit.unstyled = page.evaluate(looks.UNSTYLED, [*PALETTE, *PAGE])
+    look(page, visit)
+
+    set_dark(page)
+    page.evaluate(looks.FADED)
+    visit.dark = page.evaluate(looks.CONTRAST)
+    visit.figures["dark"] = page.evaluate(looks.FIGURES)
+
+    page.set_viewport_size(PHONE)
+    visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
+    visit.sideways = patient(page, looks.SIDEWAYS)
+    visit.mute = patient(page, looks.MUTE)
+    visit.cut += page.evaluate(looks.CUT)
+    visit.veiled = page.evaluate(looks.VEILED)
+    visit.parted = page.evaluate(looks.PARTED)
+    visit.figures["phone"] = page.evaluate(looks.FIGURES)
+
     page.set_viewport_size(WIDE)
-    with watched(page, visit):
-        last = re.findall(r'<section\b[^>]* id="([^"]+)"', Path(url2pathname(urlsplit(url).path)).read_text())[-1]
-        page.goto(f"{url}#{last}", wait_until="load")
-        page.evaluate("walk.typeset()")
-        visit.missed = page.evaluate("walk.arrived()")
-        visit.figures["light"] = page.evaluate(looks.FIGURES)
-        visit.captions, visit.bare = page.evaluate(looks.CAPTIONS), page.evaluate(looks.BARE)
-        visit.unstyled = page.evaluate(looks.UNSTYLED, [*PALETTE, *PAGE])
-        look(page, visit)
-
-        set_dark(page)
-        page.evaluate(looks.FADED)
-        visit.dark = page.evaluate(looks.CONTRAST)
-        visit.figures["dark"] = page.evaluate(looks.FIGURES)
-
-        page.set_viewport_size(PHONE)
-        visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
-        visit.sideways = patient(page, looks.SIDEWAYS)
-        visit.mute = patient(page, looks.MUTE)
-        visit.cut += page.evaluate(looks.CUT)
-        visit.veiled = page.evaluate(looks.VEILED)
-        visit.parted = page.evaluate(looks.PARTED)
-        visit.figures["phone"] = page.evaluate(looks.FIGURES)
-
-        page.set_viewport_size(WIDE)
-        page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
-        visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
-        visit.pressed = page.evaluate(looks.PRESS)
-        if visit.pressed:
-            page.wait_for_timeout(1000)  # what the buttons start
-        page.evaluate("localStorage.clear()")  # the next page is light again, and nothing is read
-    return visit
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
+    visit.pressed = page.evaluate(looks.PRESS)
+    if visit.pressed:
+        page.wait_for_timeout(1000)  # what the buttons start
+    page.evaluate("localStorage.clear()")

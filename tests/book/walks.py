@@ -1,6 +1,6 @@
 """Walk through a page as a reader does, at the width of a desk or of a phone, and note what moved and what was missed.
 
-One walk serves the tests of layout, those of accessibility and those of the page served, whichever ask first.
+One walk serves the tests of layout, those of accessibility and those of what is on the page, whichever ask first.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Walk:
     sideways: int = 0  # pixels
     faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical: on the phone
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
-    visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests; if wide, what is in it
+    visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests, and what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
 
 
@@ -38,8 +38,8 @@ WALKS: dict[tuple[str, str], Walk] = {}
 def walk(page, url, size):
     """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
-    The phone asks for less motion. There axe judges the page, and it is opened a second time, by a link to its last heading. As
-    wide as a desk that is done from disk (visits.py).
+    The phone asks for less motion. There axe judges the page in its light theme, and it is opened a second time, by a link to its
+    last heading. As wide as a desk it is looked at closely in the end (visits.py).
     """
     key = urlsplit(url).path, size
     if key not in WALKS:
@@ -65,6 +65,13 @@ def judge(page, url):
     return faults
 
 
+def arrive(page, url):
+    """The headings that links do not reach as wide as a desk, from outside and before any widget has mounted."""
+    page.set_viewport_size(WIDE)
+    places = _open(page, url).evaluate("walk.places()")
+    return _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
+
+
 def tab(chromium):
     """A tab for many walks: what pages share, such as scripts and fonts, is there after the first."""
     page = chromium.new_page(color_scheme="light")
@@ -84,11 +91,12 @@ def _walk(seen, page, url, size):
         page.evaluate("walk.look()")
     seen.missed = page.evaluate("ids => walk.jumps(ids, true)", places)
     if size == "wide":
-        visits.look(page, seen.visit)
+        visits.look_closely(page, seen.visit)
     else:
+        visits.look(page, seen.visit)
         seen.moving = page.evaluate("walk.moving()")
         _prepared(page)
-        seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW))
+        seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW), themes=("light",))
         seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
 
 
@@ -104,12 +112,12 @@ def _prepared(page):
     page.evaluate("walk.thin()")
 
 
-def _judged(page, where, state, *widths):
+def _judged(page, where, state, *widths, themes=("light", "dark")):
     faults = []
     for again, (width, size) in enumerate(widths):
         page.set_viewport_size(size)
         page.evaluate("walk.settled()")
-        for theme in ("light", "dark"):
+        for theme in themes:
             found = page.evaluate("given => walk.axe(...given)", [where, theme, bool(again)])
             faults += [f"{theme}, {width}, {state}: {fault}" for fault in found]
     return faults

@@ -64,7 +64,7 @@ def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     cost = found.pop("cost")
     assert set(cost["images_per_second"]) == {"backprop", "noprop", "critic/true", "critic/bootstrapped"}
     assert all(rate > 0 for rate in cost["images_per_second"].values())
-    assert {len(turns) for turns in cost["turns"].values()} == {table_1.TURNS}
+    assert {len(turns) for turns in cost["turns"].values()} == {table_1.TURNS} and cost["encoding"] is None
     assert set(found) == {"backprop", *rivals, *[f"{unit}/each" for unit in rivals]}
     assert record["config"]["cuts"] == [["block2"], ["block1", "block3"]]
     for unit, result in found.items():
@@ -306,6 +306,9 @@ def test_differences_are_paired_and_the_verdict_tells_the_records_numbers():
     assert middle == pytest.approx(0.02) and high - low < 1e-9, "what the seeds share cancels"
     found = verdict(record)
     assert "Sobolev 82.0 ± 10.0" in found.measured and "critic +2.0 points" in found.measured and "1,000" in found.scale
+    assert "files" not in found.scale
+    record["results"]["cost"] = {"encoding": "JPEG"}
+    assert "training images from JPEG files" in verdict(record).scale
 
 
 def test_imagenet_decides_nothing():

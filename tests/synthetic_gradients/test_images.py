@@ -79,6 +79,7 @@ def test_digits_need_no_download_and_are_all_there(monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     digits, again = load_images(), load_images("digits")
     assert digits.name == "digits" and digits.source == "scikit-learn" and digits.num_classes == 10
+    assert digits.encoding is None
     assert all(torch.equal(a, b) for a, b in zip(digits.train + digits.test, again.train + again.test))
     theirs = load_digits()
     expected = sorted((label, tuple(int(value * 255 / 16 + 0.5) for value in pixels))
@@ -111,7 +112,7 @@ def test_a_folder_is_read_pixel_by_pixel(tmp_path, monkeypatch, column, test_fil
     root = small_set(tmp_path / "data" / "flowers", test_file=test_file, column=column, classes=list("abcdefgh"))
     monkeypatch.setenv("SOBOLEV_DATA", str(root))
     flowers = load_images("flowers")
-    assert (flowers.name, flowers.num_classes, flowers.source) == ("flowers", 8, "folder")
+    assert (flowers.name, flowers.num_classes, flowers.source, flowers.encoding) == ("flowers", 8, "folder", "PNG")
     assert torch.equal(flowers.train[0], channels_first(TRAIN)) and flowers.train[1].tolist() == [0, 1, 2, 3, 4, 5]
     assert torch.equal(flowers.test[0], channels_first(TEST)) and flowers.test[1].tolist() == [0, 1, 2]
     assert str(tmp_path) not in repr(flowers)
