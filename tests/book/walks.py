@@ -93,8 +93,8 @@ def _walk(seen, page, url, size):
     if size == "wide":
         visits.look_closely(page, seen.visit)
     else:
-        visits.look(page, seen.visit)
         seen.moving = page.evaluate("walk.moving()")
+        visits.look(page, seen.visit)
         _prepared(page)
         seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW), themes=("light",))
         seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
