@@ -3,6 +3,7 @@ import ast
 import copy
 import math
 import re
+import types
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import torch
 from cells import cell
 
 import sobolev_lib as sl
-from sobolev_lib import widgets
-from sobolev_lib.experiments import harmful_slopes
+from sobolev_lib import plotting, widgets
+from sobolev_lib.experiments import harmful_slopes, table_1_verdict
 from sobolev_lib.notebook import seeded
 from sobolev_lib.records import load_record
 
@@ -665,3 +666,19 @@ def test_questions_with_numbers_know_the_answer(where, setup, name, right):
     assert math.isclose(question["number"], right) and right not in question["hints"]
     options = {key: value for key, value in question.items() if value is not None and key != "question"}
     assert widgets.Question(question["question"], **options) is not None
+
+
+# --- Synthetic gradients ----------------------------------------------------------------------------------------------
+
+def test_every_seed_of_table_1_is_within_its_panel():
+    drawn = []
+    say = known("synthetic_gradients", "synthetic_gradients-03")
+    say["titles"] = {method: method for method in ("backprop", *table_1_verdict.ORDER)}
+    say["plotting"] = types.SimpleNamespace(style_of=plotting.style_of, show=lambda figure, **texts: drawn.append(figure))
+    exec(cell("synthetic_gradients", "synthetic_gradients-table-1"), say)
+    _, *ours = drawn[0].axes
+    seeds = load_record("synthetic-gradients-cifar10")["seeds"]
+    for panel in ours:
+        low, high = panel.get_xlim()
+        marks = [x for line in panel.lines for x in line.get_xdata()]
+        assert len(marks) == len(seeds) * len(say["titles"]) and low < min(marks) <= max(marks) < high
