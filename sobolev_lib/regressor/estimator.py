@@ -52,8 +52,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     few, a long training by Adam where they are many. What is exact on held-out points ends the trials. Where values and slopes
     contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact, values are
     followed. Where the slopes of a few points outweigh all others (beside a crease, or in a wrong row), the best is tried
-    without them, too. The best is trained on all points; L-BFGS and a long training of one network go on from their trial, unless ``lr``,
-    ``schedule`` or ``weight_decay`` is given. ``choice_`` says what was found and done; what you give is kept in every
+    without them, too. The best is trained on all points; L-BFGS and a long training of one network go on from their trial,
+    unless ``lr``, ``schedule`` or ``weight_decay`` is given. ``choice_`` says what was found and done; what you give is kept in every
     plan, and what a solved network has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below
     20 points nothing can be held out: these are solved.
 

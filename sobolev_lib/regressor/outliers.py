@@ -4,7 +4,7 @@ from torch import Tensor
 
 from sobolev_lib.data import SobolevData
 
-FAR, FEW, MUCH = 3.0, 0.2, 0.3                             # times the median; at most that share of the points; of squared slopes at least
+FAR, MINORITY, MUCH = 3.0, 0.2, 0.3                        # times the median; at most that share of the points; of squared slopes at least
 
 
 def outlying(data: SobolevData) -> Tensor:
@@ -27,7 +27,7 @@ def outlying(data: SobolevData) -> Tensor:
     for each in squares.T:
         if (each > 0).any():
             far = each > FAR**2 * each[each > 0].median()
-            if far.sum() <= FEW * len(data) and each[far].sum() >= MUCH * each.sum():
+            if far.sum() <= MINORITY * len(data) and each[far].sum() >= MUCH * each.sum():
                 found |= far
     return found
 

@@ -28,8 +28,8 @@ class Plan:
     ('silu', 'float32', None)
 
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
-    ``emphasis``: what ``derivative_weight`` is multiplied by; ``trims``: without slopes that outweigh all others; ``solved``: by least squares (``waves``), not trained, so that
-    settings are those of what may follow, ``partial_fit``.
+    ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
+    settings are those of what may follow, ``partial_fit``; ``trims``: without slopes that outweigh all others (``outliers``).
     """
 
     name: str
