@@ -78,6 +78,7 @@ def test_the_source_archive_holds_its_tests_and_no_site(sdist):
     assert not [name for name in held if name.startswith(("book/assets", "tests/book", "_build", ".github"))]
 
 
+@pytest.mark.slow
 def test_the_readmes_example_and_the_records_work_from_the_wheel_alone(wheel, tmp_path):
     installed = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(installed)

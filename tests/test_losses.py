@@ -360,7 +360,7 @@ def test_torch_func_grad_equals_backward(net, device):
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("order, backend", [(1, "aot_eager"), (2, "eager")])
+@pytest.mark.parametrize("order, backend", [pytest.param(1, "aot_eager", marks=pytest.mark.slow), (2, "eager")])
 def test_compiles_into_one_graph(order, backend):
     model, in_shape = make(outputs=2)
     data = table(4, in_shape, (2,), order, missing=True)

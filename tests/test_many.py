@@ -161,7 +161,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 4])
 def test_a_run_that_is_stopped_again_and_again_ends_bit_for_bit_the_same(batch_size, schedule, tmp_path, device):
     data, path = sets(device=device), tmp_path / "run.safetensors"
     losses = [sl.SobolevLoss(1, weights=(1.0, w), normalize=True) for w in (0.0, 0.1, 1.0)]
@@ -281,6 +281,7 @@ def test_numpy_lists_are_lists():
     assert all(torch.equal(a, b) for m, n in zip(one, other) for a, b in zip(m.parameters(), n.parameters()))
 
 
+@pytest.mark.slow
 def test_chapters_train_one_network_and_many_in_the_same_way():
     """The first chapter's networks, in single precision: fit, fit_many alone and beside others end with the same errors."""
     def f(x):

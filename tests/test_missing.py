@@ -91,6 +91,7 @@ def told():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_every_widget_names_what_it_lacks(told):
     faces = [name for name in widgets.__all__ if name[0].isupper() and not name.endswith("Panel")]
     assert {*faces} <= {*told}

@@ -24,7 +24,7 @@ def test_an_input_held_fixed_may_have_any_unit(unit):
     np.testing.assert_allclose(fitted.predict_gradient(points)[:, 1], DY[:, 1], atol=1e-3)
 
 
-@pytest.mark.parametrize("radius", [1e-6, 1e3])
+@pytest.mark.parametrize("radius", [1e-6, pytest.param(1e3, marks=pytest.mark.slow)])
 def test_the_distance_to_a_circle_is_learned_from_its_normals_in_any_unit(radius):
     angles = np.random.default_rng(2).uniform(0, 2 * np.pi, 200)
     normals = np.c_[np.cos(angles), np.sin(angles)]
@@ -124,7 +124,7 @@ def test_pictures_and_files_know_the_order_of_outputs_too(tmp_path):
             ask(X, values[[1, 0]])
 
 
-@pytest.mark.parametrize("waves", [20, 50])
+@pytest.mark.parametrize("waves", [20, pytest.param(50, marks=pytest.mark.slow)])
 def test_slopes_tell_how_fine_the_waves_are(waves):
     x, unseen = np.sort(np.random.default_rng(0).uniform(0, 1, 300)), np.linspace(0.01, 0.99, 500)
     w = 2 * np.pi * waves

@@ -432,7 +432,7 @@ def test_masks_are_exact_with_one_output(distribution, device):
 
 # --- composition ------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("order, count", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("order, count", [(1, 1), pytest.param(2, 2, marks=pytest.mark.slow)])
 def test_compiles_into_one_graph(order, count):
     student, teacher, x = net(seed=0), net(seed=1), points(4, 3)
     loss = StochasticSobolevLoss(order, count)

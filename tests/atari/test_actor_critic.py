@@ -267,6 +267,7 @@ def watch_updates(monkeypatch, stop_at=None):
     return rates
 
 
+@pytest.mark.slow
 def test_a_run_learns_which_action_pays(alley):
     plan = Plan("alley", steps=3_200, games=8, horizon=16, epochs=4, minibatch=32, lr=3e-3, final_lr=1e-3)
     teacher, report = train(plan)

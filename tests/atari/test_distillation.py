@@ -210,7 +210,7 @@ def test_a_student_does_not_depend_on_who_learns_beside_it(states):
     assert len({tuple(vector(student).tolist()) for student in together}) == len(RUNS), "two runs are the same run"
 
 
-@pytest.mark.parametrize("clip", [None, 0.5])
+@pytest.mark.parametrize("clip", [pytest.param(None, marks=pytest.mark.slow), 0.5])
 def test_vectorized_training_gives_the_same_students(states, clip, device):
     """On a GPU too, where all steps but the first few are a CUDA graph's."""
     plain = teach(RUNS, states, steps=3 * WARM_UP, clip=clip, vectorize=False)
@@ -348,7 +348,7 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize("vectorize", [False, True], ids=["one by one", "vectorized"])
-@pytest.mark.parametrize("at", [1, 7])
+@pytest.mark.parametrize("at", [1, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_stopped_training_ends_bit_for_bit_where_an_uninterrupted_one_does(states, tmp_path, at, vectorize, device):
     settings = dict(steps=10, warmup=3, clip=1.0, report=[2, 6, 10], vectorize=vectorize, device=device)
     whole_reports, reports, reached = [], [], []
@@ -399,6 +399,7 @@ def test_a_killed_process_loses_nothing(states, tmp_path):
     assert reached == [7, 8, 9] and all(torch.equal(vector(a), vector(b)) for a, b in zip(resumed, whole))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_goes_on_in_the_other_way_too(states, tmp_path, device):
     """What was begun one by one, as on a CPU, ends side by side, as on a GPU: the same to rounding."""
     def stop(step, steps):

@@ -106,6 +106,7 @@ def test_a_state_is_the_last_four_screens_grey_and_small():
         assert np.abs(shrink[0] @ grey @ shrink[1].T - states[t][0, 3]).max() <= 1  # rounding
 
 
+@pytest.mark.slow
 def test_the_seed_and_the_actions_decide():
     def play(seed, count, threads=1):
         games = Games("space_invaders", count, seed=seed, threads=threads)

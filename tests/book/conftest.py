@@ -20,11 +20,18 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem, indirect=True)
 
 
+# Each page is read from disk, as wide as a desk and then as narrow as a phone. Served, and opened on a phone, are those of every kind.
+ON_A_PHONE = {"book/welcome", "book/gradient_fields", "book/seven_functions", "book/own_derivatives", "book/api_losses"}
+
+
 def pytest_itemcollected(item):
-    """The reference's pages are all made by one program: but for their contents and two more they are opened once a week
-    (``-m slow``)."""
-    page = item.callspec.params.get("page", "") if hasattr(item, "callspec") else ""
-    if "tabs" in item.fixturenames and page.startswith("book/api_") and page not in ("book/api_losses", "book/api_widgets"):
+    """What is opened once a week (``-m slow``): all other pages on a phone; and the reference's, which are all made by one
+    program, but for their contents and two more."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    page = params.get("page", "")
+    made = page.startswith("book/api_") and page not in ("book/api_losses", "book/api_widgets")
+    phone = params.get("size") == "phone" or params.get("visit") == "http"
+    if "tabs" in item.fixturenames and page and (made or phone and page not in ON_A_PHONE):
         item.add_marker("slow")
 
 

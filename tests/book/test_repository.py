@@ -244,6 +244,7 @@ def test_workflows_name_files_that_are_there():
             assert (ROOT / name).exists(), f"{file.name}: {name}"
 
 
+@pytest.mark.slow
 def test_a_chapter_that_fails_is_told(tmp_path):
     shown = "class A:\n    def _repr_html_(self):\n        {}\nA()"    # what fails while it is shown ends no cell
     bar = "from tqdm import tqdm\nfor _ in tqdm(range(3)):\n    pass"

@@ -62,10 +62,10 @@ def test_fonts_are_light(site):
     assert (site / "_static" / "fonts.css").stat().st_size < 150_000
 
 
-def test_axe_finds_nothing_serious_on_a_narrow_phone(walk, page):
-    """With each widget as it opens. Dark colours: ``test_dark_theme_is_readable``, and the slow test below."""
-    assert NARROW["width"] == 360
-    assert walk(page, "phone").faults == []
+def test_axe_finds_nothing_serious(walked):
+    """With all buttons pressed, on a phone with each widget as it opens. Dark colours: ``test_dark_theme_is_readable``, and the slow
+    test below."""
+    assert walked.faults == []
 
 
 @pytest.mark.slow
@@ -75,5 +75,6 @@ def test_axe_finds_nothing_serious_at_any_width_and_in_no_state(tabs, origins, p
     assert judge(tabs["http"], f"{origins['http']}/{page}.html") == []
 
 
-def test_nothing_moves_by_itself_when_less_motion_is_asked_for(walk, page):
-    assert walk(page, "phone").moving == []
+@pytest.mark.parametrize("size", ["phone"])
+def test_nothing_moves_by_itself_when_less_motion_is_asked_for(walked):
+    assert walked.moving == []

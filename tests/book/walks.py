@@ -26,7 +26,7 @@ class Walk:
     shifts: list = dataclasses.field(default_factory=list)
     grown: list = dataclasses.field(default_factory=list)  # widgets whose place was not as high as they are
     sideways: int = 0  # pixels
-    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical: on the phone
+    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
     visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests, and what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
@@ -38,8 +38,8 @@ WALKS: dict[tuple[str, str], Walk] = {}
 def walk(page, url, size):
     """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
-    The phone asks for less motion. There axe judges the page in its light theme, and it is opened a second time, by a link to its
-    last heading. As wide as a desk it is looked at closely in the end (visits.py).
+    The phone asks for less motion, and the page is opened there a second time, by a link to its last heading. As wide as a desk it
+    is looked at closely (visits.py). In the end axe judges it in its light theme.
     """
     key = urlsplit(url).path, size
     if key not in WALKS:
@@ -95,7 +95,10 @@ def _walk(seen, page, url, size):
     else:
         seen.moving = page.evaluate("walk.moving()")
         visits.look(page, seen.visit)
-        _prepared(page)
+    _prepared(page)
+    if size == "wide":
+        seen.faults = _judged(page, "html", "with its buttons pressed", ("wide", WIDE), themes=("light",))
+    else:
         seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW), themes=("light",))
         seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
 

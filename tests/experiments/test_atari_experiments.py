@@ -97,6 +97,7 @@ def episodes(made, indices):
 
 # --- end to end -------------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_both_run_end_to_end_with_an_emulator_and_whole_networks(folder, monkeypatch):
     monkeypatch.setattr(envs, "MAX_FRAMES", 100)  # an episode is 25 steps at most
     for module in (actor_critic, play, states):
@@ -175,6 +176,7 @@ def test_a_cell_is_repeatable_and_is_what_distill_gives(folder):
         assert found["gradient_similarity"] == pytest.approx(cosine, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_paused_again_and_again_ends_as_if_it_had_not_been(folder, monkeypatch):
     config = replace(TINY, steps=8, jacobian_cells=())
     whole = atari_distillation.run_unit("pong/0.1", config, [0, 1], "cpu", Keep())

@@ -143,6 +143,7 @@ def test_the_winner_is_chosen_by_validation_error_and_measured_on_the_test_point
     assert found["runs"][1]["seed"] == 4 and found["runs"][1]["error"] == pytest.approx(error, rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told, way", [("values", "values"), ("differences", WAYS[2]), ("random directions", gradient_worth.AS_MANY_CALLS)])
 def test_our_networks_are_those_of_their_own_record(told, way):
     """From as many calls, by the same points and trials: only what measures them is another."""
@@ -159,6 +160,7 @@ def test_our_networks_are_those_of_their_own_record(told, way):
         own["trials"][0]["log10_validation_mse"] - np.log10(own["variance"]), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_network_of_the_simulator_is_measured_as_the_others_are():
     """Its error is a mean over outputs, also where it is chosen."""
     lorenz = replace(learned_simulator.PRESETS["quick"], calls=(40,), steps=60, validation_points=30, test_points=30, rollouts=3)
@@ -184,6 +186,7 @@ def test_slopes_along_random_directions_are_told_to_the_process():
     assert found["points"] == 30 and found["runs"][0]["error"] == pytest.approx(error, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_rollouts_of_the_simulator_are_timed():
     config = replace(SMALL, lorenz=replace(SMALL.lorenz, calls=(120,), rollout_steps=30, threshold=0.4))
     found = run_unit(f"lorenz/120/{VALUES}", config, [0], "cpu")

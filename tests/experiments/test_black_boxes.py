@@ -294,6 +294,7 @@ def test_the_time_near_the_truth_is_long_for_the_simulator_and_short_for_nonsens
     assert valid_time(Exact(math.nan), config, "cpu") == 0                          # what is no number is lost
 
 
+@pytest.mark.slow
 def test_recorded_weights_are_the_network():
     config = learned_simulator.PRESETS["quick"]
     made = learned_simulator.run_unit("200/values", config, [0], "cpu")

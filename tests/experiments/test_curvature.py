@@ -111,6 +111,7 @@ def test_a_bell_with_the_true_width_is_calibrated_and_the_one_with_two_branches_
     assert branches["coverage"][LEVELS.index(0.5)] < 0.2 and within(np.zeros(3), (np.ones(3), np.ones(3)), 0.5) == 0
 
 
+@pytest.mark.slow
 def test_curvature_learns_error_bars(curved):
     found, best = curved, run_unit("more/truth", SMALL, [0, 1, 2], "cpu")
     assert found["chosen"] in [[1e-2, 100], [1e-2, 200]] and len(found["trials"]) == 2

@@ -116,6 +116,7 @@ def paused_at_every_chance(folder, run):
             count += 1
 
 
+@pytest.mark.slow
 def test_a_unit_paused_at_every_step_gives_the_same(tmp_path, monkeypatch):
     config = replace(TINY, steps=100, tuning_seeds=(1000, 1001))
     whole = seven_functions.run_unit("booth/6/sobolev", config, [0, 1], "cpu")

@@ -112,6 +112,7 @@ def test_our_network_is_stopped_after_the_steps_of_the_case(monkeypatch):
     assert taken == [30, 500]
 
 
+@pytest.mark.slow
 def test_the_regressor_is_left_alone_and_what_it_warns_of_is_kept():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -131,6 +131,7 @@ def test_equal_time_is_as_many_steps_as_the_price_allows(monkeypatch):
         assert [(run["equal"], run["steps"]) for run in runs] == [("steps", 6), ("time", steps)]
 
 
+@pytest.mark.slow
 def test_students_with_slopes_learn():
     config = replace(SMALL, steps=150, teacher_steps=150, trials={way: [TRIALS[way][1]] for way in ("input", REFERENCE)},
                      images={"digits": (200,)}, tuning_images=200, equal_time=False)

@@ -49,6 +49,7 @@ def test_the_winner_is_the_trial_with_the_lowest_validation_error():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["slopes", "values", "slopes, invariant", "twin network"])
 def test_own_methods_learn(method):
     case = {"twin network": "options"}.get(method, "cluster")

@@ -15,6 +15,8 @@ from sobolev_lib.atari import actor_critic, distillation
 from sobolev_lib.experiments import bells, decoupled_parts, runner
 from sobolev_lib.experiments.probes import differences, probe_of, told
 
+# more than a second each; the others see most changes of the library, and "status --check" sees all
+LONG = {"figure-2-variants", "gradient-worth", "harmful-slopes", "internal-matching", "learned-simulator", "own-derivatives"}
 RECORDS = Path(records.__file__).resolve().parents[1] / "book" / "records"
 pytestmark = pytest.mark.usefixtures("states_once")
 
@@ -65,7 +67,8 @@ def recorded(name):
 
 
 # table 1's has a test of its own, test_the_probe_repeats_itself_under_rounding_and_sees_a_changed_method
-@pytest.mark.parametrize("name", [name for name in runner.EXPERIMENTS if not name.startswith("synthetic-gradients-")])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in runner.EXPERIMENTS
+                                  if not name.startswith("synthetic-gradients-")])
 def test_a_probe_gives_the_numbers_that_are_recorded(name):
     """Or, as long as nothing is recorded, the same numbers twice."""
     before = torch.get_rng_state()
@@ -138,6 +141,7 @@ def test_a_probe_sees_a_change_of_the_library(name, change, monkeypatch):
     assert differences(before, probe_of(runner.find(name)))
 
 
+@pytest.mark.slow
 def test_a_refactoring_leaves_the_probe_as_it_is(tmp_path):
     """Other docstrings, other lines, no comments, in the whole library."""
     package = Path(records.__file__).parent

@@ -103,6 +103,7 @@ def test_without_its_record_a_claim_is_not_run(experiment, folder):
             assert runner.find(experiment).NAME == experiment
 
 
+@pytest.mark.slow
 def test_without_records_what_is_summed_up_is_open_and_theorems_stay(folder):
     found = {row.key: row.status for row in rows(["contribution-2", "contribution-3", "theorem-2"])}
     assert found == {"contribution-2": "confirmed", "contribution-3": "open", "theorem-2": "confirmed"}

@@ -48,6 +48,7 @@ def without_times(result):
     return {**result, "runs": [{key: value for key, value in run.items() if key != "seconds"} for run in result["runs"]]}
 
 
+@pytest.mark.slow
 def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
     monkeypatch.setitem(synthetic_gradients_cifar10.PRESETS, "quick", replace(
         TINY, methods=("backprop", "noprop", "critic"), tuned_for=("backprop", "each"), synthetic_lrs=(1e-3, 2e-3),
@@ -81,6 +82,7 @@ def test_a_record_holds_every_method_target_and_way_to_cut(folder, monkeypatch):
         assert (result["parameters"]["synthetic"] > 0) == predicts
 
 
+@pytest.mark.slow
 def test_all_methods_get_as_many_trials_and_backprops_learning_rate(folder):
     config = replace(TINY, epochs=1, train_images=40)
 
@@ -132,6 +134,7 @@ def test_every_method_starts_from_the_same_weights_and_cuts_do_not_matter():
     assert any(not torch.equal(value, another[name]) for name, value in first.items())
 
 
+@pytest.mark.slow
 def test_a_unit_killed_anywhere_goes_on_with_the_same_result(monkeypatch, folder):
     config = replace(TINY, train_images=200, augmented=True, synthetic_lrs=(1e-3, 3e-3))     # 10 steps a trial, 20 a run
     kill_at = [3, 25, 50, 75]                              # in tuning backprop, its own tuning, the first seed, the second
@@ -158,6 +161,7 @@ def test_a_unit_killed_anywhere_goes_on_with_the_same_result(monkeypatch, folder
     assert not list(place.parent.rglob("*.safetensors")), "checkpoints of finished steps stay behind"
 
 
+@pytest.mark.slow
 def test_when_the_time_is_up_the_unit_ends_and_the_next_call_goes_on(monkeypatch, folder):
     whole = table_1.run_unit("1/vfbn/bootstrapped", TINY, [0], "cpu")
     train = table_1.train
@@ -205,7 +209,7 @@ def test_the_long_presets_meet_their_conditions(preset):
         assert len(model.synthetic) == 3 and sizes[0] <= sizes[1] / 4
 
 
-@pytest.mark.parametrize("preset", ["cpu", "gpu", "paper"])
+@pytest.mark.parametrize("preset", ["cpu", pytest.param("gpu", marks=pytest.mark.slow), pytest.param("paper", marks=pytest.mark.slow)])
 def test_the_long_presets_run_when_tiny(preset, folder, monkeypatch):
     whole = synthetic_gradients_cifar10.PRESETS[preset]
     config = replace(whole, depth=10, width=8, synthetic_width=4, epochs=1, tuning_epochs=1, batch_size=8,
@@ -239,6 +243,7 @@ def numbers(found, place=""):
         yield place, found
 
 
+@pytest.mark.slow
 def test_the_probe_repeats_itself_under_rounding_and_sees_a_changed_method(monkeypatch):
     with open(RECORDS / "synthetic-gradients-imagenet-cpu.json") as file:       # whose probe is the same
         first = dict(numbers(json.load(file)["probe"]))

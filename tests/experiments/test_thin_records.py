@@ -22,8 +22,14 @@ from sobolev_lib.experiments.reproduction import CLAIMS, NOT_RUN, row_of
 
 RECORDED = [name for name in runner.EXPERIMENTS if any((records.records_folder() / f"{name}-{preset}.json").exists()
                                                        for preset in records.PRESETS)]
+# whose records take longest to thin, and whose sentences are made as the others' are
+LONG = {"black-box-peers", "curvature", "harmful-slopes"}
 # a number that is none, nothing where a name or number belongs, counts of nothing
 HOLLOW = re.compile(r"\bnan\b| \.|  |\bof 0(?![.\d]| %)|\ball 0\b|^\.|\bon\.|slopes \*\*")
+
+
+def weekly(name):
+    return pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
 
 
 def lighter(record):
@@ -81,7 +87,7 @@ def check(record, readers):
     assert told
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", [weekly(name) for name in RECORDED])
 def test_no_verdict_comes_of_nothing(name):
     experiment, record = runner.find(name), records.load_record(name)
     if not hasattr(experiment, "verdict"):
@@ -102,7 +108,7 @@ def test_no_standing_comes_of_nothing():
     check(record, {what: lambda record, what=what: regressor_defaults.kept(record, what) for what in ("value", "slope")})
 
 
-@pytest.mark.parametrize("name", [name for name in RECORDED if any(claim.experiment == name for claim in CLAIMS)])
+@pytest.mark.parametrize("name", [weekly(name) for name in RECORDED if any(claim.experiment == name for claim in CLAIMS)])
 def test_a_row_of_the_reproduction_is_whole_or_not_run(name, tmp_path, monkeypatch):
     record, claims = records.load_record(name), [claim for claim in CLAIMS if claim.experiment == name]
     with records.records_in(tmp_path):                     # of the others there is none

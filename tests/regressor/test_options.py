@@ -59,6 +59,7 @@ def test_wrong_points_of_little_weight_do_little_harm():
     assert error(weighted, X[1::4], y[1::4]) < 0.3 * error(plain, X[1::4], y[1::4])
 
 
+@pytest.mark.slow
 def test_derivative_weights_by_input_and_output():
     X, y, dy = saddle()
     Y, dY = np.stack([y, -y], 1), np.stack([dy, -dy], 1)

@@ -56,7 +56,7 @@ def test_the_pipeline_that_the_error_names_works_as_it_stands():
     assert rms(gradient[:, 2:] - dy_new[["b", "a"]]) < 0.15
 
 
-@pytest.mark.parametrize("how", [OneHotEncoder, OrdinalEncoder])
+@pytest.mark.parametrize("how", [OneHotEncoder, pytest.param(OrdinalEncoder, marks=pytest.mark.slow)])
 def test_slopes_help_beside_categories_and_searches_choose_by_them(how):
     X, y, dy = options(30)
     X_new, y_new, dy_new = options(400, seed=1)

@@ -58,6 +58,7 @@ def test_a_folded_network_does_the_same_and_comes_back_bit_for_bit():
     torch.testing.assert_close(whole(z), network.double()(z @ R.T))
 
 
+@pytest.mark.slow
 def test_signals_in_few_directions_are_learned_better_from_noisy_labels():
     X, y, dy = spread(300)
     random = np.random.default_rng(1)

@@ -108,6 +108,7 @@ def test_noise_is_recognised():
     assert error(0.0) < 1e-4 and error(0.3) < 0.1          # a third of the labels' noise
 
 
+@pytest.mark.slow
 def test_each_output_has_waves_of_its_own():
     # sin(12 a) is ten times as fine as the other: waves for both would be too rough for one
     random = np.random.default_rng(0)

@@ -289,6 +289,7 @@ def test_initial_weights_repeat_and_leave_the_global_random_state_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_a_method_learns_what_it_is_shown(device):
     """Fixed activations and a fixed network above: the synthetic gradient comes close to the true one."""
     model, (x, y) = cut("sobolev", ["three"], device=device), batch(40, device=device)

@@ -119,6 +119,7 @@ def test_in_two_dimensions_both_errors_fall(negative_slope):
     assert found[1][1] < found[0][1] / 2 and found[2][1] < found[1][1] / 2, found
 
 
+@pytest.mark.slow
 def test_waves_that_fit_the_period_are_kept_whole():
     """Of period two on the unit square and low frequency: nothing is lost but by the segments."""
     def f(x):

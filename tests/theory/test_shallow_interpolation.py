@@ -43,6 +43,7 @@ def test_points_that_share_coordinates_are_told_apart():
     assert largest_error(shallow_interpolating_network(points, values, gradients), points, values, gradients) < 1e-9
 
 
+@pytest.mark.slow
 def test_its_slopes_stay_bounded_where_those_of_the_boxes_grow():
     """Slopes of zero claimed for sin 2x: 4 is twice the steepest chord; the cubic of the same values and slopes needs 3."""
     steepest = {}

@@ -178,7 +178,7 @@ def test_it_takes_the_colours_of_the_theme(read):
         assert line.evaluate(colour) == rgb(PALETTE[name]["dark"])
 
 
-@pytest.mark.parametrize("width", [900, 700, 660, 620, 360])
+@pytest.mark.parametrize("width", [900, *[pytest.param(width, marks=pytest.mark.slow) for width in (700, 660, 620)], 360])
 def test_fits_its_place_which_is_kept_before_it_is_there(read, width):
     reader = read(f'<div style="height: 6000px"></div>{FieldBall()._repr_html_()}', viewport={"width": width, "height": 740})
     kept = reader.height()

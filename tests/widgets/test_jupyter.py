@@ -200,6 +200,7 @@ def test_python_reads_what_the_browser_has_trained(page, jupyter, program):
     assert [url for url in requests if not url.startswith((jupyter, jupyter.replace("http", "ws"), "blob:", "data:"))] == []
 
 
+@pytest.mark.slow
 def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyter, program):
     page.goto(f"{jupyter}/{program[1]}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)

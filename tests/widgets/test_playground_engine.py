@@ -209,7 +209,11 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+# what these share with the others is seen in the others, each time
+WEEKLY = {"as it opens", "one point", "order 0", "points placed by hand", "a formula in x", "leaky ReLU, momentum"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in WEEKLY else name for name in RUNS])
 def test_two_hundred_steps_are_those_of_fit(engine, name):
     """By the Python code that the playground itself shows."""
     settings = {**DEFAULTS, **RUNS[name]}
@@ -259,6 +263,7 @@ def test_missing_slopes_of_the_test_rows_count_for_nothing(engine):
     assert got == pytest.approx(((slopes - test.jacobian).nan_to_num().square().sum() / 5).item(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_difference_at_the_start_lasts_and_is_no_lucky_draw(engine):
     """As the page says: by 1,000 steps, for any of nine draws of points and weights, and then."""
     run = """const e = new Experiment(given[0]), ratios = [];

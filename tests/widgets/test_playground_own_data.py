@@ -278,7 +278,7 @@ def by_hand(player):
     player.page.keyboard.press("a")
 
 
-@pytest.mark.parametrize("act", [formula, table, by_hand])
+@pytest.mark.parametrize("act", [pytest.param(formula, marks=pytest.mark.slow), table, by_hand])
 def test_a_link_brings_the_experiment_back(play, act):
     player = opened(play)
     player.restarted(lambda: act(player))

@@ -290,7 +290,7 @@ def test_colours_are_those_of_the_palette_light_and_dark(read):
     assert colours() == expected("dark")
 
 
-@pytest.mark.parametrize("width", [1100, 688, 390, 360])
+@pytest.mark.parametrize("width", [1100, *[pytest.param(width, marks=pytest.mark.slow) for width in (688, 390)], 360])
 def test_its_place_is_kept_before_it_is_there(read, width):
     reader = read(f'<div style="height: 6000px"></div>{Wave()._repr_html_()}', viewport={"width": width, "height": 740})
     kept = reader.height()
