@@ -51,7 +51,7 @@ def test_noise_is_found_and_said_and_not_learned():
     value, slope = regressor.choice_.held_out[regressor.choice_.plan.name]
     assert 0.3 < value < 0.7 and 0.3 < slope < 0.7        # the noise is half the size of the labels without it
     assert "the labels are noisy, or the function is finer than the points" in str(regressor.choice_)
-    followed = sl.SobolevRegressor(optimizer="lbfgs", steps=300).fit(X, y, dy)
+    followed = sl.SobolevRegressor(optimizer="lbfgs").fit(X, y, dy)
     assert (errors(regressor) < [0.8, 0.4] * errors(followed)).all()
 
 
