@@ -11,12 +11,14 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.formats import listed
 from sobolev_lib.models import MLP
 from sobolev_lib.regressor.answers import Answers
-from sobolev_lib.regressor.outliers import FAR, outlying
+from sobolev_lib.regressor.outliers import Outlying, flat, outlying, without, without_flat_slopes
 from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.scaling import ZScores
-from sobolev_lib.training.estimating import LEAST_SIZE, held_out, output_sizes
+from sobolev_lib.training.estimating import LEAST_SIZE, output_sizes, split
 
 SHARE, MOST = 0.2, 2_000                                   # of the points, held out for trials: a share, and at most
+LESS, MUCH_LESS = 0.99, 0.01                               # squared errors without labels that outweigh all others: of them, and of few points
+FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points than LEAST: at least, and the share that is held out
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
 HOPELESS = 0.5                                             # error shares of values and slopes that longer training does not mend
@@ -57,47 +59,91 @@ class Trained(Protocol):
 
 
 T = TypeVar("T", bound=Trained)
+Train = Callable[[Plan, SobolevData, ZScores], T]
 
 
-def choose(plans: Sequence[Plan], train: Callable[[Plan, SobolevData], T], data: SobolevData,
-           seed: int) -> tuple[Choice, T | None]:
+def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> tuple[Choice, T | None]:
     """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
     What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``; the last costs most,
-    and is spared if the others are ``HOPELESS``. If the best is not ``FINE`` and a few slopes outweigh all others, it is tried
-    again without these, and must be better with them. ``train``: plan, data (N, d) -> what it has trained; that of the choice
+    and is spared if the others are ``HOPELESS``. ``train``: plan, data (N, d), scaling -> what it has trained; that of the choice
     is returned with it, None if it was not tried.
+
+    Where a few labels outweigh all others (``outliers``), what is solved is tried without them, and so is the best if it is not
+    ``FINE``; if one of these is better at all other labels, all plans are. Of fewer than ``LEAST`` points nothing else is tried.
+    Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the
     one exactly beats one that misses both. The difference of two plans is taken point by point. A plan whose training does not
-    stay finite is out; if all are, raises the last one's ``FloatingPointError``. A single plan is not tried.
+    stay finite is out; if all are, raises the last one's ``FloatingPointError``. A plan that was given is not tried.
     """
-    if len(plans) == 1:
-        return Choice(plans[0]) if plans[0].name == "given" else Choice(plans[0], message=UNTRIED), None
-    trials = _Trials(train, data, seed)
+    scaled = ZScores.of(data).standardize(data)
+    assert isinstance(scaled, SobolevData)
+    far = outlying(scaled)
+    doubt = f" {_capital(far.said(data.inputs))}, would outweigh all others: are they right?" if far.points.any() else ""
+    zeros = bool(flat(data).any())
+    if plans[0].name == "given":
+        return Choice(plans[0], message="Trained as told." + doubt), None
+    if few := len(data) < LEAST:
+        if not (doubt or zeros) or len(data) < FEWEST:
+            return Choice(plans[0], message=UNTRIED + doubt), None
+    # labels that outweigh all others are trained on, unless they are many: else nobody sees what they do
+    keep = far.points if few or int(far.points.sum()) * SHARE < 1 else None
+    trials = _Trials[T](train, data, split(data, SHARE_OF_FEW if few else min(SHARE, MOST / len(data)), seed, keep))
     trials.run(plans)
     best = trials.best(plans)
-    far = 0
-    if max(error or 0.0 for error in trials.found[best.name]) > FINE:
-        scaled = trials.scaling.standardize(data)
-        assert isinstance(scaled, SobolevData)
-        far = int(outlying(scaled).sum())
-    if far:
-        other = best.without_outliers()
-        trials.run([other])
-        best = trials.best([other, best])
-    return Choice(best, trials.found, _message(best, trials.found, far)), trials.trained[best.name]
+    found = trials.found
+    if doubt:
+        trials, best = _without_outliers(trials, plans, best, far, few)
+        found = found | trials.found if best.trims else found
+    value, _ = trials.found[best.name]
+    if zeros and value is not None and value > FINE:
+        trials, best = _without_flat_slopes(trials, plans, best, few)
+        found = found | trials.found
+    if few and not (best.trims or best.doubts_zeros):
+        return Choice(plans[0], message=UNTRIED + doubt), None
+    tried_all = any(plans[-1].name in name for name in found)
+    message = _message(best, found, far.said(data.inputs), None if tried_all else plans[-1])
+    return Choice(best, found, message), trials.trained[best.name]
+
+
+def _without_outliers(trials: "_Trials[T]", plans: Sequence[Plan], best: Plan, far: Outlying, few: bool) -> tuple["_Trials[T]", Plan]:
+    """The best plan, with outlying labels or without, and trials that are judged by all others; those without are the same at less."""
+    fine = max(error or 0.0 for error in trials.found[best.name]) <= FINE
+    fair = _Trials[T](trials.train, without(trials.data, far), trials.split)
+    fair.judge(best, trials.trained[best.name])
+    first = [plan for plan in plans if plan.solved or plan is best and not fine]
+    fair.run([plan.without_outliers() for plan in first])
+    tried = [plan.without_outliers() for plan in first if plan.without_outliers().name in fair.found]
+    chosen = fair.best([best, *tried])
+    if chosen.trims and not fair.less(chosen, best, MUCH_LESS if few else LESS):
+        chosen = best
+    if chosen.trims and not few and max(error or 0.0 for error in fair.found[chosen.name]) >= EXACT:
+        every = [plan.without_outliers() for plan in plans]
+        fair.run([plan for plan in every if plan.name not in fair.found])
+        chosen = fair.best([plan for plan in every if plan.name in fair.found])
+    return fair, chosen
+
+
+def _without_flat_slopes(trials: "_Trials[T]", plans: Sequence[Plan], best: Plan, few: bool) -> tuple["_Trials[T]", Plan]:
+    """The best plan, believing that slopes are zero along some inputs or not, and trials judged by all other labels."""
+    fair = _Trials[T](trials.train, without_flat_slopes(trials.data), trials.split)
+    fair.judge(best, trials.trained[best.name])
+    solved = [plan.without_outliers() if best.trims else plan for plan in plans if plan.solved and not best.solved]
+    others = [plan.without_flat_slopes() for plan in [*solved, best]]
+    fair.run(others)
+    chosen = fair.best([best, *[plan for plan in others if plan.name in fair.found]])
+    return fair, best if few and not fair.less(chosen, best, MUCH_LESS) else chosen
 
 
 class _Trials(Generic[T]):
     """Plans that were trained on most points, and their errors on the others."""
 
-    def __init__(self, train: Callable[[Plan, SobolevData], T], data: SobolevData, seed: int):
-        self.train, self.data, self.scaling = train, data, ZScores.of(data)
-        self.points, held = held_out(data, min(SHARE, MOST / len(data)), seed)
-        assert held is not None
-        self.held, self.known = held, [*map(_known, held.derivatives[:2]), 0.0]
+    def __init__(self, train: Train, data: SobolevData, parts: tuple[Tensor, Tensor]):
+        self.train, self.data, self.split, self.scaling = train, data, parts, ZScores.of(data)
+        self.points, self.held = (data[part] for part in parts)
+        self.known = [*map(_known, self.held.derivatives[:2]), 0.0]
         self.trained: dict[str, T] = {}
         self.found: dict[str, tuple[float | None, float | None]] = {}
         self.errors: dict[str, np.ndarray] = {}            # squared, of values and slopes, by point
@@ -109,19 +155,28 @@ class _Trials(Generic[T]):
             if plan is plans[-1] and any(each.solved for each in plans) and self.hopeless(tried):      # whose noise is the likeliest
                 break
             try:
-                one = self.train(plan, self.points)
+                # the points are trimmed already, and those that are left are not to be trimmed once more
+                one = self.train(replace(plan, trims=False, doubts_zeros=False), self.points, self.scaling)
             except FloatingPointError as error:
                 self.failure = error
                 continue
             tried.append(plan)
-            both = [None if part is None or not share else part / share
-                    for part, share in zip(_errors(one, self.held, self.scaling, self.data), self.known)]
-            value, slope = (None if part is None else float(np.sqrt(part.mean())) for part in both)
-            self.trained[plan.name], self.found[plan.name] = one, (value, slope)
-            told = [part for part in both if part is not None]
-            self.errors[plan.name] = np.array(told).reshape(len(told), len(self.held))
-            if max(value or 0.0, slope or 0.0) < EXACT:
+            self.judge(plan, one)
+            if max(error or 0.0 for error in self.found[plan.name]) < EXACT:
                 break
+
+    def judge(self, plan: Plan, one: T) -> None:
+        both = [None if part is None or not share else part / share
+                for part, share in zip(_errors(one, self.held, self.scaling, self.data), self.known)]
+        value, slope = (None if part is None else float(np.sqrt(part.mean())) for part in both)
+        self.trained[plan.name], self.found[plan.name] = one, (value, slope)
+        told = [part for part in both if part is not None]
+        self.errors[plan.name] = np.array(told).reshape(len(told), len(self.held))
+
+    def less(self, new: Plan, old: Plan, share: float) -> bool:
+        """Whether its squared errors, of values times those of slopes, are less than a share of the other's."""
+        before, after = ((self.errors[plan.name].mean(axis=1) + EXACT**2).prod() for plan in (old, new))
+        return bool(after < share * before)
 
     def hopeless(self, plans: Sequence[Plan]) -> bool:
         """Whether all plans that were tried miss half of the values and half of the slopes: noise, or too few points."""
@@ -190,20 +245,31 @@ def _percent(share: float) -> str:
     return "0.01 % or less" if share < 1.5e-4 else f"{100 * share:.2g} %"
 
 
-def _message(plan: Plan, found: dict, far: int = 0) -> str:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _message(plan: Plan, found: dict, far: str, spared: Plan | None) -> str:
     parts = [f"{_percent(error)} of the {name}' size" for name, error in zip(("values", "slopes"), found[plan.name])
              if error is not None]
     first = f"Of {len(found)} plans" if len(found) > 1 else "Without trying others,"
     tried = f"{first} \"{plan.name}\" was chosen: it predicts held-out points to {' and '.join(parts)}."
     value, slope = found[plan.name]
     if plan.trims:
-        return (f"{tried} The slopes of {far} {'point' if far == 1 else 'points'}, {FAR:.0f} times the median or more, would outweigh "
-                "all others and were left out: are they right?")
+        tried = f"{tried} {_capital(far)}, would outweigh all others and were left out: are they right?"
+    if plan.doubts_zeros:
+        return (f"{tried} Slopes along some input are zero at all points, but values change along it: these are followed, and slopes of "
+                "zero were left out. NaN is for slopes that are not known.")
+    if plan.trims:
+        return tried
     if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):
         what = ("values are not: they hold noise, or jumps that no slope tells" if value > slope else
                 "slopes are not: they are noisy or wrong, or the function is finer than the points")
         return f"{tried} {'Slopes' if value > slope else 'Values'} are followed, {what}."
-    if plan.name in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
+    if plan.kind in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
+        if spared is not None:
+            return (f"{tried} All that were tried miss so much that \"{spared.name}\" was not: the labels are noisy, or the function is "
+                    "finer than the points.")
         return (f"{tried} Following the labels closely would predict no better: the labels are noisy, or the function is finer "
                 "than the points.")
     return tried

@@ -19,7 +19,6 @@ from sobolev_lib.regressor.networks import WithNetworks, is_auto
 from sobolev_lib.regressor.onnx_graph import onnx_model
 from sobolev_lib.regressor.plans import as_given, going_on, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
-from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import held_out
 from sobolev_lib.training.history import joined
 from sobolev_lib.training.modes import with_gradients
@@ -121,7 +120,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 self._check_networks("warm_start", data)
                 self.choice_ = Choice(plan := self._going_on())
             else:
-                tried = functools.partial(self._tried, seed=seeds[0], scaling=ZScores.of(data))
+                tried = functools.partial(self._tried, seed=seeds[0])
                 self.choice_, trial = choose(self._plans(data), tried, data, seeds[0])
                 plan, rest = self.choice_.plan, going_on(self.choice_.plan, self._given())
                 if trial is not None and rest is not None and len(seeds) == 1:

@@ -13,7 +13,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.regressor.outliers import trimmed
+from sobolev_lib.regressor.outliers import trimmed, without_flat_slopes
 from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
@@ -113,7 +113,7 @@ class WithNetworks:
         weights = torch.as_tensor(np.asarray(self._weight, dtype=np.float64))
         return (plan.emphasis * weights / sizes[:, None]).expand(self.n_outputs_, d)
 
-    def _tried(self, plan: Plan, data: SobolevData, seed: int, scaling: ZScores) -> "WithNetworks":
+    def _tried(self, plan: Plan, data: SobolevData, scaling: ZScores, *, seed: int) -> "WithNetworks":
         """A regressor with one network trained as planned; this one stays as it is."""
         other = copy.copy(self)
         other._learn(replace(plan, settings=replace(plan.settings, progress=False)), data, None, [seed], scaling=scaling)
@@ -126,7 +126,7 @@ class WithNetworks:
 
     def _begin(self, plan: Plan, data: SobolevData, seeds: list[int], scaling: ZScores | None = None) -> None:
         self.n_outputs_, self._scalar = 1 if data.out_shape == () else data.out_shape[0], data.out_shape == ()
-        scaling = scaling or ZScores.of(data)              # in float64
+        scaling = scaling or ZScores.of(trimmed(data) if plan.trims else data)     # in float64
         self.reduction_ = self._directions(plan, self._standardized(plan, data, scaling))
         inputs = self.n_features_in_ if self.reduction_ is None else len(self.reduction_)
         self._build(plan, inputs, len(seeds), seeds, scaling)
@@ -191,7 +191,8 @@ class WithNetworks:
     def _standardized(self, plan: Plan, data: SobolevData, scaling: ZScores) -> SobolevData:
         scaled = scaling.standardize(data)
         assert isinstance(scaled, SobolevData)
-        return trimmed(scaled) if plan.trims else scaled
+        scaled = trimmed(scaled) if plan.trims else scaled
+        return without_flat_slopes(scaled) if plan.doubts_zeros else scaled
 
     @contextmanager
     def _all_or_nothing(self):

@@ -29,7 +29,8 @@ class Plan:
 
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
     ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
-    settings are those of what may follow, ``partial_fit``; ``trims``: without slopes that outweigh all others (``outliers``).
+    settings are those of what may follow, ``partial_fit``; ``trims``: without labels that outweigh all others; ``doubts_zeros``: without
+    slopes along inputs where all are zero (both: ``outliers``).
     """
 
     name: str
@@ -41,10 +42,20 @@ class Plan:
     emphasis: float = 1.0
     solved: bool = False
     trims: bool = False
+    doubts_zeros: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The name of the plan that this is a variant of."""
+        return self.name.split(", ")[0]
 
     def without_outliers(self) -> "Plan":
-        """The same with slopes trimmed."""
+        """The same with labels trimmed."""
         return replace(self, name=f"{self.name}, trimmed", trims=True)
+
+    def without_flat_slopes(self) -> "Plan":
+        """The same with slopes of zero unknown."""
+        return replace(self, name=f"{self.name}, no zeros", doubts_zeros=True)
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
@@ -106,7 +117,7 @@ def going_on(plan: Plan, given: dict) -> Plan | None:
     True
     """
     told = "lr" in given or given.get("weight_decay") or given.get("schedule", "one-cycle") != "one-cycle"
-    if told or plan.name.removesuffix(", trimmed") not in ("exact", "long"):
+    if told or plan.kind not in ("exact", "long"):
         return None
     share, rate = (MORE_ITERATIONS, 1.0) if plan.settings.optimizer == "lbfgs" else (MORE_STEPS, MORE_RATE)
     settings = replace(plan.settings, steps=max(1, round(share * plan.settings.steps)), lr=rate * plan.settings.lr)

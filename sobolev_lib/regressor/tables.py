@@ -17,6 +17,8 @@ from sobolev_lib.regressor.named_tables import (
 )
 from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
+SENTINEL = 1e20                                            # times the median size: no float64 holds digits of both
+
 
 def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | None = None) -> tuple[SobolevData, float]:
     """What an estimator's fit was given as data in float64 and original units; ``first`` as scikit-learn's ``reset``.
@@ -46,6 +48,8 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
     if missing is not None:
         y[missing.reshape(y.shape)] = np.nan
     given = [X, y] if dy is None else [X, y, np.ascontiguousarray(slopes_of(dy, inputs, y.shape, X.shape[1]))]
+    for name, table in zip(("y", "dy"), given[1:]):
+        refuse_sentinels(table, name)
     given, weights = without_copies(given, None if sample_weight is None else weights_of(sample_weight, len(X)))
     weights = np.ones(len(given[0])) if weights is None else weights
     if unit is None:                                       # a mean of equal numbers may differ from them in the last digit
@@ -62,6 +66,22 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
             weights = data.weights if data.weights is None else data.weights[torch.from_numpy(told)]
             data = SobolevData(x[told], y[told], dy[told], weights=weights)
     return data, unit
+
+
+def refuse_sentinels(table: np.ndarray, name: str) -> None:
+    """Raises ``ValueError`` for a number that stands for "not known": so large that beside it no number holds the others.
+
+    >>> refuse_sentinels(np.array([1.0, 2.0, 1e30]), "y")
+    Traceback (most recent call last):
+        ...
+    ValueError: y: expected numbers that fit beside each other, got 1e+30 in row 2, where the median size is 2; NaN marks what is not known
+    """
+    sizes = np.abs(table)
+    known = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if len(known) and known.max() / SENTINEL > np.median(known):
+        row = np.unravel_index(np.nanargmax(np.where(np.isinf(sizes), np.nan, sizes)), table.shape)[0]
+        raise ValueError(f"{name}: expected numbers that fit beside each other, got {known.max():.3g} in row {row}, where the median "
+                         f"size is {np.median(known):.3g}; NaN marks what is not known")
 
 
 def weightless(derivative_weight, shape: tuple[int, ...]) -> np.ndarray:

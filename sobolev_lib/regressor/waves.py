@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss
 from sobolev_lib.models import MLP
+from sobolev_lib.regressor.outliers import outlying
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping
 
@@ -27,7 +28,7 @@ BEFORE = 0.1                                               # where slopes are to
 TRUST, MOST_TRUST = 16.0, 16.0**6                          # what slopes' weights are multiplied or divided by, while it helps, and at most
 NOISY = 1e-7                                               # where that much noise was found
 TELLING = 0.5                                              # how much likelier, for each value, are values that tell of a function
-COMPARED = 600                                             # labels by which these are compared, at most
+COMPARED, SEEN = 600, 10                                   # labels by which these are compared, at most; points of those that outweigh all
 ROWS = 4_096                                               # labels that are summed up at once
 
 
@@ -106,7 +107,7 @@ def solve(network: MLP, data: SobolevData, weights: Tensor, generator: torch.Gen
             draws = torch.randn(own, z.shape[1], generator=generator, dtype=torch.float64).to(z)
             phases = 2 * math.pi * torch.rand(own, generator=generator, dtype=torch.float64).to(z)
             labels, rms = _equations(data, k, weights[k].to(z))
-            some = _some(z, labels, generator)
+            some = _some(z, labels, outlying(data).slopes, generator)
             found = _likeliest(z, some, rms, draws, phases, weigh)
             frequencies, trusts[k] = draws * found.scales, found.trust
             solution = _coefficients(z, labels.trusting(found.trust), frequencies, phases, found.noise)
@@ -143,12 +144,14 @@ def _design(z: Tensor, labels: Equations, frequencies: Tensor, phases: Tensor) -
     return found * labels.weights[:, None]
 
 
-def _some(z: Tensor, labels: Equations, generator: torch.Generator) -> Equations:
-    """The labels of so many points that they are about ``COMPARED``."""
+def _some(z: Tensor, labels: Equations, far: Tensor, generator: torch.Generator) -> Equations:
+    """The labels of so many points that they are about ``COMPARED``; of those that are ``far``, ``SEEN`` at least: a few labels that
+    outweigh all others decide whether the noise that was found holds for all of them."""
     if len(labels) <= COMPARED:
         return labels
     points = torch.randperm(len(z), generator=generator)[:max(1, COMPARED * len(z) // len(labels))]
-    return labels[torch.isin(labels.points, points.to(z.device)).nonzero()[:, 0]]
+    points = torch.cat([points.to(z.device), far.nonzero()[:SEEN, 0]])
+    return labels[torch.isin(labels.points, points).nonzero()[:, 0]]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import LBFGS, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
@@ -134,6 +134,18 @@ def held_out(data: SobolevData, fraction: float, seed: int) -> tuple[SobolevData
         raise ValueError(f"validation_fraction: expected a number from 0 to below 1, got {fraction!r}")
     if fraction == 0:
         return data, None
+    points, held = split(data, fraction, seed)
+    return data[points], data[held]
+
+
+def split(data: SobolevData, fraction: float, seed: int, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The points of ``held_out``'s two parts; those (N,) that are to be kept are not held out.
+
+    >>> data = sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(20, 2))
+    >>> points, held = split(data, 0.25, seed=0, keep=torch.arange(20) < 10)
+    >>> len(points), len(held), int(held.min()) >= 10
+    (15, 5, True)
+    """
     count = max(1, round(fraction * len(data)))
     if count >= len(data):
         raise ValueError(f"validation_fraction: expected to leave points to train on, got {fraction!r} of {len(data)}")
@@ -143,7 +155,9 @@ def held_out(data: SobolevData, fraction: float, seed: int) -> tuple[SobolevData
         if known[order[count:]].any(dim=0).all():
             break
     order = order.to(data.inputs.device)
-    return data[order[count:].sort().values], data[order[:count].sort().values]
+    if keep is not None:
+        order = order[torch.sort(keep[order].byte(), stable=True).indices]
+    return order[count:].sort().values, order[:count].sort().values
 
 
 def estimate(networks: Sequence[nn.Module], data: SobolevData, held: SobolevData | None, loss: Loss, settings: Settings,

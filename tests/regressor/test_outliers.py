@@ -1,0 +1,152 @@
+"""A few labels that outweigh all others: they are told; left out where that is better, and only there."""
+import re
+
+import numpy as np
+import pytest
+
+import sobolev_lib as sl
+
+
+def wave(n, seed=0, d=2):
+    """sin(2a) b, of further inputs not at all."""
+    X = np.random.default_rng(seed).uniform(-1, 1, (n, d))
+    dy = np.zeros((n, d))
+    dy[:, 0], dy[:, 1] = 2 * np.cos(2 * X[:, 0]) * X[:, 1], np.sin(2 * X[:, 0])
+    return X, np.sin(2 * X[:, 0]) * X[:, 1], dy
+
+
+def errors(regressor, truth=wave, **options):
+    X, y, dy = truth(500, seed=9, **options)
+    values, slopes = regressor.predict(X, return_gradient=True)
+    return np.sqrt([np.mean((values - y)**2) / y.var(), np.mean((slopes - dy)**2) / np.mean(dy**2)])
+
+
+def said(regressor):
+    return str(regressor.choice_)
+
+
+@pytest.mark.parametrize("n, row, factor", [(100, 7, 30), (600, 300, 300), pytest.param(100, 7, -1e6, marks=pytest.mark.slow),
+                                            pytest.param(600, 100, 300, marks=pytest.mark.slow),
+                                            pytest.param(2000, 3, 500, marks=pytest.mark.slow)])
+def test_one_wrong_row_of_slopes_is_left_out_and_told(n, row, factor):
+    """Among many, too, and whether or not noise was judged by it."""
+    X, y, dy = wave(n)
+    dy[row] *= factor
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    place = ", ".join(f"{x:.3g}" for x in X[row])
+    assert regressor.choice_.plan.trims and f"The slopes of 1 point, at ({place}), would outweigh all others" in said(regressor)
+    assert max(errors(regressor)) < 1e-4 and max(regressor.choice_.held_out[regressor.choice_.plan.name]) < 1e-3
+
+
+@pytest.mark.parametrize("row", [0, 2, 4])
+def test_among_few_points_a_wrong_row_is_left_out_where_that_is_far_better(row):
+    X = np.random.default_rng(0).uniform(-1, 1, (15, 1))
+    dy = 4 * np.cos(4 * X)
+    dy[row] *= 100
+    regressor = sl.SobolevRegressor().fit(X, np.sin(4 * X[:, 0]), dy)
+    T = np.linspace(-0.9, 0.9, 100)[:, None]
+    assert np.abs(regressor.predict(T) - np.sin(4 * T[:, 0])).max() < 0.02
+    assert "The slopes of 1 point" in said(regressor) and "would outweigh all others" in said(regressor)
+
+
+def test_the_best_plan_without_them_is_found_and_told_by_errors_without_them():
+    """Once the best plan with them was only tried without, and what it predicts was told by sizes that held them."""
+    weights = np.arange(1, 6) / 5
+
+    def mixed(n, seed):
+        X = np.random.default_rng(seed).uniform(-1, 1, (n, 5))
+        dy = np.cos(X @ weights)[:, None] * weights
+        dy[:, 0] += X[:, 1]
+        dy[:, 1] += X[:, 0]
+        return X, np.sin(X @ weights) + X[:, 0] * X[:, 1], dy
+
+    X, y, dy = mixed(60, 2)
+    dy[[1, 5, 20, 33, 41, 50]] *= 100
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    told, true = regressor.choice_.held_out[regressor.choice_.plan.name], errors(regressor, mixed)
+    assert regressor.choice_.plan.name == "waves, trimmed" and max(true) < 1e-3
+    assert "The slopes of 6 points, at (" in said(regressor) and " and 4 more, would" in said(regressor)
+    assert (true < 10 * np.array(told)).all()
+
+
+def test_a_value_that_stands_for_unknown_is_left_out_and_told():
+    X, y, dy = wave(60)
+    y[7] = -999
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    assert regressor.choice_.plan.trims and "The values of 1 point, at (" in said(regressor) and max(errors(regressor)) < 1e-4
+
+
+def peaked(n, seed):
+    X = np.random.default_rng(seed).uniform(-1, 1, (n, 1))
+    return X, 1 / (1 + 50 * X[:, 0]**2), -100 * X / (1 + 50 * X**2)**2
+
+
+def growing(n, seed):
+    X = np.random.default_rng(seed).uniform(-1, 1, (n, 1))
+    return X, np.exp(5 * X[:, 0]), 5 * np.exp(5 * X)
+
+
+@pytest.mark.parametrize("n", [12, 40])
+@pytest.mark.parametrize("truth", [peaked, growing])
+def test_what_is_steep_in_a_few_places_is_left_as_it_is(truth, n):
+    regressor = sl.SobolevRegressor().fit(*truth(n, 3))
+    assert not regressor.choice_.plan.trims and "left out" not in said(regressor)
+    assert n < 20 or max(errors(regressor, truth)) < 0.02
+
+
+@pytest.mark.slow
+def test_slopes_beside_a_crease_do_not_drown_the_others():
+    # sqrt|a - sin 2b|: slopes without end along a curve; ten points of a hundred hold most of all squares
+    def crease(seed, n):
+        a, b = np.random.default_rng(seed).uniform(-2, 2, (n, 2)).T
+        u = a - np.sin(2 * b)
+        far = (np.sign(u) / (2 * np.sqrt(np.abs(u))))[:, None]
+        return np.stack([a, b], axis=1), np.sqrt(np.abs(u)), far * np.stack([0 * a + 1, -2 * np.cos(2 * b)], axis=1)
+
+    X, y, _ = crease(1, 1000)
+    labelled = crease([0, 7], 100)
+    alone = sl.SobolevRegressor().fit(*labelled)
+    told = sl.SobolevRegressor(hidden=(20,) * 4, activation="softplus", steps=400, lr=0.02, derivative_weight=2.0).fit(*labelled)
+    assert alone.choice_.plan.trims and not told.choice_.plan.trims
+    missed, drowned = (np.mean((regressor.predict(X) - y)**2) / y.var() for regressor in (alone, told))
+    assert missed < 0.05 and drowned > 0.5
+
+
+@pytest.mark.parametrize("n, d", [(60, 2), (80, 3), (15, 2)])
+def test_slopes_of_zero_along_an_input_are_not_believed_against_the_values(n, d):
+    X, y, dy = wave(n, d=d)
+    dy[:, 1] = 0                                           # nobody had worked them out
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    assert regressor.choice_.plan.doubts_zeros and "NaN is for slopes that are not known" in said(regressor)
+    assert max(errors(regressor, d=d)) < (0.1 if n < 20 else 0.06)
+
+
+def test_an_input_that_does_nothing_is_no_reason_for_doubt():
+    regressor = sl.SobolevRegressor().fit(*wave(60, d=3))
+    assert not regressor.choice_.plan.doubts_zeros and max(errors(regressor, d=3)) < 1e-3
+
+
+def test_who_says_how_to_train_is_told_and_left_alone():
+    X, y, dy = wave(30)
+    dy[3] = 500
+    regressor = sl.SobolevRegressor(steps=5).fit(X, y, dy)
+    assert re.match(r"Trained as told. The slopes of 1 point, at \(.*\), would outweigh all others: are they right\?", said(regressor))
+
+
+@pytest.mark.parametrize("size", [1e30, 1e200, -1e308])
+def test_a_number_beside_which_no_other_counts_is_refused_at_its_row(size):
+    X, y, dy = wave(30)
+    dy[3, 1] = size
+    with pytest.raises(ValueError, match=r"dy: expected numbers that fit beside each other, got 1e\+\d+ in row 3.* NaN marks"):
+        sl.SobolevRegressor().fit(X, y, dy)
+    y[5] = size
+    with pytest.raises(ValueError, match="y: expected .* in row 5"):
+        sl.SobolevRegressor().fit(X, y)
+
+
+def test_a_plan_that_was_not_tried_is_named():
+    X = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    y, dy = np.sin(40 * X[:, 0]) * np.sin(40 * X[:, 1]), np.zeros((60, 2))
+    dy[:, 0], dy[:, 1] = 40 * np.cos(40 * X[:, 0]) * np.sin(40 * X[:, 1]), 40 * np.sin(40 * X[:, 0]) * np.cos(40 * X[:, 1])
+    regressor = sl.SobolevRegressor().fit(X, y, dy)
+    assert "exact" not in regressor.choice_.held_out and "miss so much that \"exact\" was not" in said(regressor)
