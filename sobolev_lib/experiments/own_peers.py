@@ -26,11 +26,16 @@ Fit = Callable[..., Predict]
 
 
 def ours(X, y, dy, seed: int, **settings) -> Predict:
-    """``SobolevRegressor``, told values and slopes."""
+    """``SobolevRegressor``, told values and slopes; what is returned has the ``plan`` that was chosen."""
     from sobolev_lib.regressor import SobolevRegressor
 
     fitted = SobolevRegressor(random_state=seed, **settings).fit(X, y, dy)
-    return lambda X: fitted.predict(X, return_gradient=True)
+
+    def predict(X):
+        return fitted.predict(X, return_gradient=True)
+
+    predict.plan = fitted.choice_.plan.name
+    return predict
 
 
 def values_only(X, y, dy, seed: int, **settings) -> Predict:

@@ -18,6 +18,7 @@ from sobolev_lib.training.estimating import LEAST_SIZE, output_sizes, split
 
 SHARE, MOST = 0.2, 2_000                                   # of the points, held out for trials: a share, and at most
 LESS, MUCH_LESS = 0.99, 0.01                               # squared errors without labels that outweigh all others: of them, and of few points
+FAR_LESS = 0.25                                            # those of a trial, of them after training on all points: then that one failed
 FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points than LEAST: at least, and the share that is held out
 LARGE = 0.5                                                # a gain, as a share of the error, that noise in the labels never leaves
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
@@ -58,19 +59,20 @@ class Trained(Protocol):
     scaling_: ZScores
 
 
+KEPT = " Trained on all points it met these worse, so it was left as it was tried."
 T = TypeVar("T", bound=Trained)
 Train = Callable[[Plan, SobolevData, ZScores], T]
 
 
-def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> tuple[Choice, T | None]:
+def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> tuple[Choice, "Tried[T] | None"]:
     """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
     What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``; the last costs most,
-    and is spared if the others are ``HOPELESS``. ``train``: plan, data (N, d), scaling -> what it has trained; that of the choice
-    is returned with it, None if it was not tried.
+    and is spared if the others are ``HOPELESS``. ``train``: plan, data (N, d), scaling -> what it has trained; the trial of the
+    choice is returned with it, None if it was not tried.
 
     Where a few labels outweigh all others (``outliers``), what is solved is tried without them, and so is the best if it is not
-    ``FINE``; if one of these is better at all other labels, all plans are. Of fewer than ``LEAST`` points nothing else is tried.
+    ``FINE``, and then taken unless it is worse; if one of these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried.
     Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
@@ -93,7 +95,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     trials = _Trials[T](train, data, split(data, SHARE_OF_FEW if few else min(SHARE, MOST / len(data)), seed, keep))
     trials.run(plans)
     best = trials.best(plans)
-    found = trials.found
+    found = dict(trials.found)
     if doubt:
         trials, best = _without_outliers(trials, plans, best, far, few)
         found = found | trials.found if best.trims else found
@@ -105,7 +107,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         return Choice(plans[0], message=UNTRIED + doubt), None
     tried_all = any(plans[-1].name in name for name in found)
     message = _message(best, found, far.said(data.inputs), None if tried_all else plans[-1])
-    return Choice(best, found, message), trials.trained[best.name]
+    return Choice(best, found, message), Tried(trials, best)
 
 
 def _without_outliers(trials: "_Trials[T]", plans: Sequence[Plan], best: Plan, far: Outlying, few: bool) -> tuple["_Trials[T]", Plan]:
@@ -116,8 +118,9 @@ def _without_outliers(trials: "_Trials[T]", plans: Sequence[Plan], best: Plan, f
     first = [plan for plan in plans if plan.solved or plan is best and not fine]
     fair.run([plan.without_outliers() for plan in first])
     tried = [plan.without_outliers() for plan in first if plan.without_outliers().name in fair.found]
-    chosen = fair.best([best, *tried])
-    if chosen.trims and not fair.less(chosen, best, MUCH_LESS if few else LESS):
+    # where all miss, and neither is surely better, those without them are: what is held out tells little of a few steep places
+    chosen = fair.best(sorted([best, *tried], key=lambda plan: plan.kind != best.kind or plan.trims == fine))
+    if chosen.trims and (few or fine) and not fair.less(chosen, best, MUCH_LESS if few else LESS):
         chosen = best
     if chosen.trims and not few and max(error or 0.0 for error in fair.found[chosen.name]) >= EXACT:
         every = [plan.without_outliers() for plan in plans]
@@ -193,6 +196,24 @@ class _Trials(Generic[T]):
             assert self.failure is not None
             raise self.failure
         return best
+
+
+@dataclass
+class Tried(Generic[T]):
+    """A plan's trial."""
+
+    trials: _Trials[T]
+    plan: Plan
+
+    @property
+    def trained(self) -> T:
+        return self.trials.trained[self.plan.name]
+
+    def is_far_better_than(self, final: T) -> bool:
+        """Whether points that the trial had not seen are missed by what was trained on them, too: then that training failed."""
+        whole = replace(self.plan, name=f"{self.plan.name}, of all points")
+        self.trials.judge(whole, final)
+        return self.trials.less(self.plan, whole, FAR_LESS)
 
 
 def _known(labels: Tensor) -> float:

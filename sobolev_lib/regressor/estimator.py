@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sobolev_lib.regressor import saved
 from sobolev_lib.regressor.answers import Answers, spread_scale
-from sobolev_lib.regressor.choosing import Choice, choose, weighed
+from sobolev_lib.regressor.choosing import KEPT, Choice, choose, weighed
 from sobolev_lib.regressor.deployed import Predictor
 from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, check_outputs, column_names, numbers_of, plain, rows_alike
@@ -118,15 +118,17 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
             data, held = held_out(data, self.validation_fraction, seeds[0])
             if again:
                 self._check_networks("warm_start", data)
-                self.choice_ = Choice(plan := self._going_on())
+                self.choice_, trial = Choice(plan := self._going_on()), None
             else:
-                tried = functools.partial(self._tried, seed=seeds[0])
-                self.choice_, trial = choose(self._plans(data), tried, data, seeds[0])
+                self.choice_, trial = choose(self._plans(data), functools.partial(self._tried, seed=seeds[0]), data, seeds[0])
                 plan, rest = self.choice_.plan, going_on(self.choice_.plan, self._given())
                 if trial is not None and rest is not None and len(seeds) == 1:
-                    self._go_on_from(trial)
+                    self._go_on_from(trial.trained)
                     plan, again = rest, True
             self._learn(plan, data, held, seeds, anew=not again, unit=unit)
+            if trial is not None and len(seeds) == 1 and trial.is_far_better_than(self):
+                self._stay_with(trial.trained)
+                self.choice_ = replace(self.choice_, message=self.choice_.message + KEPT)
             if is_auto(self.derivative_weight):
                 self.choice_ = weighed(self.choice_, self.derivative_weight_)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)

@@ -120,8 +120,15 @@ class WithNetworks:
         return other
 
     def _go_on_from(self, trial: "WithNetworks") -> None:
-        """Take over the trial's network, as if it were this regressor's own."""
-        for name in ("networks_", "scaling_", "std_scale_", "reduction_", "n_outputs_", "_scalar"):
+        """Take over the trial's network, as if it were this regressor's own; the trial's stays as it is."""
+        for name in ("scaling_", "std_scale_", "reduction_", "n_outputs_", "_scalar"):
+            setattr(self, name, getattr(trial, name))
+        self.networks_ = copy.deepcopy(trial.networks_)
+
+    def _stay_with(self, trial: "WithNetworks") -> None:
+        """Take over all that the trial has learned."""
+        self._go_on_from(trial)
+        for name in ("histories_", "derivative_weight_", "_stream"):
             setattr(self, name, getattr(trial, name))
 
     def _begin(self, plan: Plan, data: SobolevData, seeds: list[int], scaling: ZScores | None = None) -> None:

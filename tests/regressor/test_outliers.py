@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 import sobolev_lib as sl
 
@@ -142,6 +143,50 @@ def test_a_number_beside_which_no_other_counts_is_refused_at_its_row(size):
     y[5] = size
     with pytest.raises(ValueError, match="y: expected .* in row 5"):
         sl.SobolevRegressor().fit(X, y)
+
+
+def test_a_steep_front_is_flat_elsewhere():
+    X = np.random.default_rng(0).uniform(-1, 1, (19, 1))
+    sl.SobolevRegressor().fit(X, np.tanh(50 * X[:, 0]), 50 / np.cosh(50 * X)**2)           # slopes from 50 to 1e-40
+
+
+class Fitted:
+    """What ``choose`` is given to train: a line, or nonsense where it sees all points."""
+
+    def __init__(self, data, scaling, fails):
+        self.networks_, self.scaling_ = [sl.models.MLP(1, 1, generator=torch.Generator()).double()], scaling
+        torch.nn.init.constant_(self.networks_[0][0].weight, 50.0 if fails else 1.0)
+        torch.nn.init.zeros_(self.networks_[0][0].bias)
+
+
+def test_a_training_on_all_points_that_fails_gives_way_to_its_trial(monkeypatch):
+    from sobolev_lib.regressor.choosing import choose
+    from sobolev_lib.regressor.plans import plans_for
+    from sobolev_lib.scaling import ZScores
+
+    x = torch.linspace(-1, 1, 40, dtype=torch.float64)[:, None]
+    data = sl.SobolevData(x, 3 * x[:, 0], torch.full_like(x, 3.0))
+    choice, trial = choose(plans_for(40, 1, 1), lambda plan, data, scaling: Fitted(data, scaling, False), data, 0)
+    whole = ZScores.of(data)
+    assert trial.is_far_better_than(Fitted(data, whole, True)) and not trial.is_far_better_than(Fitted(data, whole, False))
+    assert set(choice.held_out) == {"waves"}
+
+    # a network that ends in nonsense after its trial: here, by steps far too large
+    X, y, dy = wave(60)
+    expected = sl.SobolevRegressor(dtype="float32").fit(X, y, dy)
+    assert expected.choice_.plan.name == "exact" and "left as it was tried" not in said(expected)
+    learn = sl.SobolevRegressor._learn
+
+    def spoiled(self, plan, data, *arguments, **options):
+        learn(self, plan, data, *arguments, **options)
+        if len(data) == 60:
+            for network in self.networks_:
+                network[-1].weight.data *= 3
+
+    monkeypatch.setattr(sl.SobolevRegressor, "_learn", spoiled)
+    kept = sl.SobolevRegressor(dtype="float32").fit(X, y, dy)
+    assert "Trained on all points it met these worse, so it was left as it was tried." in said(kept)
+    assert max(errors(kept)) < 0.03 and kept.history_.steps and len(kept.histories_) == 1
 
 
 def test_a_plan_that_was_not_tried_is_named():
