@@ -45,16 +45,18 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     ``TransformedTargetRegressor``, dy must be the derivative of the transformed y by the transformed X.
 
     **Left alone, it chooses**: of each parameter "auto" is a choice by the data. If neither ``steps``, ``epochs`` nor
-    ``optimizer`` is given, whole plans are tried on four fifths of the points and judged by values and slopes of the rest: sines at
-    random frequencies whose weights are solved for, with the likeliest length scales and noise (kriging, as a network); a
-    small smooth network and a larger one, both trained briefly, for noisy labels; for exact ones L-BFGS where points are
-    few, a long training by Adam where they are many. What is exact on held-out points ends the trials. Where values and slopes
-    contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact, values are
-    followed. Where the slopes of a few points outweigh all others (beside a crease, or in a wrong row), the best is tried
-    without them, too. The best is trained on all points; L-BFGS and a long training of one network go on from their trial,
-    unless ``lr``, ``schedule`` or ``weight_decay`` is given. ``choice_`` says what was found and done; what you give is kept in every
-    plan, and what a solved network has no use for (``hidden``, ``activation``, ``lr``, ``batch_size``) leaves it out. Below
-    20 points nothing can be held out: these are solved.
+    ``optimizer`` is given, plans are tried on four fifths of the points and judged by values and slopes of the rest. "waves" solves for
+    sines at random frequencies, with the likeliest length scales and noise (kriging, as a network); "smooth" and "brief" train a small
+    network and a larger one for a short time, for noisy labels; "exact" (L-BFGS, few points) or "long" (Adam, many) is for exact ones.
+    The first that is exact on held-out points ends the trials. The best is trained on all points; "exact" and "long" go on from their
+    trial, unless ``lr``, ``schedule`` or ``weight_decay`` is given, or an ensemble. If that fails, the trial is kept.
+
+    Where values and slopes contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact,
+    values are followed. Slopes or values of a few points that outweigh all others (beside a crease, in a wrong row, -999 for "not
+    known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it.
+
+    ``choice_`` says what was found and done. What you give is kept in every plan, and what a solved network has no use for (``hidden``,
+    ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points nothing but such doubts is tried: these are solved.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one

@@ -22,6 +22,7 @@ SMALL = {
     ("curvature", "curvature-fit"): "one network of 32 units, all its points in each step",
     ("defaults", "defaults-wave"): "twelve points, solved at once or trained in a second",
     ("defaults", "defaults-line"): "thirty points, solved at once",
+    ("defaults", "defaults-spoiled"): "thirty points, solved at once and trained in seconds",
     ("internal_derivatives", "internal-derivatives-three-lines"): "twenty steps of one small network, to show the call",
     ("neighbours", "neighbours-equation-said"): "five networks of 16 units at 30 points",
     ("synthetic_gradients", "synthetic_gradients-22"): "batches of 50 images of 8 by 8 pixels",
