@@ -53,10 +53,11 @@ class Choice:
 
 
 class Trained(Protocol):
-    """Networks and their scaling, as a plan has trained them."""
+    """Networks, their scaling and the weight of slopes, as a plan has trained them."""
 
     networks_: list[MLP]
     scaling_: ZScores
+    derivative_weight_: float | np.ndarray
 
 
 KEPT = " Trained on all points it met these worse, so it was left as it was tried."
@@ -72,7 +73,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     choice is returned with it, None if it was not tried.
 
     Where a few labels outweigh all others (``outliers``), what is solved is tried without them, and so is the best if it is not
-    ``FINE``, and then taken unless it is worse; if one of these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried.
+    ``FINE``, and then taken unless it is worse; so is what is solved, if it is as near and lets all other slopes count more. If one of
+    these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried.
     Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
@@ -122,6 +124,8 @@ def _without_outliers(trials: "_Trials[T]", plans: Sequence[Plan], best: Plan, f
     chosen = fair.best(sorted([best, *tried], key=lambda plan: plan.kind != best.kind or plan.trims == fine))
     if chosen.trims and (few or fine) and not fair.less(chosen, best, MUCH_LESS if few else LESS):
         chosen = best
+    if chosen is best and best.solved and tried and not fair.less(best, tried[0], LESS) and fair.believes_more(tried[0], best):
+        chosen = tried[0]                                  # of two that are as near, the one for whose sake the other slopes count
     if chosen.trims and not few and max(error or 0.0 for error in fair.found[chosen.name]) >= EXACT:
         every = [plan.without_outliers() for plan in plans]
         fair.run([plan for plan in every if plan.name not in fair.found])
@@ -180,6 +184,11 @@ class _Trials(Generic[T]):
         """Whether its squared errors, of values times those of slopes, are less than a share of the other's."""
         before, after = ((self.errors[plan.name].mean(axis=1) + EXACT**2).prod() for plan in (old, new))
         return bool(after < share * before)
+
+    def believes_more(self, new: Plan, old: Plan) -> bool:
+        """Whether it gives slopes more weight."""
+        weights = [float(np.min(self.trained[plan.name].derivative_weight_)) for plan in (new, old)]
+        return weights[0] > weights[1]
 
     def hopeless(self, plans: Sequence[Plan]) -> bool:
         """Whether all plans that were tried miss half of the values and half of the slopes: noise, or too few points."""

@@ -79,7 +79,7 @@ def refuse_sentinels(table: np.ndarray, name: str) -> None:
     sizes = np.abs(table)
     known = sizes[np.isfinite(sizes) & (sizes > 0)]
     # slopes of a steep front may be as small as 1e-40 where it is flat: only what is large by itself stands for something else
-    if len(known) and known.max() > SENTINEL * max(1.0, np.median(known)):
+    if len(known) and known.max() > SENTINEL and known.max() / SENTINEL > np.median(known):
         row = np.unravel_index(np.nanargmax(np.where(np.isinf(sizes), np.nan, sizes)), table.shape)[0]
         raise ValueError(f"{name}: expected numbers that fit beside each other, got {known.max():.3g} in row {row}, where the median "
                          f"size is {np.median(known):.3g}; NaN marks what is not known")
