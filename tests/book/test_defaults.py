@@ -85,7 +85,7 @@ def test_what_haste_costs_is_told(record):
     said = seconds_said(worse)
     left = len(both) - (cases[0] in both)
     assert f"no more time than JENN in {left} of {len(both)} cases, and is no farther off in {len(both) - (cases[1] in both)} by values" in said
-    assert f"are 6 times those of the command left alone in the middle of all cases, 900 times in {cases[1]}; in {cases[0]} it even takes longer." in said
+    assert f"are 6 times those of the command left alone in the middle of all cases, 900 times in *{cases[1]}*; in *{cases[0]}* it even takes longer." in said
     assert "even takes longer" not in seconds_said(scaled(worse, {(cases[0], told): 0.1}))
 
 
@@ -104,7 +104,7 @@ def test_what_is_not_learned_is_told(record):
         for run in learned["results"][f"{case}/ours"]["runs"]:
             run["slope"] = 0.7 if case == first else 0.1
     said = functions_of(learned, "defaults-values")["not_learned_said"]
-    assert said(learned) == f" Of slopes it misses half or more in {first} (0.7)."
+    assert said(learned) == f" Of slopes it misses half or more in *{first}* (0.7)."
     for run in learned["results"][f"{first}/ours"]["runs"]:
         run["slope"] = 0.4
     assert said(learned) == ""
