@@ -14,7 +14,8 @@ from sobolev_lib._neighbours import Differences
 
 FOLLOWS, MARGIN, RATIO = 0.35, 0.2, 2.0                    # a convincing reading disagrees less; the labels, more than it
 SCALED_FOLLOWS, SCALED_MARGIN, SCALED_RATIO = 0.15, 0.15, 3.0    # the same where factors below LARGE were fitted
-COLUMN_MARGIN, FITTED = 0.07, 20                           # where one a column was fitted; points that a fit needs
+COLUMN_MARGIN = 0.07                                       # where one a column was fitted
+FITTED, FITTED_BY_COLUMN = 20, 15                          # points that a fit needs, and for each of several factors
 ORDER_MARGIN, ORDER_RATIO = 0.03, 1.2                      # of an order of columns that both halves of the points lead to
 SMALLEST, LARGE = 1.5, 5.0                                 # the least factor told; curvature never looks like a larger
 RIGHT, UNRELATED = 0.05, 0.25                              # no other reading is tried below; other rows are above
@@ -150,6 +151,10 @@ def _column_factors(differences, contributions, halves, names) -> Iterator[Readi
     matter = sizes > 0.05 * sizes.sum()
     factors = np.where(matter, whole, 1.0)
     wrong = [k for k in range(len(factors)) if _differs(factors[k])]
+    # from few points one factor among several may be curvature, unless it is negative or large
+    few = len(np.unique(differences.pairs.anchor)) < FITTED_BY_COLUMN * len(factors)
+    if few and any(1 / LARGE < factors[k] < LARGE for k in wrong):
+        return
     if wrong and all(np.allclose(part[matter], whole[matter], rtol=0.2, atol=0) for part in parts):
         several, counted = len(wrong) > 1, any(k >= len(names) for k in wrong[:4])
         told = ", ".join(f"column {_name(names, k)} by {_told(factors[k])}" for k in wrong[:4])

@@ -103,7 +103,7 @@ def test_modules_import_downwards_only():
     ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
                   "fitting", "runs", "many", "estimating", "streaming"]),
     ("regressor", ["scaled_inputs", "named_tables", "tables", "answers", "deployed", "onnx_graph", "gradient_score", "outliers", "plans",
-                   "choosing", "reduction", "waves", "networks", "saved", "estimator"]),
+                   "trials", "choosing", "reduction", "waves", "networks", "saved", "estimator"]),
     ("notebook", ["text", "tables", "verdicts", "claims"]),
     ("atari", ["envs", "convolution", "policies", "rollout", "play", "states", "packed", "teachers", "measures", "answers",
                "products", "students", "distillation", "actor_critic"]),

@@ -17,7 +17,7 @@ from sobolev_lib.regressor.gradient_score import gradient_share
 from sobolev_lib.regressor.named_tables import check_columns, check_outputs, column_names, numbers_of, plain, rows_alike
 from sobolev_lib.regressor.networks import WithNetworks, is_auto
 from sobolev_lib.regressor.onnx_graph import onnx_model
-from sobolev_lib.regressor.plans import as_given, going_on, long
+from sobolev_lib.regressor.plans import LEAST, as_given, going_on, long
 from sobolev_lib.regressor.tables import labelled, slopes_of, values_of, weights_of
 from sobolev_lib.training.estimating import held_out
 from sobolev_lib.training.history import joined
@@ -167,7 +167,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 if first:
                     self._stream, self.histories_ = Stream(self.networks_, unit), []
                 self._stream = copy.copy(self._stream)     # a copy of the regressor has the other
-                scaled = self._scaled(plan, data)
+                # what outweighs all others among few need not among more
+                scaled = self._scaled(replace(plan, trims=plan.trims and len(data) >= LEAST), data)
                 if first or not is_auto(self.derivative_weight):
                     self.derivative_weight_ = copy.deepcopy(self._weight)
                 more = self._stream.learn(self.networks_, scaled, self._loss(plan, scaled, self.derivative_weight_), plan.settings)

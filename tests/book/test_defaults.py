@@ -132,11 +132,11 @@ def test_the_line_says_what_it_found():
 
 
 def test_constants_in_the_text_are_those_of_the_code():
-    from sobolev_lib.regressor import choosing, outliers, plans
+    from sobolev_lib.regressor import choosing, outliers, plans, trials
 
     text = " ".join((cell(PAGE, "defaults-02") + cell(PAGE, "defaults-02b")).split())
     assert f"It holds out a fifth of the points, {choosing.MOST:,} at most." in text and choosing.SHARE == 1 / 5
-    assert f"at most {plans.POINTS:,} points and four outputs: where they miss less than {100 * choosing.EXACT:g} %" in text and plans.OUTPUTS == 4
+    assert f"at most {plans.POINTS:,} points and four outputs: where they miss less than {100 * trials.EXACT:g} %" in text and plans.OUTPUTS == 4
     assert f"{plans.LEAST_SINES} to {plans.SINES:,} for each output" in text
     assert (outliers.FAR, outliers.MINORITY, outliers.FAR_VALUE, choosing.MUCH_LESS, plans.LEAST) == (3, 1 / 5, 30, 1 / 100, 20)
     assert (f"three times the median or more, at most a fifth of the points, and hold {100 * outliers.MUCH:.0f} % of all squares. Values are doubted "

@@ -194,7 +194,7 @@ def test_where_half_of_the_labels_are_unknown_the_error_is_that_of_the_others(tw
 
 def test_a_few_held_out_points_are_enough_for_a_large_gain():
     """By a standard error alone, four points with one large gain among them would keep the worse plan."""
-    from sobolev_lib.regressor.choosing import _surely_less
+    from sobolev_lib.regressor.trials import _surely_less
 
     old = np.array([1e-3, 1e-3, 1e-3, 1.0])
     assert _surely_less(old[None] / 10, old[None], sure=2.0)
@@ -204,7 +204,7 @@ def test_a_few_held_out_points_are_enough_for_a_large_gain():
 
 def test_a_plan_that_follows_one_table_exactly_beats_one_that_misses_both():
     """By the sum of squares a compromise between values and slopes that contradict each other would win."""
-    from sobolev_lib.regressor.choosing import _surely_less
+    from sobolev_lib.regressor.trials import _surely_less
 
     noise = np.random.default_rng(0).normal(size=(2, 100))**2
     values_alone, both = noise * [[1e-6], [0.3]], noise * [[0.05], [0.2]]

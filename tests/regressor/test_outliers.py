@@ -189,6 +189,20 @@ def test_a_training_on_all_points_that_fails_gives_way_to_its_trial(monkeypatch)
     assert max(errors(kept)) < 0.03 and kept.history_.steps and len(kept.histories_) == 1
 
 
+def test_of_points_that_come_few_at_a_time_none_is_doubted(monkeypatch):
+    from sobolev_lib.training.streaming import Stream
+
+    X, y, dy = wave(60)
+    dy[7] *= 300
+    regressor, seen, learn = sl.SobolevRegressor().fit(X, y, dy), [], Stream.learn
+    assert regressor.choice_.plan.trims
+    monkeypatch.setattr(Stream, "learn", lambda self, networks, data, *rest: seen.append(data) or learn(self, networks, data, *rest))
+    few = wave(5, seed=1)
+    few[2][3] *= 10                                        # a fifth of these, and most of their squares
+    regressor.partial_fit(*few).partial_fit(X, y, dy)
+    assert [int(data.jacobian.isnan().any(dim=1).sum()) for data in seen] == [0, 1]
+
+
 def test_a_plan_that_was_not_tried_is_named():
     X = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     y, dy = np.sin(40 * X[:, 0]) * np.sin(40 * X[:, 1]), np.zeros((60, 2))
