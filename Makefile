@@ -26,6 +26,9 @@ FAST := $(addprefix tests/,test_package.py test_torch.py test_files.py test_func
 	test_closed_form.py test_data.py test_labels.py test_losses.py test_stochastic.py test_errors.py test_scaling.py \
 	test_identity.py test_bad_input.py test_docstrings.py theory)
 
+# Else each of dozens of processes would compile the library and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: book serve test test-code test-slow test-fast lint reproduce colab install freeze dist epub clean help
 
 book: $(INSTALLED)

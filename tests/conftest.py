@@ -28,13 +28,6 @@ def pytest_itemcollected(item):
         item.add_marker("browser")
 
 
-@pytest.hookimpl(wrapper=True, optionalhook=True)          # a machine with a GPU may lack xdist
-def pytest_xdist_auto_num_workers(config):
-    """``-n auto`` in the browser: half as many again as else, for what is on show there is often waited for."""
-    found = yield
-    return -(-3 * found // 2) if config.option.markexpr.startswith("browser") else found
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """All files, then page by page, as the tests of a page share its visits. With ``--dist worksteal`` each process takes a

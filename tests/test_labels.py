@@ -96,7 +96,9 @@ FAULTS = {  # the fault: the problem it is, and where the points suffice to tell
                                  "trajectory 400", "one option 200"]),
     "shuffled rows": ("rows", DENSE), "noise of 1": ("noise", ["styblinski_tang 1000", "booth 300", "trajectory 400"]),
 }
-CASES = [(spoil, name) for spoil, (_, names) in FAULTS.items() for name in names]
+WEEKLY = {"percentage points", "reversed columns"}         # of the kind of "degrees" and "swapped"
+CASES = [pytest.param(spoil, name, marks=pytest.mark.slow if spoil in WEEKLY else ())
+         for spoil, (_, names) in FAULTS.items() for name in names]
 
 
 @pytest.mark.parametrize("spoil, name", CASES)

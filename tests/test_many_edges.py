@@ -218,3 +218,19 @@ def test_fit_many_looks_at_labels_a_part_at_a_time(monkeypatch):
     monkeypatch.setattr(sl.SobolevLoss, "predict", lambda loss, *asked: sizes.append(len(asked[1].inputs)) or predict(loss, *asked))
     sl.fit_many([net()], DATA, steps=1, progress=False)
     assert sizes[:3] == [8, 8, 4]
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return (x * self.weight.detach()).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_networks_that_learn_nothing_are_refused_as_by_fit(order):
+    for train in (sl.fit, lambda model, data, **more: sl.fit_many([model], data, **more)):
+        with pytest.raises(ValueError, match="one without a gradient: does the model detach"):
+            train(Detached(), DATA, loss=sl.SobolevLoss(order), steps=3, progress=False)

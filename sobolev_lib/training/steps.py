@@ -11,6 +11,9 @@ from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss, SobolevLoss
 
+NO_GRADIENT = ("loss: expected one that depends on the model's parameters, got one without a gradient: does the model detach, or "
+               "run under torch.no_grad, or does a point loss not use the prediction?")
+
 
 def side_by_side(model: nn.Module, loss: Loss, *, extras: Sequence[str] = (), compile: bool = False) -> Callable:
     """The gradient of ``loss`` for many networks like ``model`` at once, in closed form where there is one.
@@ -60,8 +63,7 @@ def plain_backward_of(model: nn.Module) -> Callable:
         terms = loss.compare(loss.predict(model, batch), batch)
         total = loss.total(terms)
         if not total.requires_grad:
-            raise ValueError("loss: expected one that depends on the model's parameters, got one without a gradient: does the "
-                             "model detach, or run under torch.no_grad, or does a point loss not use the prediction?")
+            raise ValueError(NO_GRADIENT)
         total.backward()
         return total, terms
 
@@ -139,7 +141,7 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
         directions = SobolevData.of_tables(batch, loss.order, extras).directions
         sweeps = Sweeps(layers, batch[0], directions=directions, derivatives=loss.order > 0)
         predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
-        slopes, terms = _for_each(total, predictions, loss_weights, batch, divisors)
+        slopes, terms = _gradient_by(predictions, total, loss_weights, batch, divisors)
         by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
         found = dict(zip([*weights, *biases], [*by_weights, *by_biases]))
         return [found[name] for name in parameters], terms
@@ -161,16 +163,32 @@ def _general(model: nn.Module, loss: Loss, extras: Sequence[str]):
         return own.total(terms), terms
 
     def gradients(parameters, weights, batch, divisors=None):
-        found, terms = _for_each(total, parameters, weights, batch, divisors)
-        return list(found.values()), terms
+        def of(given, *others):
+            return total(dict(zip(parameters, given)), *others)
+
+        return _gradient_by(tuple(parameters.values()), of, weights, batch, divisors)
 
     return gradients
 
 
-def _for_each(total: Callable, *arguments):
-    """``total``'s gradient by its first argument and what else it returns, for each row of them all; None is left out."""
+def _gradient_by(leaves: Sequence[Tensor], total: Callable, *others):
+    """For each row ``total``'s gradient by its own row of the leaves, and what else it returns."""
+    if torch.compiler.is_compiling() or leaves[0].is_cuda:            # Python's share is paid once, whatever it is
+        return _for_each(grad(total, has_aux=True), leaves, *others)
+    leaves = tuple(each.detach().requires_grad_() for each in leaves)
+    with torch.enable_grad():
+        totals, terms = _for_each(total, leaves, *others)
+    if not totals.requires_grad:
+        raise ValueError(NO_GRADIENT)
+    # rows don't mix, so all totals' gradients are found as one
+    slopes = torch.autograd.grad(totals, leaves, torch.ones_like(totals), materialize_grads=True)
+    return slopes, [term.detach() for term in terms]
+
+
+def _for_each(function: Callable, *arguments):
+    """What ``function`` returns for each row of all its arguments; None is left out."""
     try:
-        return vmap(grad(total, has_aux=True))(*[each for each in arguments if each is not None])
+        return vmap(function)(*[each for each in arguments if each is not None])
     except RuntimeError as error:
         if "random operation" not in str(error):
             raise

@@ -347,7 +347,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("vectorize", [False, True], ids=["one by one", "vectorized"])
+@pytest.mark.parametrize("vectorize", [pytest.param(False, marks=pytest.mark.slow), True], ids=["one by one", "vectorized"])
 @pytest.mark.parametrize("at", [1, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_stopped_training_ends_bit_for_bit_where_an_uninterrupted_one_does(states, tmp_path, at, vectorize, device):
     settings = dict(steps=10, warmup=3, clip=1.0, report=[2, 6, 10], vectorize=vectorize, device=device)
@@ -389,6 +389,7 @@ test_distillation.teach(test_distillation.RUNS, RecordedStates(sys.argv[1]), ste
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing(states, tmp_path):
     path, output = tmp_path / "run.safetensors", tmp_path / "output"
     kill_at(fork(run_code, KILLED, states.folder, path, Path(__file__).parent, output=output), 6, output)

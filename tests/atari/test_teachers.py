@@ -139,7 +139,8 @@ def is_as_recorded(scores, game):
     return np.mean(scores) > np.mean(before) - 3 * error
 
 
-@pytest.mark.parametrize("game", [game if game == "space_invaders" else pytest.param(game, marks=pytest.mark.slow) for game in GAMES])
+@pytest.mark.slow
+@pytest.mark.parametrize("game", GAMES)
 def test_a_shipped_teacher_plays_as_recorded(game):
     scores = play(load_teacher(game), game, episodes=1 if game == "pong" else 3, seed=30_000)      # its games are long
     assert is_as_recorded(scores, game), scores

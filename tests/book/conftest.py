@@ -7,21 +7,17 @@ import time
 import nbformat
 import pytest
 import walks
-from pages import CHAPTERS, HTML, NOTEBOOKS, PAGES, ROOT, served
+from pages import CHAPTERS, HTML, NOTEBOOKS, OF_EVERY_KIND, PAGES, ROOT, served
 
 
 def pytest_generate_tests(metafunc):
     """`page`: every page of the book; `notebook`: every notebook; `chapter`: every one but the cover."""
-    if "page" in metafunc.fixturenames:
+    if "page" in metafunc.fixturenames and not any("page" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")):
         metafunc.parametrize("page", PAGES)
     if "notebook" in metafunc.fixturenames:
         metafunc.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem, indirect=True)
     if "chapter" in metafunc.fixturenames:
         metafunc.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem, indirect=True)
-
-
-# Each page is read from disk, as wide as a desk and then as narrow as a phone. Served, and opened on a phone, are those of every kind.
-ON_A_PHONE = {"book/welcome", "book/gradient_fields", "book/seven_functions", "book/own_derivatives", "book/api_losses"}
 
 
 def pytest_itemcollected(item):
@@ -31,7 +27,7 @@ def pytest_itemcollected(item):
     page = params.get("page", "")
     made = page.startswith("book/api_") and page not in ("book/api_losses", "book/api_widgets")
     phone = params.get("size") == "phone" or params.get("visit") == "http"
-    if "tabs" in item.fixturenames and page and (made or phone and page not in ON_A_PHONE):
+    if "tabs" in item.fixturenames and page and (made or phone and page not in OF_EVERY_KIND):
         item.add_marker("slow")
 
 
@@ -74,7 +70,8 @@ def tabs(chromium):
 def walk(tabs, origins):
     """The Walk through a page: at the width "wide" opened from disk, on a "phone" served."""
     scheme = {"wide": "file", "phone": "http"}
-    return lambda page, size: walks.walk(tabs[scheme[size]], f"{origins[scheme[size]]}/{page}.html", size)
+    return lambda page, size: walks.walk(tabs[scheme[size]], f"{origins[scheme[size]]}/{page}.html", size,
+                                         judged=page in OF_EVERY_KIND)
 
 
 @pytest.fixture(scope="session")

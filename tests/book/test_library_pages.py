@@ -171,7 +171,8 @@ def test_names_in_visible_code_lead_to_their_page(markup):
 
 
 # test_site.py searches both ways
-@pytest.mark.parametrize("scheme, word", [("file", "fit_many"), ("http", "SobolevLoss"), ("file", "interpolating_network")])
+@pytest.mark.parametrize("scheme, word", [("file", "fit_many"), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+    ("http", "SobolevLoss"), ("file", "interpolating_network")))])
 def test_search_finds_a_name_first(new_tab, origins, scheme, word):
     visit, tab = Visit(), new_tab()
     watch(tab, visit)

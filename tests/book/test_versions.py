@@ -80,7 +80,7 @@ def test_without_an_address_nothing_is_canonical(tmp_path, zips):
     assert not [path for path in (tmp_path / "out").rglob("*.html") if "canonical" in path.read_text()]
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("scheme", ["http", pytest.param("file", marks=pytest.mark.slow)])
 def test_a_reader_of_an_old_version_comes_to_the_newest(published, chromium, scheme):
     with served(published) as address:
         page = chromium.new_page()

@@ -2,7 +2,7 @@
 every link lands where it leads. One walk of a page serves all its tests."""
 
 import pytest
-from pages import PAGES
+from pages import OF_EVERY_KIND, PAGES
 from walks import NARROW, WIDE, arrive, judge
 
 # The first test that needs the site may have to build it.
@@ -62,9 +62,10 @@ def test_fonts_are_light(site):
     assert (site / "_static" / "fonts.css").stat().st_size < 150_000
 
 
+@pytest.mark.parametrize("page", sorted(OF_EVERY_KIND))
 def test_axe_finds_nothing_serious(walked):
-    """With all buttons pressed, on a phone with each widget as it opens. Dark colours: ``test_dark_theme_is_readable``, and the slow
-    test below."""
+    """On pages of every kind, with all buttons pressed, on a phone with each widget as it opens. Dark colours:
+    ``test_dark_theme_is_readable``. All other pages, and both themes: the slow test below."""
     assert walked.faults == []
 
 

@@ -8,7 +8,7 @@ BAD = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="
 .sobolev-widget { height: 20px } .desk { color: #222 } @media (min-width: 900px) { .desk { color: #bbb } }</style></head>
 <body><main class="bd-article">
 <section id="first"><h1>First</h1><p style="color: #aaa">Pale</p><p class="desk">Pale on a desk</p><button type="button"></button><div class="wide"></div><div class="dot"></div>
-<a href="#last">To the last</a><div class="sobolev-widget" data-widget="one" aria-label="One"></div><p class="tall">Below</p></section>
+<a href="#last">To the last</a><div class="sobolev-widget" data-widget="one" aria-label="One"><svg></svg></div><p class="tall">Below</p></section>
 <section id="last"><h2>Last</h2><div class="tall"></div></section></main>
 <script>
   const one = document.querySelector(".sobolev-widget");

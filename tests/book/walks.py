@@ -26,7 +26,7 @@ class Walk:
     shifts: list = dataclasses.field(default_factory=list)
     grown: list = dataclasses.field(default_factory=list)  # widgets whose place was not as high as they are
     sideways: int = 0  # pixels
-    faults: list = dataclasses.field(default_factory=list)  # of axe, serious or critical
+    faults: list | None = None  # of axe, serious or critical, where it judged
     moving: list = dataclasses.field(default_factory=list)  # although less motion was asked for
     visit: visits.Visit = dataclasses.field(default_factory=visits.Visit)  # errors and requests, and what is in it
     ready: dict = dataclasses.field(default_factory=dict)  # milliseconds until the first widget of each kind was there
@@ -35,11 +35,11 @@ class Walk:
 WALKS: dict[tuple[str, str], Walk] = {}
 
 
-def walk(page, url, size):
+def walk(page, url, size, judged=True):
     """Walk in this tab through the page at this address and size, "wide" or "phone"; a second time the first Walk is returned.
 
     The phone asks for less motion, and the page is opened there a second time, by a link to its last heading. As wide as a desk it
-    is looked at closely (visits.py). In the end axe judges it in its light theme.
+    is looked at closely (visits.py). In the end axe judges it in its light theme, if it is asked to: that takes longest.
     """
     key = urlsplit(url).path, size
     if key not in WALKS:
@@ -48,7 +48,7 @@ def walk(page, url, size):
         page.emulate_media(reduced_motion="reduce" if size == "phone" else "no-preference")
         seen = WALKS[key] = Walk()
         with visits.watched(page, seen.visit):
-            _walk(seen, page, url, size)
+            _walk(seen, page, url, size, judged)
     return WALKS[key]
 
 
@@ -79,7 +79,7 @@ def tab(chromium):
     return page
 
 
-def _walk(seen, page, url, size):
+def _walk(seen, page, url, size, judged):
     places = _open(page, url).evaluate("walk.places()")
     seen.ready = page.evaluate("walk.ready")
     shifts = page.evaluate("walk.down()")
@@ -95,11 +95,11 @@ def _walk(seen, page, url, size):
     else:
         seen.moving = page.evaluate("walk.moving()")
         visits.look(page, seen.visit)
-    _prepared(page)
-    if size == "wide":
-        seen.faults = _judged(page, "html", "with its buttons pressed", ("wide", WIDE), themes=("light",))
-    else:
-        seen.faults = _judged(page, "html", "as it opens", ("narrow", NARROW), themes=("light",))
+    if judged:
+        _prepared(page)
+        state, width = ("with its buttons pressed", ("wide", WIDE)) if size == "wide" else ("as it opens", ("narrow", NARROW))
+        seen.faults = _judged(page, "html", state, width, themes=("light",))
+    if size == "phone":
         seen.missed += _open(page, f"{url}#{places[-1]}").evaluate("walk.arrived()")
 
 

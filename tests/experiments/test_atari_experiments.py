@@ -118,6 +118,7 @@ def test_both_run_end_to_end_with_an_emulator_and_whole_networks(folder, monkeyp
     assert record["results"]["breakout/price"]["teacher"]["num_actions"] == 4
 
 
+@pytest.mark.slow
 def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch):
     record = run(atari_distillation, TINY, monkeypatch, seeds=3)
     assert set(record["results"]) == {"pong/price", "pong/0.1", "pong/0.3"} and record["seeds"] == [0, 1, 2]
@@ -146,6 +147,7 @@ def test_a_record_of_the_distillation_holds_every_cell(folder, monkeypatch):
         assert set(picture) == {"screen", "action", "teacher", "kl", "sobolev"}
 
 
+@pytest.mark.slow
 def test_noise_runs_only_where_it_is_asked_for(folder):
     config = replace(TINY, steps=2, noise_shares=(0.1,), jacobian_cells=(), longer_cells=())
     for share, methods in (("0.1", ["kl", "sobolev", "noise"]), ("0.3", ["kl", "sobolev"])):
@@ -155,6 +157,7 @@ def test_noise_runs_only_where_it_is_asked_for(folder):
     assert set(cell["tuned"]) == {"kl", "sobolev"}, "what runs nowhere is not tuned"
 
 
+@pytest.mark.slow
 def test_a_cell_is_repeatable_and_is_what_distill_gives(folder):
     config = replace(TINY, steps=6, jacobian_cells=())
     cell = atari_distillation.run_unit("pong/0.1", config, [3], "cpu", Keep())
@@ -327,6 +330,7 @@ def test_what_was_tuned_is_kept_for_the_other_cells_of_the_game(folder, monkeypa
     assert tune(TINY, Keep(folder / "other" / "pong~0.1")) == tuned and len(trained) == 2
 
 
+@pytest.mark.slow
 def test_jacobians_are_kept_where_there_is_room_for_all(monkeypatch):
     trained, bytes_a_seed = watch(monkeypatch, "distill"), 20 * 3 * 28_224 * 2
     for room, seeds, kept in ((2 * bytes_a_seed, 2, True), (2 * bytes_a_seed - 1, 2, False), (2 * bytes_a_seed - 1, 1, True)):

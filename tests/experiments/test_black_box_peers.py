@@ -97,6 +97,7 @@ def test_slopes_are_used_and_outputs_keep_their_shape_and_unit():
 
 # --- what is asked ------------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_every_way_costs_as_many_calls_and_the_boxes_are_those_of_the_networks():
     config = Config()
     for name in boxes(black_box_peers.describe(config)):

@@ -133,6 +133,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert run_unit(unit, SMALL, [0], "cpu", Keep(tmp_path)) == whole
 
 
+@pytest.mark.slow
 def test_a_bowl_is_no_better_and_no_worse_than_the_same_bars_told_as_values(curved):
     """The curvature's term sees the widths alone, the slope's term is weighted least squares: two ways to one answer."""
     config = replace(SMALL, methods=("bars as values",), steps=curved["chosen"][1:])

@@ -322,6 +322,7 @@ def test_processes_share_the_units_and_the_last_one_writes_the_record(folder, mo
     assert sorted(started) == sorted(seven_functions.units(TINY)), "a unit ran twice or never"
 
 
+@pytest.mark.slow
 def test_two_processes_of_a_group_make_one_record(tmp_path_factory):
     """As torchrun starts them; that it gives a process its rank, the tests of synthetic gradients show."""
     shared = tmp_path_factory.mktemp("shared")

@@ -193,6 +193,7 @@ def kill_at(folder, units, step):
     return progress(folder)
 
 
+@pytest.mark.slow
 def test_a_run_killed_within_a_unit_goes_on_there_and_ends_with_the_same_record(whole, tmp_path):
     done, step = kill_at(tmp_path, 0, 100)
     assert done == 0 and 100 <= step < 1_280

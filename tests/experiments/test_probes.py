@@ -88,6 +88,7 @@ def test_both_sets_of_images_of_table_1_have_one_probe():
     assert not [line for other in others for line in differences(first, other)]
 
 
+@pytest.mark.slow
 def test_a_probe_needs_no_other_package_and_holds_no_times():
     assert {unit.split("/")[1] for unit in unchanged("curvature")} == set(bells.NETWORKS)
     assert {unit["by"] for unit in unchanged("own-derivatives").values()} == {"sobolev_lib"}

@@ -59,6 +59,7 @@ def test_halves_are_of_one_kind_and_seeds_repeat():
         regressor_cases.find("booth")
 
 
+@pytest.mark.slow
 def test_peers_learn_or_take_no_part():
     (X, y, dy), (X_test, *truth) = regressor_cases.find("greeks, 300").draw(0)
     missing = np.where(np.arange(300)[:, None] % 3, dy, np.nan)

@@ -70,7 +70,8 @@ def test_precisions_are_what_they_say():
     assert error["float64"] < 1e-12 < 1e-8 < error["float32"] < 1e-5 < 1e-3 < error["bfloat16"] < 0.1
 
 
-@pytest.mark.parametrize("script", ["step_time", "many_networks", "projections", "memory", "precision", "time_to_error"])
+@pytest.mark.parametrize("script", ["many_networks", "projections", "memory", "precision",
+                                    *(pytest.param(name, marks=pytest.mark.slow) for name in ("step_time", "time_to_error"))])
 def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
     picture = tmp_path / "picture.png"
     process = fork(run_script, BENCHMARKS / f"{script}.py", "--preset", "quick", "--threads", "1", "--plot", picture,
@@ -82,6 +83,7 @@ def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
     assert picture.stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_the_price_of_a_distillation_step_is_a_table_and_a_picture(tmp_path):
     picture = tmp_path / "picture.png"
     small = ["--states", "6", "--batch-size", "2", "--steps", "1", "--rounds", "1", "--students", "1", "2", "--threads", "1"]

@@ -209,7 +209,8 @@ def test_the_long_presets_meet_their_conditions(preset):
         assert len(model.synthetic) == 3 and sizes[0] <= sizes[1] / 4
 
 
-@pytest.mark.parametrize("preset", ["cpu", pytest.param("gpu", marks=pytest.mark.slow), pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["cpu", "gpu", "paper"])
 def test_the_long_presets_run_when_tiny(preset, folder, monkeypatch):
     whole = synthetic_gradients_cifar10.PRESETS[preset]
     config = replace(whole, depth=10, width=8, synthetic_width=4, epochs=1, tuning_epochs=1, batch_size=8,
@@ -336,6 +337,7 @@ def test_on_digits_the_order_is_the_papers():
 
 # --- parts in processes -----------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_decoupled_parts_are_timed_in_turns_and_trained_to_their_end(folder, monkeypatch):
     small = replace(decoupled_parts.PRESETS["quick"], steps=30, timed_steps=5)
     monkeypatch.setitem(decoupled_parts.PRESETS, "quick", small)

@@ -120,7 +120,7 @@ def test_a_row_of_the_reproduction_is_whole_or_not_run(name, tmp_path, monkeypat
                 assert what != "nothing" or (row.status, row.ours) == (NOT_RUN, ""), claim.key
 
 
-@pytest.mark.parametrize("preset", ["gpu", "cpu"])
+@pytest.mark.parametrize("preset", ["gpu", pytest.param("cpu", marks=pytest.mark.slow)])
 def test_sentences_on_atari_students(preset):
     record = records.load_record("atari-distillation", preset)
     games, shares = record["config"]["games"], record["config"]["shares"]

@@ -44,6 +44,7 @@ def test_exact_labels_are_followed_exactly():
     assert set(trained.choice_.held_out) == {"smooth", "brief", "exact"}
 
 
+@pytest.mark.slow
 def test_noise_is_found_and_said_and_not_learned():
     X, y, dy = wave(100, noise=0.5)
     regressor = sl.SobolevRegressor().fit(X, y, dy)
@@ -55,6 +56,7 @@ def test_noise_is_found_and_said_and_not_learned():
     assert (errors(regressor) < [0.8, 0.4] * errors(followed)).all()
 
 
+@pytest.mark.slow
 def test_a_long_training_goes_on_from_its_trial_unless_told_how(monkeypatch):
     few = [replace(plan, settings=replace(plan.settings, steps=100)) for plan in plans_for(30, d=2, q=1) if plan.name in ("brief", "exact")]
     monkeypatch.setattr(networks, "plans_for", lambda n, d, q: few)
@@ -123,6 +125,7 @@ def test_few_points_and_many():
     assert plans_for(100_000, 3, 1)[-1].settings.steps == 40 * 391 and plans_for(100_000, 3, 1)[0].settings.batch_size == 2_048
 
 
+@pytest.mark.slow
 def test_values_alone_are_chosen_for_as_well():
     X, y, _ = wave(60, noise=0.5)
     regressor = sl.SobolevRegressor().fit(X, y)
@@ -218,7 +221,8 @@ def test_a_plan_that_follows_one_table_exactly_beats_one_that_misses_both():
                  "Values are followed, slopes are not", marks=pytest.mark.slow),
     pytest.param(lambda y, dy, draw: (y, dy * (1 + 0.4 * draw.normal(size=dy.shape))), "Values are followed, slopes are not",
                  marks=pytest.mark.slow),
-    (lambda y, dy, draw: (y + 0.3 * y.std() * draw.normal(size=len(y)), dy), "Slopes are followed, values are not"),
+    pytest.param(lambda y, dy, draw: (y + 0.3 * y.std() * draw.normal(size=len(y)), dy), "Slopes are followed, values are not",
+                 marks=pytest.mark.slow),
 ], ids=["a factor", "zeros for unknown ones", "noisy slopes", "noisy values"])
 @pytest.mark.filterwarnings("ignore:.*check_labels")
 def test_of_tables_that_contradict_each_other_the_exact_one_is_followed(spoil, said, two_plans):

@@ -50,6 +50,7 @@ def test_among_few_points_a_wrong_row_is_left_out_where_that_is_far_better(row):
     assert "The slopes of 1 point" in said(regressor) and "would outweigh all others" in said(regressor)
 
 
+@pytest.mark.slow
 def test_the_best_plan_without_them_is_found_and_told_by_errors_without_them():
     """Once the best plan with them was only tried without, and what it predicts was told by sizes that held them."""
     weights = np.arange(1, 6) / 5
@@ -70,6 +71,7 @@ def test_the_best_plan_without_them_is_found_and_told_by_errors_without_them():
     assert (true < 10 * np.array(told)).all()
 
 
+@pytest.mark.slow
 def test_a_value_that_stands_for_unknown_is_left_out_and_told():
     X, y, dy = wave(60)
     y[7] = -999
@@ -88,7 +90,7 @@ def growing(n, seed):
 
 
 @pytest.mark.parametrize("n", [12, 40])
-@pytest.mark.parametrize("truth", [peaked, growing])
+@pytest.mark.parametrize("truth", [pytest.param(peaked, marks=pytest.mark.slow), growing])
 def test_what_is_steep_in_a_few_places_is_left_as_it_is(truth, n):
     regressor = sl.SobolevRegressor().fit(*truth(n, 3))
     assert not regressor.choice_.plan.trims and "left out" not in said(regressor)
@@ -113,7 +115,7 @@ def test_slopes_beside_a_crease_do_not_drown_the_others():
     assert missed < 0.05 and drowned > 0.5
 
 
-@pytest.mark.parametrize("n, d", [(60, 2), (80, 3), (15, 2)])
+@pytest.mark.parametrize("n, d", [pytest.param(60, 2, marks=pytest.mark.slow), (80, 3), (15, 2)])
 def test_slopes_of_zero_along_an_input_are_not_believed_against_the_values(n, d):
     X, y, dy = wave(n, d=d)
     dy[:, 1] = 0                                           # nobody had worked them out
@@ -159,6 +161,7 @@ class Fitted:
         torch.nn.init.zeros_(self.networks_[0][0].bias)
 
 
+@pytest.mark.slow
 def test_a_training_on_all_points_that_fails_gives_way_to_its_trial(monkeypatch):
     from sobolev_lib.regressor.choosing import choose
     from sobolev_lib.regressor.plans import plans_for
@@ -203,6 +206,7 @@ def test_of_points_that_come_few_at_a_time_none_is_doubted(monkeypatch):
     assert [int(data.jacobian.isnan().any(dim=1).sum()) for data in seen] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_not_tried_is_named():
     X = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     y, dy = np.sin(40 * X[:, 0]) * np.sin(40 * X[:, 1]), np.zeros((60, 2))

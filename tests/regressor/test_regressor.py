@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import sobolev_lib as sl
 
 
-@parametrize_with_checks([sl.SobolevRegressor(hidden=(32,), steps=150, lr=1e-2)])
+@parametrize_with_checks([sl.SobolevRegressor(hidden=(32,), steps=60, lr=3e-2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

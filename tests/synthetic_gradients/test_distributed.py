@@ -71,6 +71,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
         torch.testing.assert_close(ours, theirs, msg=name, **tolerance)
 
 
+@pytest.mark.slow
 def test_a_killed_pair_of_processes_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "run.safetensors"
     arguments = ["--method", "sobolev", "--batch-size", "60", *DIGITS, "--epochs", "2", "--checkpoint-seconds", "0"]

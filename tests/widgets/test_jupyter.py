@@ -12,6 +12,8 @@ import urllib.request
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow                  # JupyterLab alone takes ten seconds
+
 CELLS = ["import sobolev_lib as sl\nplayground = sl.widgets.Playground('booth', points=30, width=16, speed=100)\nplayground",
          "import json\nprint(json.dumps({'metrics': playground.metrics, 'history': playground.history}))",
          "data = playground.data\nmodel = playground.network('sobolev')\n"
@@ -61,7 +63,7 @@ PROGRAMS = {"JupyterLab": ("jupyterlab", "lab/tree/try.ipynb?reset", ".jp-Notebo
             "Notebook 7": ("notebook", "notebooks/try.ipynb", ".jp-NotebookKernelStatus-fade")}
 
 
-@pytest.fixture(scope="module", params=["JupyterLab", pytest.param("Notebook 7", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=PROGRAMS)
 def program(request):
     return PROGRAMS[request.param]
 
@@ -200,7 +202,6 @@ def test_python_reads_what_the_browser_has_trained(page, jupyter, program):
     assert [url for url in requests if not url.startswith((jupyter, jupyter.replace("http", "ws"), "blob:", "data:"))] == []
 
 
-@pytest.mark.slow
 def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyter, program):
     page.goto(f"{jupyter}/{program[1]}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content", timeout=90_000)
@@ -247,7 +248,6 @@ def test_keys_move_sliders_and_no_cell_and_a_restart_is_told(page, jupyter, prog
     page.wait_for_function("!document.body.innerText.includes('The kernel was restarted')")
 
 
-@pytest.mark.slow
 def test_what_the_notebook_kit_shows_is_readable_in_both_themes(page, jupyter, program):
     if program is not PROGRAMS["JupyterLab"]:
         pytest.skip("Notebook 7 has the same themes")

@@ -352,7 +352,7 @@ def test_a_table_and_a_function_from_python(play):
 
 # --- everyone ---------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("width", [360, pytest.param(1100, marks=pytest.mark.slow)])
 def test_nothing_is_wider_than_the_screen_or_moves(play, width):
     player = play("bukin", points=5, screen={"viewport": {"width": width, "height": 900}})
     height = player.reader.height()
@@ -390,7 +390,7 @@ def test_everything_has_a_name(play):
         assert len(canvas.get_attribute("aria-label")) > 20 and canvas.get_attribute("role") in ("img", "application")
 
 
-@pytest.mark.parametrize("controls", ["all", "few"])
+@pytest.mark.parametrize("controls", ["all", pytest.param("few", marks=pytest.mark.slow)])
 def test_the_place_kept_is_the_place_taken_and_nothing_is_cut(new_tab, tmp_path, monkeypatch, controls):
     """In boxes of every kind: before the script has come, after, and with each story."""
     monkeypatch.setenv("SOBOLEV_BOOK_BUILD", "1")

@@ -169,6 +169,7 @@ def test_the_list_of_functions_asks_for_a_table_first(play):
     assert player.text("caption").startswith("40 points, 36 with derivatives; 9 more")     # it was kept
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_train_and_are_too_many_for_a_link(play):
     player = play(batch_size=64)
     player.restarted(lambda: player.page.evaluate(DROP, [csv(10_000), "many.csv"]))

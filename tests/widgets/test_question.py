@@ -91,7 +91,7 @@ def test_a_choice_is_answered_at_once(read):
     assert [b.get_attribute("aria-pressed") for b in reader.page.get_by_role("button").all()] == ["false", "true"]
 
 
-@pytest.mark.parametrize("width", [900, 390])
+@pytest.mark.parametrize("width", [pytest.param(900, marks=pytest.mark.slow), 390])
 @pytest.mark.parametrize("options", [{"choices": CHOICES, "veil": True}, {"number": 3, "because": "It has three. " * 20}])
 def test_its_place_is_kept_before_the_script_runs(chromium, read, options, width):
     reader = ask(read, "How many? " * 12, viewport={"width": width, "height": 800}, **options)

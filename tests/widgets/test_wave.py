@@ -186,6 +186,7 @@ def test_a_run_takes_about_a_second(read):
     assert 800 < took < 4000     # the tests' machine may be busy
 
 
+@pytest.mark.slow
 def test_a_turned_tangent_moves_the_curve_that_knows_slopes_and_not_the_other(read):
     reader = opened(read)
     before, old = curves(reader), point(reader, 3)
@@ -235,6 +236,7 @@ def test_without_the_slopes_the_two_networks_are_one(read):
     assert misses(reader)[1] < misses(reader)[0] / 3
 
 
+@pytest.mark.slow
 def test_reset_brings_back_the_wave(read):
     reader = opened(read)
     first = curves(reader)
@@ -246,6 +248,7 @@ def test_reset_brings_back_the_wave(read):
     assert reader.page.get_by_role("button", name="Forget the slopes").is_visible()
 
 
+@pytest.mark.slow
 def test_paused_the_points_move_and_the_networks_do_not(read):
     reader = opened(read)
     reader.page.get_by_role("button", name="Pause").click()
@@ -271,6 +274,7 @@ def test_for_who_wants_no_motion_the_end_is_shown_at_once(read):
     assert reader.page.evaluate("shown.size") == 1
 
 
+@pytest.mark.slow
 def test_colours_are_those_of_the_palette_light_and_dark(read):
     reader = opened(read)
     parts = {"truth": ".swv-truth", "regular": ".swv-curve:nth-of-type(2)", "sobolev": ".swv-curve:nth-of-type(3)",

@@ -244,12 +244,14 @@ def test_animation_plays_once_and_can_be_paused(read):
     assert reader.captions() == ["step 5"]
 
 
+@pytest.mark.slow
 def test_animation_starts_by_itself_when_motion_is_welcome(read):
     reader = read(Explorer({"step": list(range(6))}, compute=curves, play="step"), reduced_motion="no-preference").ready()
     reader.page.wait_for_function("document.querySelector('.sbx-caption').textContent === 'step 5'")
     reader.page.wait_for_selector("button:has-text('Replay')")
 
 
+@pytest.mark.slow
 def test_at_a_chosen_step_it_stands_still_until_it_is_replayed(read):
     figure = Explorer({"step": list(range(6))}, compute=curves, play="step", initial={"step": 3})
     reader = read(figure, reduced_motion="no-preference").ready()
