@@ -127,6 +127,7 @@ def test_a_reader_brings_data(welcome):
     page.wait_for_function("document.querySelector('.spg-code').value.includes('torch.sin(3 * x[:, 0])')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("welcome", ["http"], indirect=True)
 def test_a_phone_in_the_dark(welcome):
     page, address = welcome

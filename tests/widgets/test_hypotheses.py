@@ -125,6 +125,7 @@ def test_the_pointer_drags_a_point_along_the_function(figure, panel):
     assert places(figure)[2] == pytest.approx(0.02) and len(set(places(figure))) == 3
 
 
+@pytest.mark.slow
 def test_arrow_keys_move_a_point_over_hinges_and_other_points_and_do_not_scroll(figure):
     point = figure.page.get_by_role("slider", name="Point 1")
     point.focus()

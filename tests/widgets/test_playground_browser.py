@@ -35,6 +35,7 @@ def test_play_pause_step_reset(play):
     assert player.data() == start and player.page.get_by_role("button", name="▶ Play").count() == 1
 
 
+@pytest.mark.slow
 def test_the_same_settings_make_the_same_steps(play):
     player, errors = play(points=8, function="mccormick"), []
     for _ in range(2):
@@ -73,6 +74,7 @@ def test_the_curves_and_pictures_change(play):
     assert before[0] == after[0] and all(a != b for a, b in zip(before[1:], after[1:]))
 
 
+@pytest.mark.slow
 def test_speed_is_kept_to(play):
     player = play("booth", points=5, speed=5)
     begun = player.page.evaluate("performance.now()")
@@ -93,6 +95,7 @@ def test_two_diverging_networks_say_so_and_reset_recovers(play):
     assert player.restarted(lambda: player.press("Reset")) == start
 
 
+@pytest.mark.slow
 def test_extreme_settings_of_adam_are_survived(play):
     player = play("rosenbrock", lr=10, derivative_weight=1e6, depth=4, activation="relu")
     player.press("▶ Play")
@@ -432,6 +435,7 @@ def test_everything_needed_fits_one_screen(new_tab, tmp_path, monkeypatch):
     assert regular["y"] == sobolev["y"] and regular["x"] < sobolev["x"]      # side by side
 
 
+@pytest.mark.slow
 def test_the_cards_have_thumbnails_of_their_stories(play):
     player = play(thumbnails=True)
     player.page.wait_for_function("""() => [...document.querySelectorAll('.spg-card img')]
@@ -452,6 +456,7 @@ def test_less_motion_means_fewer_pictures(play):
     assert 1 <= player.page.evaluate("window.changes") <= 6
 
 
+@pytest.mark.slow
 def test_a_hidden_playground_rests(play):
     player = play("booth", points=5)
     player.page.evaluate("document.body.style.paddingTop = '4000px'")

@@ -119,6 +119,7 @@ def test_long_tables_are_read_from_their_file_in_python(play, tmp_path):
         assert names["history"][method].validation["value_mse"][-1] == pytest.approx(error, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_columns_that_were_not_found_can_be_chosen(play):
     player = opened(play)
     player.page.get_by_label("table as CSV").fill(csv().replace("x,y,f,dx,dy", "a,b,c,d,e"))
@@ -254,6 +255,7 @@ def test_points_are_added_and_removed_by_hand(drawn):
     assert drawn.text("caption").startswith("2 points") and drawn.hash() == ""      # as it was
 
 
+@pytest.mark.slow
 def test_both_errors_are_measured_at_the_points(drawn):
     assert drawn.page.locator(".spg-charts .spg-title").first.text_content() == "value error at the points"
     drawn.press("▶ Play")

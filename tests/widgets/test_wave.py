@@ -176,6 +176,7 @@ def test_a_dragged_point_takes_both_curves_and_the_truth_along_within_a_second(r
     assert max(misses(reader)) < 0.6 and misses(reader)[1] < misses(reader)[0]
 
 
+@pytest.mark.slow
 def test_a_run_takes_about_a_second(read):
     reader = opened(read)
     took = reader.page.evaluate("""() => new Promise((done) => {
@@ -218,6 +219,7 @@ def test_the_keyboard_moves_and_turns_a_point_and_does_not_scroll(read):
     assert "to the truth" in said and "values and slopes" in said
 
 
+@pytest.mark.slow
 def test_the_tab_key_reaches_points_and_buttons_once(read):
     reader, reached = opened(read), []
     for _ in range(10):
