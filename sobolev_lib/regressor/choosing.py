@@ -18,6 +18,7 @@ FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points tha
 UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
 FINE = 0.05                                                # an error share for which no trimming need be tried
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
+JUMPS = "jumps, of which no slope tells: fit(X, y) may come closer there"
 UNLIKE = 10                                                # times the other's: values and slopes contradict each other
 
 
@@ -164,13 +165,14 @@ def _message(plan: Plan, found: dict, far: str, spared: Plan | None) -> str:
     if plan.trims:
         return tried
     if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):
-        what = ("values are not: they hold noise, or jumps that no slope tells" if value > slope else
+        what = (f"values are not: they hold noise, or {JUMPS}" if value > slope else
                 "slopes are not: they are noisy or wrong, or the function is finer than the points")
         return f"{tried} {'Slopes' if value > slope else 'Values'} are followed, {what}."
     if plan.kind in ("smooth", "waves", "brief") and max(error or 0.0 for error in found[plan.name]) > NOISY:
+        why = "the labels are noisy, or the function is finer than the points"
+        if value is not None and slope is not None and value > NOISY:
+            why = f"{why}, or has {JUMPS}"
         if spared is not None:
-            return (f"{tried} All that were tried miss so much that \"{spared.name}\" was not: the labels are noisy, or the function is "
-                    "finer than the points.")
-        return (f"{tried} Following the labels closely would predict no better: the labels are noisy, or the function is finer "
-                "than the points.")
+            return f"{tried} All that were tried miss so much that \"{spared.name}\" was not: {why}."
+        return f"{tried} Following the labels closely would predict no better: {why}."
     return tried

@@ -17,6 +17,7 @@ from sobolev_lib.regressor.named_tables import (
 )
 from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
+FEW = 20                                                   # points: of fewer each may count for many
 SENTINEL = 1e20                                            # times the median size, and 1: no float64 holds digits of both
 
 
@@ -52,6 +53,8 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
         refuse_sentinels(table, name)
     given, weights = without_copies(given, None if sample_weight is None else weights_of(sample_weight, len(X)))
     weights = np.ones(len(given[0])) if weights is None else weights
+    if told := few_that_count(weights):
+        warn_outside(f"{'copies of points' if sample_weight is None else 'sample_weight'}: {told}")
     if unit is None:                                       # a mean of equal numbers may differ from them in the last digit
         unit = float(weights[0] if (weights == weights[0]).all() else weights.mean())
     data = SobolevData(*given, weights=None if (weights == unit).all() else weights / unit)
@@ -66,6 +69,22 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
             weights = data.weights if data.weights is None else data.weights[torch.from_numpy(told)]
             data = SobolevData(x[told], y[told], dy[told], weights=weights)
     return data, unit
+
+
+def few_that_count(weights: np.ndarray) -> str:
+    """What to say of weights (N,) of which few points have nearly all; nothing of others.
+
+    >>> few_that_count(np.array([1e6, *[1.0] * 199]))
+    '1 of 200 points has 99 % of the weight, so what the others say hardly counts'
+    >>> few_that_count(np.array([3.0, *[1.0] * 199]))
+    ''
+    """
+    shares = np.sort(weights)[::-1] / weights.max()
+    if len(shares) < FEW or shares.sum()**2 / (shares**2).sum() > len(shares) / 10:         # as many equal ones tell as much
+        return ""
+    count = int((shares.cumsum() < 0.99 * shares.sum()).sum()) + 1
+    return (f"{count} of {len(shares)} points {'has' if count == 1 else 'have'} 99 % of the weight, so what the others say "
+            "hardly counts")
 
 
 def refuse_sentinels(table: np.ndarray, name: str) -> None:

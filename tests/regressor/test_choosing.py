@@ -250,3 +250,10 @@ def test_a_known_slope_that_hardly_matters_does_not_outvote_the_values(two_plans
     T, truth, _ = wave(500, seed=9)
     T = np.column_stack([T, draw.uniform(-1, 1, len(T))])
     assert np.sqrt(np.mean((told.predict(T) - truth)**2)) / truth.std() < 0.05      # once 1: all plans missed the values
+
+
+def test_where_the_function_jumps_the_message_names_what_helps(two_plans):
+    X = np.random.default_rng(0).uniform(-1, 1, (100, 2))
+    y = np.sin(2 * X[:, 0]) * np.cos(X[:, 1]) + (X[:, 1] > 0.1) * (1 + X[:, 0])
+    dy = np.c_[2 * np.cos(2 * X[:, 0]) * np.cos(X[:, 1]) + (X[:, 1] > 0.1), -np.sin(2 * X[:, 0]) * np.sin(X[:, 1])]
+    assert "jumps, of which no slope tells: fit(X, y) may come closer there" in sl.SobolevRegressor().fit(X, y, dy).choice_.message

@@ -2,6 +2,7 @@
 import functools
 import os
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -394,3 +395,18 @@ def test_a_module_in_original_units(outputs, ensemble, tmp_path):
         x = x.requires_grad_()
         slopes, = torch.autograd.grad(exported.module()(x).sum(), x)
         same(slopes, gradient)
+
+
+@pytest.mark.parametrize("heavy, said", [(1, "sample_weight: 1 of 80 points has 99 % of the weight"),
+                                         (3, "sample_weight: 3 of 80 points have 99 % of the weight"), (40, None)])
+def test_weights_that_leave_few_points_to_count_are_told(heavy, said):
+    X, y, dy = saddle(80)
+    weights = np.where(np.arange(80) < heavy, 1e6, 1.0)
+    with pytest.warns(UserWarning, match=said) if said else nullcontext():
+        quick(steps=2).fit(X, y, dy, sample_weight=weights)
+
+
+def test_copies_that_leave_few_points_to_count_are_told():
+    X, y, dy = (np.concatenate([table, np.repeat(table[:1], 10_000, axis=0)]) for table in saddle(80))
+    with pytest.warns(UserWarning, match="copies of points: 1 of 80 points has 99 % of the weight"):
+        quick(steps=2).fit(X, y, dy)
