@@ -7,6 +7,8 @@ from sobolev_lib.experiments.table_1_verdict import NAMES, ORDER, accuracies, di
 from sobolev_lib.formats import listed, number, with_interval
 from sobolev_lib.records import runs_of
 
+WITH_A_CLASSIFIER = ("critic", "sobolev")                  # guesses whose module is a classifier with a loss
+ELSEWHERE = 0.3                                            # a cosine below it: more than 70 degrees away
 LITTLE, MUCH = 5, 20                                       # points between training and test images: overfitting
 GUESSES = ORDER[1:]                                        # the methods that guess a gradient
 ALONE = "backprop, one thread"                             # a way of ``decoupled-parts``
@@ -112,11 +114,20 @@ def aim(record: dict, targets: str = "true") -> str:
         last = (f"Aim alone does not explain who ends where: {NAMES[a]} aims better than {NAMES[b]} and ends lower "
                 f"({right[a]:.1f}% of the test images right against {right[b]:.1f}%).")
     else:
-        last = "Who aims better ends better, all the way down."
-    gain = difference(record, "direct", "noprop", targets)
-    if gain.side() == "above":
+        last = "Among these four, who aims better ends better."
+    gains = {method: difference(record, method, "noprop", targets) for method in GUESSES}
+    teaching = [method for method in WITH_A_CLASSIFIER if found[method] < ELSEWHERE and gains[method].side() == "above"]
+    if teaching:
+        method = min(teaching, key=found.__getitem__)
+        last += (f" So a slope that points elsewhere can teach: {NAMES[method]} has a cosine of {number(found[method], '.2f')} and "
+                 f"gains {number(100 * gains[method].mean, '.1f')} points against no guess.")
+    if gains["direct"].side() == "above":
         last += (f" Nor does the classifier explain it all: direct has none, its cosine is {number(found['direct'], '.2f')}, and "
-                 f"it still gains {number(100 * gain.mean, '.1f')} points against no guess.")
+                 f"it still gains {number(100 * gains['direct'].mean, '.1f')} points against no guess.")
+    none = 100 * mean(accuracies(record, "noprop", targets))
+    for method in (method for method in GUESSES if gains[method].side() == "below"):
+        last += (f" And {NAMES[method]} ends below no guess, with {right[method]:.1f}% against {none:.1f}%. Why, this record does not "
+                 "say.")
     return f"At the lowest cut the cosine with the true gradient ends at {told}. {last}"
 
 
@@ -178,10 +189,15 @@ def saturated(noprop: float, backprop: float) -> str:
 
 
 def in_short(record: dict, parts: dict) -> str:
-    """Three sentences that sum the chapter up."""
+    """The chapter summed up in a few sentences."""
+    first, *_, last = (method for method in ranking(record) if method in GUESSES)
+    order = ("The paper's best method, Sobolev, came first here, too" if first == "sobolev" else
+             f"The paper's order did not hold: {NAMES[first]} came first")
+    if difference(record, last, "noprop").side() == "below":
+        order += f", and {NAMES[last]} ended below no guess at all"
     return ("A part of a network that guesses its gradient need not wait for the true one. The guess is the slope of a guessed "
-            f"loss, so it is a gradient of something. Correcting the gradient beside the loss {listed(both_kinds(record))}. In "
-            f"another run, two processes that really do not wait end {beside(decoupled_parts.lost(parts, ALONE))} backpropagation.")
+            f"loss, so it is a gradient of something. Correcting the gradient beside the loss {listed(both_kinds(record))}. {order}. "
+            f"In another run, two processes that really do not wait end {beside(decoupled_parts.lost(parts, ALONE))} backpropagation.")
 
 
 def both_kinds(record: dict) -> list[str]:

@@ -85,7 +85,7 @@ def test_what_haste_costs_is_told(record):
     said = seconds_said(worse)
     left = len(both) - (cases[0] in both)
     assert f"no more time than JENN in {left} of {len(both)} cases, and is no farther off in {len(both) - (cases[1] in both)} by values" in said
-    assert f"are 6 times those of the command left alone in the middle of all cases, 900 times in *{cases[1]}*; in *{cases[0]}* it even takes longer." in said
+    assert f"are 6 times those of the command left alone in the median case, 900 times in *{cases[1]}*; in *{cases[0]}* it even takes longer." in said
     assert "even takes longer" not in seconds_said(scaled(worse, {(cases[0], told): 0.1}))
 
 
@@ -139,8 +139,8 @@ def test_constants_in_the_text_are_those_of_the_code():
     assert f"at most {plans.POINTS:,} points and four outputs: where they miss less than {100 * trials.EXACT:g} %" in text and plans.OUTPUTS == 4
     assert f"{plans.LEAST_SINES} to {plans.SINES:,} for each output" in text
     assert (outliers.FAR, outliers.MINORITY, outliers.FAR_VALUE, choosing.MUCH_LESS, plans.LEAST) == (3, 1 / 5, 30, 1 / 100, 20)
-    assert (f"three times the median or more, at most a fifth of the points, and hold {100 * outliers.MUCH:.0f} % of all squares. Values are doubted "
-            "where they are thirty times as far") in text
+    assert (f"three times the median or more, at most a fifth of the points, and hold {100 * outliers.MUCH:.0f} % of all squares. Values are doubted where they "
+            "lie thirty times the median distance") in text
     assert "Among fewer than twenty points the squared errors must fall to a hundredth." in text
 
 

@@ -111,8 +111,8 @@ def test_other_peoples_methods_are_told_as_the_record_has_them():
             for run in record["results"][f"factor/{factor}/SobolevRegressor/{told}"]["runs"]:
                 run["error"] = size
     seeds = len(record["seeds"])
-    assert (f"In {2 * seeds} of these {3 * seeds} draws it followed the values all the same, with a squared error below 0.001; at worst that "
-            "was 0.25, from values alone 0.5.") in say["peers_said"](record)
+    assert (f"In {2 * seeds} of these {3 * seeds} draws its squared error stayed below 0.001 all the same. The largest was 0.25; "
+            "from values alone, 0.5.") in say["peers_said"](record)
     for run in record["results"]["factor/-1/SobolevRegressor/slopes"]["runs"]:
         run["warned"] = run["seed"] == 0
     assert f"in 1 of {len(record['seeds'])} draws of factor −1" in say["peers_said"](record)

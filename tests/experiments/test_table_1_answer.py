@@ -168,9 +168,28 @@ def test_who_aims_better_need_not_end_better(record):
     for place, method in enumerate(order):
         for run in other["results"][f"3/{method}/true"]["runs"]:
             run["diagnostics"]["cuts"][0]["cosine"][-1] = 0.9 - 0.1 * place
-    assert "Who aims better ends better, all the way down." in table_1_answer.aim(other)
+    assert "Among these four, who aims better ends better." in table_1_answer.aim(other)
     none = with_accuracy(record, "3/direct/true", [run["test_accuracy"] for run in record["results"]["3/noprop"]["runs"]])
     assert "classifier" not in table_1_answer.aim(none)
+
+
+def test_a_slope_that_points_elsewhere_may_teach_and_a_guess_may_be_worse_than_none(record, parts):
+    other = copy.deepcopy(record)
+    for run in other["results"]["3/critic/true"]["runs"]:
+        run["diagnostics"]["cuts"][0]["cosine"][-1] = 0.1
+    gain = 100 * table_1_answer.difference(record, "critic", "noprop").mean
+    assert f"So a slope that points elsewhere can teach: critic has a cosine of 0.10 and gains {gain:.1f} points" in table_1_answer.aim(other)
+    assert "below no guess" not in table_1_answer.aim(record) + table_1_answer.in_short(record, parts)
+    low = with_accuracy(record, "3/direct/true", [run["test_accuracy"] - 0.1 for run in record["results"]["3/noprop"]["runs"]])
+    assert "And direct ends below no guess, with " in table_1_answer.aim(low)
+    assert "and direct ended below no guess at all." in table_1_answer.in_short(low, parts)
+
+
+def test_the_sum_says_whether_the_papers_order_held(record, parts):
+    best = with_accuracy(record, "3/sobolev/true", [0.99] * 3)
+    assert "The paper's best method, Sobolev, came first here, too" in table_1_answer.in_short(best, parts)
+    other = with_accuracy(record, "3/vfbn/true", [0.99] * 3)
+    assert "The paper's order did not hold: VFBN came first" in table_1_answer.in_short(other, parts)
 
 
 def test_asymmetries_are_the_records(record):
