@@ -58,7 +58,7 @@ def test_the_choice_of_a_weight_is_told_as_it_was(record):
     said = functions_of(record, "own-derivatives-weight")["weights_said"]
     for unit in (*[f"{case}/slopes" for case in record["config"]["trials"]], "cluster/slopes, invariant"):
         record["results"][unit]["chosen"]["derivative_weight"] = 0.1
-    assert said(record["results"]) == ("On one tuning seed, one fit a weight, validation values chose the best weight in 4 of 4 "
+    assert said(record["results"]) == ("On one tuning seed, one fit per weight, validation values chose the best weight in 4 of 4 "
                                        "cases; at worst the choice cost a factor of 1.00 in test error. They chose 0.1 (jet engine deck), 0.1 (forces of a metal "
                                        "cluster), 0.1 (option prices) and 0.1 (a teacher network).")
     for unit, weight in (("engine/slopes", 100.0), ("cluster/slopes, invariant", 1000.0), ("teacher/slopes", 100.0)):
