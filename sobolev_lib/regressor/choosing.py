@@ -15,7 +15,8 @@ from sobolev_lib.training.estimating import split
 SHARE, MOST = 0.2, 2_000                                   # of the points, held out for trials: a share, and at most
 LESS, MUCH_LESS = 0.99, 0.01                               # squared errors without labels that outweigh all others: of them, and of few points
 FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points than LEAST: at least, and the share that is held out
-UNTRIED = f"Fewer than {LEAST} points: nothing was held out or tried."
+UNTRIED = f"Fewer than {LEAST} points: too few to compare plans by."
+MISSED, CLOSER = 0.3, 0.01                                 # of few points: an error share, and the squared errors of what is far better
 FINE = 0.05                                                # an error share for which no trimming need be tried
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 JUMPS = "jumps, of which no slope tells: fit(X, y) may come closer there"
@@ -72,7 +73,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     if plans[0].name == "given":
         return Choice(plans[0], message="Trained as told." + doubt), None
     if few := len(data) < LEAST:
-        if not (doubt or zeros) or len(data) < FEWEST:
+        plans, standing_by = plans[:1], plans[1:]
+        if len(data) < FEWEST:
             return Choice(plans[0], message=UNTRIED + doubt), None
     # labels that outweigh all others are trained on, unless they are many: else nobody sees what they do
     keep = far.points if few or int(far.points.sum()) * SHARE < 1 else None
@@ -88,7 +90,10 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         trials, best = _without_flat_slopes(trials, plans, best, few)
         found = found | trials.found
     if few and not (best.trims or best.doubts_zeros):
-        return Choice(plans[0], message=UNTRIED + doubt), None
+        best = _far_closer(trials, plans[0], standing_by)
+        if best is plans[0]:
+            return Choice(best, message=UNTRIED + doubt), None
+        found = dict(trials.found)
     tried_all = any(plans[-1].name in name for name in found)
     message = _message(best, found, far.said(data.inputs), None if tried_all else plans[-1])
     return Choice(best, found, message), Tried(trials, best)
@@ -115,6 +120,16 @@ def _without_outliers(trials: Trials[T], plans: Sequence[Plan], best: Plan, far:
     return fair, chosen
 
 
+def _far_closer(trials: Trials[T], solved: Plan, standing_by: Sequence[Plan]) -> Plan:
+    """Of few points, the solved plan, unless it misses what was held out and a trained one comes far closer, as at a kink."""
+    if solved.name in trials.found and max(error or 0.0 for error in trials.found[solved.name]) > MISSED:
+        trials.run(standing_by)
+        for plan in standing_by:
+            if plan.name in trials.found and trials.less(plan, solved, CLOSER):
+                return plan
+    return solved
+
+
 def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool) -> tuple[Trials[T], Plan]:
     """The best plan, believing that slopes are zero along some inputs or not, and trials judged by all other labels."""
     fair = Trials[T](trials.train, without_flat_slopes(trials.data), trials.split)
@@ -126,7 +141,7 @@ def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, f
     return fair, best if few and not fair.less(chosen, best, MUCH_LESS) else chosen
 
 
-def weighed(choice: Choice, weight) -> Choice:
+def weighed(choice: Choice, weight, few: bool = False) -> Choice:
     """The choice, and a word on the weight of slopes, a number or one an output (q, 1), where the likeliest is not 1.
 
     >>> weighed(Choice(Plan("waves")), np.array([[0.0625]])).message
@@ -135,7 +150,9 @@ def weighed(choice: Choice, weight) -> Choice:
     found = np.ravel(weight)
     if (found == 1).all():
         return choice
-    if len(found) > 1:
+    if few:                                                # which tell little of noise
+        said = "By what makes so few labels likeliest"
+    elif len(found) > 1:
         said = "By the noise of each output"
     else:
         said = ("Slopes are noisier for their size than values" if found[0] < 1 else

@@ -56,7 +56,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it.
 
     ``choice_`` says what was found and done. What you give is kept in every plan, and what a solved network has no use for (``hidden``,
-    ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points nothing but such doubts is tried: these are solved.
+    ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points a solved network is taken, unless it misses what a
+    third of them hold and "exact" comes ten times closer.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one
@@ -132,7 +133,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 self._stay_with(trial.trained)
                 self.choice_ = replace(self.choice_, message=self.choice_.message + KEPT)
             if is_auto(self.derivative_weight):
-                self.choice_ = weighed(self.choice_, self.derivative_weight_)
+                self.choice_ = weighed(self.choice_, self.derivative_weight_, few=len(data) < LEAST)
         self.std_scale_ = torch.ones(self.n_outputs_, dtype=torch.float64)
         if held is not None and len(seeds) > 1:
             self.std_scale_ = spread_scale(self.networks_, self.scaling_, held)

@@ -58,7 +58,7 @@ class WithNetworks:
         return replace(plan, solved=False) if told else plan
 
     def _plans(self, data: SobolevData) -> list[Plan]:
-        """What may be trained on the data: one plan where steps or optimiser are given, or points are too few for a trial."""
+        """What may be trained on the data: one plan where steps or optimiser are given."""
         given, n = self._given(), len(data)
         d, q = data.in_shape[0], 1 if data.out_shape == () else data.out_shape[0]
         if {"steps", "optimizer"} & {*given} or self.epochs is not None:

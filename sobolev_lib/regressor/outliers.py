@@ -37,7 +37,8 @@ def _places(inputs: Tensor) -> str:
 
 def outlying(data: SobolevData) -> Outlying:
     """What outweighs all others in z-scored data (N, d), if they are few: slopes three times the median or longer that hold much
-    of all squares, and values thirty times as far from the median as half of the others that hold nearly all.
+    of all squares, and values thirty times as far from the median as half of the others that hold nearly all, fewer of them if they
+    differ from each other: then they may be a peak.
 
     >>> x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
     >>> slopes = torch.ones(9, 1, dtype=torch.float64)
@@ -57,8 +58,11 @@ def outlying(data: SobolevData) -> Outlying:
     for each in squares.T:
         slopes |= _far(each, FAR**2, MINORITY * n, MUCH)
     table = data.values.reshape(n, -1)
-    for each in (table - table.nanmedian(dim=0).values).square().nan_to_num().T:
-        values |= _far(each, FAR_VALUE**2, max(1.0, FEW_VALUES * n), MOST)
+    for column, each in zip(table.T, (table - table.nanmedian(dim=0).values).square().nan_to_num().T):
+        far = _far(each, FAR_VALUE**2, MINORITY * n, MOST)
+        one = len(column[far].unique()) == 1               # a mark for "not known"; a peak has many heights
+        if one or far.sum() <= max(1.0, FEW_VALUES * n):
+            values |= far
     return Outlying(slopes, values)
 
 

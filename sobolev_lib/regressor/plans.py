@@ -59,7 +59,7 @@ class Plan:
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
-    """What is worth a trial for n points with d inputs and q outputs, the simplest first; one plan where points are too few.
+    """What is worth a trial for n points with d inputs and q outputs, the simplest first; where points are few, what is taken and what stands by.
 
     >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(50_000, d=2, q=1)]
     (['smooth', 'waves', 'brief', 'exact'], ['smooth', 'brief', 'long'])
@@ -69,7 +69,7 @@ def plans_for(n: int, d: int, q: int) -> list[Plan]:
     """
     solvable = n <= POINTS and q <= OUTPUTS
     if n < LEAST:
-        return [waves(n, d, q) if solvable else exact(n, d, q)]
+        return [waves(n, d, q), exact(n, d, q)] if solvable else [exact(n, d, q)]
     slopes_count = float(d)                                # every partial as much as the value, as Huge and Savine have it
     smooth = Plan("smooth", (20, 20, 20, 20), "softplus", drop=SLIGHT, emphasis=slopes_count, settings=Settings(
         steps=400, lr=0.02, batch_size=min(LARGEST_BATCH, max(BATCH, n // 4))))

@@ -53,8 +53,8 @@ def labelled(estimator, X, y, dy, sample_weight, *, first: bool, unit: float | N
         refuse_sentinels(table, name)
     given, weights = without_copies(given, None if sample_weight is None else weights_of(sample_weight, len(X)))
     weights = np.ones(len(given[0])) if weights is None else weights
-    if told := few_that_count(weights):
-        warn_outside(f"{'copies of points' if sample_weight is None else 'sample_weight'}: {told}")
+    if counted := few_that_count(weights):
+        warn_outside(f"{'copies of points' if sample_weight is None else 'sample_weight'}: {counted}")
     if unit is None:                                       # a mean of equal numbers may differ from them in the last digit
         unit = float(weights[0] if (weights == weights[0]).all() else weights.mean())
     data = SobolevData(*given, weights=None if (weights == unit).all() else weights / unit)

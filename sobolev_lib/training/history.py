@@ -7,7 +7,7 @@ from sobolev_lib.data import SobolevData, derivative_name
 from sobolev_lib.errors import error_names
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What happened during ``fit``: losses and validation errors against steps.
 
@@ -15,6 +15,8 @@ class History:
     >>> history = sobolev_lib.fit(sobolev_lib.models.MLP(2, 16, 1), data, steps=20, progress=False)
     >>> len(history.steps) == len(history.train["loss"])
     True
+    >>> sobolev_lib.History(steps=[10, 20], train={"loss": [0.5, 0.25]}, seconds=1.0)
+    History(20 steps in 1.0 s, loss 0.25 at the end)
 
     ``train`` has "loss" and each unweighted term ("values", "jacobian", ...) on the batch of that step, in the units
     the network was trained in; ``validation`` has "loss" and, in original units, the mean squared errors of
@@ -30,6 +32,10 @@ class History:
     seconds: float = 0.0
     path: str = ""
     reported: list = field(default_factory=list)
+
+    def __repr__(self) -> str:                             # in a notebook all its numbers would fill the screen
+        last = f", loss {self.train['loss'][-1]:.3g} at the end" if self.train.get("loss") else ""
+        return f"History({self.steps[-1] if self.steps else 0} steps in {self.seconds:.1f} s{last})"
 
     def plot(self, **kwargs):
         """Learning curves on a logarithmic axis; keyword arguments as in ``plotting.learning_curves``."""
@@ -59,8 +65,9 @@ def told(found: dict) -> History:
 def joined(before: History, after: History) -> History:
     """Two trainings of one model as one: steps are counted on, times add up.
 
-    >>> joined(History(steps=[10], seconds=1.0), History(steps=[5], seconds=2.0))
-    History(steps=[10, 15], train={}, validation={}, best_step=None, stopped_early=False, seconds=3.0, path='', reported=[])
+    >>> both = joined(History(steps=[10], seconds=1.0), History(steps=[5], seconds=2.0))
+    >>> both.steps, both.seconds
+    ([10, 15], 3.0)
     """
     last = before.steps[-1] if before.steps else 0
     nothing = [[math.nan] * len(history.steps) for history in (before, after)]       # where only one of the two measured it
