@@ -56,7 +56,7 @@ def weights(path):
         return {name: file.get_tensor(name) for name in file.keys() if name.startswith("model.")}
 
 
-@pytest.mark.parametrize("method", ["sobolev", "noprop"])
+@pytest.mark.parametrize("method", ["sobolev", pytest.param("noprop", marks=pytest.mark.slow)])
 def test_two_processes_take_the_steps_of_one(tmp_path, capsys, method):
     """Gradients are means over images: two halves make the whole. (A synthetic loss is relative to the size of its own
     batch's targets, so for it two halves make nearly the whole.)"""
