@@ -8,7 +8,7 @@ from sobolev_lib.training.estimating import Settings
 
 # where hidden weights begin, by activation, over 1 / sqrt(fan in); He's sqrt(2) for the others
 GAINS = {"silu": 0.7, "gelu": 0.7, "tanh": 0.7, "elu": 0.7, "relu": 1.0, "leaky_relu": 1.0}
-LEAST = 20                                                 # points for a trial
+LEAST, ITERATIONS = 20, 300                                # points for a trial; of fewer, those of L-BFGS: on noise it would go on for long
 LABELS = 7_500                                             # at most, that L-BFGS takes at every iteration
 STEPS, EPOCHS, BATCH, LARGEST_BATCH = 6_000, 40, 256, 2_048
 WIDTH_TIMES_RATE, LARGEST_RATE = 1.28, 0.02
@@ -69,7 +69,10 @@ def plans_for(n: int, d: int, q: int) -> list[Plan]:
     """
     solvable = n <= POINTS and q <= OUTPUTS
     if n < LEAST:
-        return [waves(n, d, q), exact(n, d, q)] if solvable else [exact(n, d, q)]
+        if not solvable:
+            return [exact(n, d, q)]
+        last = exact(n, d, q)
+        return [waves(n, d, q), replace(last, settings=replace(last.settings, steps=ITERATIONS))]
     slopes_count = float(d)                                # every partial as much as the value, as Huge and Savine have it
     smooth = Plan("smooth", (20, 20, 20, 20), "softplus", drop=SLIGHT, emphasis=slopes_count, settings=Settings(
         steps=400, lr=0.02, batch_size=min(LARGEST_BATCH, max(BATCH, n // 4))))
