@@ -125,9 +125,10 @@ def aim(record: dict, targets: str = "true") -> str:
         last += (f" Nor does the classifier explain it all: direct has none, its cosine is {number(found['direct'], '.2f')}, and "
                  f"it still gains {number(100 * gains['direct'].mean, '.1f')} points against no guess.")
     none = 100 * mean(accuracies(record, "noprop", targets))
-    for method in (method for method in GUESSES if gains[method].side() == "below"):
-        last += (f" And {NAMES[method]} ends below no guess, with {right[method]:.1f}% against {none:.1f}%. Why, this record does not "
-                 "say.")
+    for method, gain in gains.items():
+        if gain.side() == "below":
+            last += (f" And {NAMES[method]} ends below no guess, with {right[method]:.1f}% against {none:.1f}%. Why, this record does "
+                     "not say.")
     return f"At the lowest cut the cosine with the true gradient ends at {told}. {last}"
 
 

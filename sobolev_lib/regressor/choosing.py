@@ -48,6 +48,7 @@ class Choice:
 
 KEPT = " Trained on all points it met these worse, so it was left as it was tried."
 
+
 def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> tuple[Choice, Tried[T] | None]:
     """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
@@ -57,8 +58,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
 
     Where a few labels outweigh all others (``outliers``), what is solved is tried without them, and so is the best if it is not
     ``FINE``, and then taken unless it is worse; so is what is solved, if it is as near and lets all other slopes count more. If one of
-    these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried.
-    Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
+    these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried, unless what is solved has ``MISSED``
+    those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the
@@ -74,7 +75,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
         return Choice(plans[0], message="Trained as told." + doubt), None
     if few := len(data) < LEAST:
         plans, standing_by = plans[:1], plans[1:]
-        if len(data) < FEWEST:
+        if len(data) < FEWEST or not (doubt or zeros or standing_by):
             return Choice(plans[0], message=UNTRIED + doubt), None
     # labels that outweigh all others are trained on, unless they are many: else nobody sees what they do
     keep = far.points if few or int(far.points.sum()) * SHARE < 1 else None

@@ -56,8 +56,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it.
 
     ``choice_`` says what was found and done. What you give is kept in every plan, and what a solved network has no use for (``hidden``,
-    ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points a solved network is taken, unless it misses what a
-    third of them hold and "exact" comes ten times closer.
+    ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points a third is held out, a solved network is taken, and
+    "exact" only where that misses them and it comes far closer.
 
     ``hidden``: sizes of the hidden layers; ``activation``: a name as in ``models.MLP``. ``derivative_weight``: one number, or
     (d,) one an input, or (q, 1) one an output, or (q, d); "auto" is 1, and where what is solved finds noise, the likeliest, one

@@ -61,7 +61,7 @@ def outlying(data: SobolevData) -> Outlying:
     for column, each in zip(table.T, (table - table.nanmedian(dim=0).values).square().nan_to_num().T):
         far = _far(each, FAR_VALUE**2, MINORITY * n, MOST)
         one = len(column[far].unique()) == 1               # a mark for "not known"; a peak has many heights
-        if one or far.sum() <= max(1.0, FEW_VALUES * n):
+        if one or far.sum() <= FEW_VALUES * n:
             values |= far
     return Outlying(slopes, values)
 

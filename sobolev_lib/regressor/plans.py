@@ -59,7 +59,9 @@ class Plan:
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:
-    """What is worth a trial for n points with d inputs and q outputs, the simplest first; where points are few, what is taken and what stands by.
+    """What is worth a trial for n points with d inputs and q outputs, the simplest first.
+
+    Where points are few, the first is taken, and a second stands by.
 
     >>> [plan.name for plan in plans_for(200, d=2, q=1)], [plan.name for plan in plans_for(50_000, d=2, q=1)]
     (['smooth', 'waves', 'brief', 'exact'], ['smooth', 'brief', 'long'])

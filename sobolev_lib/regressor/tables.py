@@ -17,7 +17,6 @@ from sobolev_lib.regressor.named_tables import (
 )
 from sobolev_lib.regressor.scaled_inputs import scaler_at_work
 
-FEW = 20                                                   # points: of fewer each may count for many
 SENTINEL = 1e20                                            # times the median size, and 1: no float64 holds digits of both
 
 
@@ -80,7 +79,7 @@ def few_that_count(weights: np.ndarray) -> str:
     ''
     """
     shares = np.sort(weights)[::-1] / weights.max()
-    if len(shares) < FEW or shares.sum()**2 / (shares**2).sum() > len(shares) / 10:         # as many equal ones tell as much
+    if shares.sum()**2 / (shares**2).sum() > len(shares) / 10:         # as many points of equal weight would tell as much
         return ""
     count = int((shares.cumsum() < 0.99 * shares.sum()).sum()) + 1
     return (f"{count} of {len(shares)} points {'has' if count == 1 else 'have'} 99 % of the weight, so what the others say "

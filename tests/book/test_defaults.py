@@ -139,7 +139,8 @@ def test_constants_in_the_text_are_those_of_the_code():
     assert f"at most {plans.POINTS:,} points and four outputs: where they miss less than {100 * trials.EXACT:g} %" in text and plans.OUTPUTS == 4
     assert f"{plans.LEAST_SINES} to {plans.SINES:,} for each output" in text
     assert (outliers.FAR, outliers.MINORITY, outliers.FAR_VALUE, outliers.FEW_VALUES) == (3, 1 / 5, 30, 1 / 20)
-    assert (choosing.MUCH_LESS, plans.LEAST, choosing.CLOSER) == (1 / 100, 20, 1 / 10**2)
+    assert (choosing.MUCH_LESS, plans.LEAST, choosing.CLOSER, choosing.MISSED, choosing.SHARE_OF_FEW) == (1 / 100, 20, 1 / 100, 0.3, 1 / 3)
+    assert "Of fewer than twenty points a third is held out, and the solved network is taken. Where it is off there by more than 30 %" in text
     assert (f"three times the median or more, at most a fifth of the points, and hold {100 * outliers.MUCH:.0f} % of all squares. Values are doubted where they "
             "lie thirty times the median distance from their median: a twentieth of the points, or a fifth where all have the same value.") in text
     assert "Among fewer than twenty points the squared errors must fall to a hundredth." in text

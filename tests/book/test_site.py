@@ -148,7 +148,8 @@ def test_what_no_longer_scrolls_no_longer_says_so(new_tab, origins):
     tab.wait_for_function("() => !document.querySelector('.sl-hint, div.math.sl-scrolls')")
 
 
-@pytest.mark.parametrize("scheme, word, found", [("file", "Sobolev", True), ("http", "zebrafinch", False)])
+@pytest.mark.parametrize("scheme, word, found", [("file", "Sobolev", True), ("http", "zebrafinch", False), *(
+    pytest.param(*case, marks=pytest.mark.slow) for case in (("http", "Sobolev", True), ("file", "zebrafinch", False)))])
 def test_search_finds_a_word(new_tab, origins, scheme, word, found):
     visit, tab = Visit(), new_tab()
     watch(tab, visit)

@@ -30,7 +30,8 @@ def opened(tab, address):
     return tab.locator(".swv")
 
 
-@pytest.mark.parametrize("address, viewport", [("file", DESK), ("http", PHONE)], indirect=["address"], ids=["desk", "phone"])
+@pytest.mark.parametrize("address, viewport", [("file", DESK), ("http", PHONE), *(
+    pytest.param(*case, marks=pytest.mark.slow) for case in (("http", DESK), ("file", PHONE)))], indirect=["address"])
 def test_first_screen_holds_title_sentence_and_wave_and_nothing_moves_when_it_appears(tab, address, viewport):
     tab.set_viewport_size(viewport)
     tab.add_init_script("""window.shifts = 0; new PerformanceObserver((list) => {
@@ -44,7 +45,7 @@ def test_first_screen_holds_title_sentence_and_wave_and_nothing_moves_when_it_ap
     assert tab.evaluate("scrollY") == 0 and tab.evaluate("window.shifts") < 0.05
 
 
-@pytest.mark.parametrize("address", ["file"], indirect=True)
+@pytest.mark.parametrize("address", ["file", pytest.param("http", marks=pytest.mark.slow)], indirect=True)
 def test_wave_answers_soon(chromium, address):
     """From the request to a point that can be taken, the page works for less than a second; with what a browser does
     besides, two cores take less than two. Its own time is measured, for the machine may be busy with other tests."""

@@ -129,5 +129,5 @@ def look_closely(page, visit):
     visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
     visit.pressed = page.evaluate(looks.PRESS)
     if visit.pressed:
-        page.wait_for_timeout(300)  # what the buttons start
+        page.wait_for_timeout(1000)  # what the buttons start
     page.evaluate("localStorage.clear()")

@@ -270,3 +270,10 @@ def test_a_kink_among_few_points_is_trained_where_sines_miss_it():
     assert fitted.choice_.plan.name == "exact" and "Of 2 plans" in str(fitted.choice_)
     assert np.sqrt(np.mean((fitted.predict(T) - truth)**2)) < 0.05 * truth.std()
     assert sl.SobolevRegressor().fit(*wave(19)).choice_.plan.name == "waves"
+
+
+def test_few_points_are_not_tried_where_nothing_stands_by(monkeypatch):
+    trained, estimate = [], networks.estimate
+    monkeypatch.setattr(networks, "estimate", lambda *given: trained.append(len(given[1])) or estimate(*given))
+    sl.SobolevRegressor(hidden=(8,)).fit(*wave(15))
+    assert trained == [15]
