@@ -104,18 +104,10 @@ def run(name, *arguments):
 
 
 def execute_chapters(pages):
-    """Execute new and changed chapters among ``pages``, one a core, into the cache from which Jupyter Book takes them.
-
-    Alone, Jupyter Book executes one after another. A chapter that fails here it executes again, and says why.
-    """
-    # Matplotlib announces its first font scan on stderr, which would land in a chapter.
-    run("python", "-c", "import matplotlib.font_manager")
-    CACHE.mkdir(exist_ok=True)  # else jcache asks whether it may
-    cache = ("-p", CACHE)
+    """Execute new and changed chapters among ``pages`` (chapters.py)."""
     # Large chapters first: on the whole they take longest, and none is to be left to one core at the end.
     chapters = [ROOT / "book" / f"{page}.ipynb" for page in pages if (ROOT / "book" / f"{page}.ipynb").exists()]
-    run("jcache", "notebook", *cache, "add", *sorted(chapters, key=lambda path: -path.stat().st_size))
-    run("jcache", "project", *cache, "execute", "--executor", "local-parallel", "--timeout", str(TIMEOUT))
+    run("python", ROOT / "scripts" / "chapters.py", CACHE, str(TIMEOUT), *sorted(chapters, key=lambda path: -path.stat().st_size))
 
 
 def run_jupyter_book(pages):
