@@ -1,9 +1,9 @@
 """Execute chapters: `python scripts/chapters.py CACHE SECONDS NOTEBOOK...`, with so many seconds for a cell.
 
-One a core, each in a kernel of its own, into the cache from which Jupyter Book takes them. It would execute one after another, and
-a kernel that loads PyTorch anew, and lets go of it, takes longer than the cells of most chapters: here kernels are forked from a
-process that has loaded it. The library itself each imports as it would for a reader. A chapter that fails here Jupyter Book
-executes again, and says why.
+What is executed lands in the cache from which Jupyter Book takes it. Alone, it executes one chapter after another; here it is one a
+core, each in a kernel of its own. To load PyTorch anew, and to let go of it, takes longer than the cells of most chapters: kernels
+are forked from a process that has loaded it. The library itself each chapter imports as it would for a reader. A chapter that fails
+here Jupyter Book executes again, and says why.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 LOADED = ["anywidget", "ipykernel.ipkernel", "ipykernel.kernelapp", "ipykernel.zmqshell", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
           "plotly.graph_objects", "scipy.stats", "sklearn.base", "torch._dynamo", "tqdm.auto"]
@@ -49,7 +49,7 @@ class Forked(LocalProvisioner):
         return self.connection_info
 
     async def poll(self):
-        return self.process and self.process.exitcode
+        return self.process.exitcode if self.process else 0
 
     async def wait(self):
         while self.process.exitcode is None:
@@ -73,38 +73,33 @@ class KernelManager(AsyncKernelManager):
 
 
 def execute(path, timeout):
-    """The executed notebook, and what went wrong, or None."""
-    notebook = nbformat.read(path, as_version=4)
+    """The chapter's path, the executed notebook, or None if it failed, and the seconds that took."""
+    start, notebook = time.monotonic(), nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=timeout, kernel_manager_class=KernelManager, record_timing=False,
                             resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        return notebook, error
-    return notebook, None
+    except (CellExecutionError, CellTimeoutError, RuntimeError):  # the last where a kernel dies, or does not come up
+        notebook = None
+    return path, notebook, time.monotonic() - start
+
+
+def known(cache, path):
+    try:
+        return cache.match_cache_file(path) is not None
+    except KeyError:
+        return False
 
 
 def main(folder, timeout, paths):
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel sets it before anything is loaded
     FORKS.set_forkserver_preload(LOADED)
     cache = get_cache(folder)
-
-    def one(path):
-        start = time.monotonic()
-        notebook, error = execute(path, timeout)
-        return path, notebook, error, time.monotonic() - start
-
-    def new(path):
-        try:
-            return not cache.match_cache_file(path)
-        except KeyError:
-            return True
-
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(one, path) for path in paths if new(path)]):
-            path, notebook, error, seconds = done.result()
-            print(f"{path.stem}: {'executed' if error is None else 'failed'} in {seconds:.0f} s", flush=True)
-            if error is None:
+        for done in concurrent.futures.as_completed([pool.submit(execute, path, timeout) for path in paths if not known(cache, path)]):
+            path, notebook, seconds = done.result()
+            print(f"{path.stem}: {'executed' if notebook else 'failed'} in {seconds:.0f} s", flush=True)
+            if notebook:
                 cache.cache_notebook_bundle(CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds}), overwrite=True)
 
 

@@ -59,7 +59,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     Where a few labels outweigh all others (``outliers``), what is solved is tried without them, and so is the best if it is not
     ``FINE``, and then taken unless it is worse; so is what is solved, if it is as near and lets all other slopes count more. If one of
     these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried, unless what is solved has ``MISSED``
-    those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all points, and values are not met, it is tried what comes of not believing these.
+    those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all
+    points, and values are not met, it is tried what comes of not believing these.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the

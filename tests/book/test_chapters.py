@@ -28,7 +28,6 @@ def test_each_has_a_kernel_of_its_own_and_what_fails_is_left_to_jupyter_book(tmp
     bad = [chapter(tmp_path / "error.ipynb", "1 / 0"), chapter(tmp_path / "slow.ipynb", "import time\ntime.sleep(60)"),
            chapter(tmp_path / "dead.ipynb", "import os\nos._exit(1)")]
     folder = tmp_path / "cache"
-    folder.mkdir()
 
     first = run(folder, *good, *bad)
     assert (first.returncode, first.stderr) == (0, "")
