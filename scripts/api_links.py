@@ -164,7 +164,7 @@ def edit_reference(soup, pages, repository):
     flatten_signatures(soup)
     link_places(soup, pages)
     link_code(soup, {"sobolev_lib": "sobolev_lib", "sl": "sobolev_lib"}, pages)
-    for place in soup.select("dl.py > dd"):
+    for place in [place for entry in soup.find_all("dl", class_="py") for place in entry.find_all("dd", recursive=False)]:
         here = [api_names.entries().get(named.get("id")) for named in place.find_previous_siblings("dt")]
         users = [page for name, page in pages.items() if page.number and {*here} & {*api_names.used_in(name)[1]}]
         if users:
@@ -205,7 +205,7 @@ def link_code(soup, bound, pages):
     >>> soup.a["href"], soup.a.get_text()
     ('api_training.html#sobolev_lib.fit', 'fit')
     """
-    for first in soup.select(".highlight span.n"):
+    for first in [name for block in soup.find_all(class_="highlight") for name in block.find_all("span", class_="n")]:
         if first.get_text() not in bound or _text(first.previous_sibling) == ".":
             continue
         names = [first]
@@ -228,9 +228,9 @@ def _is_name(node):
 def link_text(soup, bound, used):
     """Link names that the text quotes: in full (``sl.fit``), or by their last part where the chapter's code uses them."""
     short = {entry.name.split(".")[-1]: entry for entry in used}
-    for code in soup.select(":is(p, li, td) code"):
+    for code in soup.find_all("code"):
         written = re.match(r"[\w.]+(?=$|\()", code.get_text())
-        if not written or code.find_parent(["a", "pre"]):
+        if not written or code.find_parent(["a", "pre"]) or not code.find_parent(["p", "li", "td"]):
             continue
         entry, count = api_names.named(written[0], bound)
         if not entry or count <= written[0].count("."):

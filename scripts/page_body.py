@@ -1,4 +1,7 @@
-"""Edits of a page's own HTML that the source cannot make: a notebook's text holds only what Jupyter and Colab render too."""
+"""Edits of a page's own HTML that the source cannot make: a notebook's text holds only what Jupyter and Colab render too.
+
+What is looked for is found by name and class: a selector takes several times as long on pages as long as ours.
+"""
 
 import math
 import re
@@ -45,8 +48,8 @@ def head(soup, kicker, byline):
         above = soup.new_tag("p", attrs={"class": "sl-kicker"})
         above.string = kicker
         title.insert_before(above)
-    fold = soup.select_one(".sl-setup")
-    for cell in soup.select("div.cell.tag_setup"):
+    fold = soup.find(class_="sl-setup")
+    for cell in soup.find_all("div", class_="tag_setup"):
         fold.append(cell.extract())
 
 
@@ -58,7 +61,8 @@ def show_install_cell(soup, highlighted):
     >>> str(soup)
     '<div class="sl-setup"><div class="highlight"><pre>new</pre></div></div>'
     """
-    code = soup.select_one(".sl-setup .highlight")
+    setup = soup.find(class_="sl-setup")
+    code = setup and setup.find(class_="highlight")
     if code is not None:
         code.replace_with(parsed(highlighted.strip()))
 
@@ -72,10 +76,10 @@ def join_hidden_code(soup):
     >>> len(soup.select("details")), [code.get_text() for code in soup.select("details .cell_input")]
     (1, ['1', '2'])
     """
-    for cell in soup.select("div.cell.tag_hide-input"):
+    for cell in soup.find_all("div", class_="tag_hide-input"):
         following = cell.find_next_sibling(True)
         hidden = following is not None and {"cell", "tag_hide-input"} <= set(following.get("class", []))
-        if hidden and not cell.select(".cell_output"):
+        if hidden and not cell.find(class_="cell_output"):
             place = following.find("details").find("div", class_="cell_input")
             for code in cell.select("details > .cell_input"):
                 place.insert_before(code.extract())
@@ -84,8 +88,8 @@ def join_hidden_code(soup):
 
 def name_marks(soup):
     """Let hidden code's mark be called what it shows: the label that is laid over it says something else."""
-    for summary in soup.select("details.hide > summary"):
-        del summary["aria-label"]
+    for details in soup.find_all("details", class_="hide"):
+        del details.find("summary", recursive=False)["aria-label"]
 
 
 def mark_cells(soup):
@@ -98,10 +102,10 @@ def mark_cells(soup):
     >>> [cell["class"] for cell in soup.select(".cell")]
     [['cell', 'sl-live'], ['cell', 'sl-silent']]
     """
-    for cell in soup.find_all("div", class_="cell"):       # a selector takes several times as long on a page as long as ours
-        if cell.select_one(".sobolev-widget:not([data-widget=question])"):
+    for cell in soup.find_all("div", class_="cell"):
+        if cell.find(class_="sobolev-widget", attrs={"data-widget": lambda kind: kind != "question"}):
             cell["class"] = [*cell["class"], "sl-live"]
-        elif not cell.select_one(".cell_output"):
+        elif not cell.find(class_="cell_output"):
             cell["class"] = [*cell["class"], "sl-silent"]
 
 
@@ -150,7 +154,7 @@ def mark_late(soup):
     >>> [block.get_text() for block in soup.select(".sl-late")]
     ['A x', 'More', 'End']
     """
-    formula = soup.select_one(".math")
+    formula = soup.find(class_="math")
     if formula is None:
         return
     block = formula if formula.name == "div" else formula.find_parent(BLOCKS)

@@ -49,14 +49,16 @@ def jacobian_asymmetry(vector_field: Model, h: Tensor, *, probes: int | None = N
     else:
         total, odd = h.new_zeros(n, dtype=torch.float64), h.new_zeros(n, dtype=torch.float64)
         source = "cpu" if generator is None else generator.device
+        with torch.jit.optimized_execution(False):         # see traced_or_not
+            # J v is the pullback of the pullback, which is linear
+            pull = torch.func.vjp(vector_field, h)[1]
+            push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(h))[1]
         for _ in range(probes):
             # drawn where the generator lives, so that a CPU seed gives the same probes on a GPU
             v = torch.randn(h.shape, generator=generator, dtype=h.dtype, device=source).to(h.device)
-            # E ||A v||^2 = ||A||^2 for any matrix A; J v is the pullback of the pullback, which is linear
-            with torch.jit.optimized_execution(False):     # see traced_or_not
-                pull = torch.func.vjp(vector_field, h)[1]
-                back = pull(v)[0].detach().double()
-                ahead = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(v))[1](v)[0].detach().double()
+            # E ||A v||^2 = ||A||^2 for any matrix A
+            with torch.jit.optimized_execution(False):
+                back, ahead = (function(v)[0].detach().double() for function in (pull, push))
             total += (ahead.square() + back.square()).flatten(1).sum(1) / 2
             odd += (ahead - back).square().flatten(1).sum(1)
     return torch.where(total != 0, (odd / torch.where(total != 0, total, 1.0)).sqrt() / 2, 0.0).to(h.dtype)
