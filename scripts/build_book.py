@@ -6,6 +6,7 @@ The library or a record changed: every chapter is executed again.
 While a page is written, `python scripts/build_book.py welcome cost` builds these pages alone. Links to others lead nowhere.
 """
 
+import argparse
 import base64
 import contextlib
 import hashlib
@@ -203,4 +204,6 @@ def build(pages):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or PAGES)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="one of book/, without its ending; all if none is named")
+    main(parser.parse_args().pages or PAGES)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.formats import listed
-from sobolev_lib.regressor.outliers import Outlying, flat, outlying, without, without_flat_slopes
+from sobolev_lib.regressor.outliers import Outlying, flat, outlying, without, without_flat_slopes, without_slopes
 from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.regressor.trials import EXACT, T, Train, Trials, Tried
 from sobolev_lib.scaling import ZScores
@@ -16,7 +16,8 @@ SHARE, MOST = 0.2, 2_000                                   # of the points, held
 LESS, MUCH_LESS = 0.99, 0.01                               # squared errors without labels that outweigh all others: of them, and of few points
 FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points than LEAST: at least, and the share that is held out
 UNTRIED = f"Fewer than {LEAST} points: too few to compare plans by."
-MISSED, CLOSER = 0.3, 0.01                                 # of few points: an error share, and the squared errors of what is far better
+MISSED, CLOSER = 0.3, 0.01                                 # an error share, and, of few points, the squared errors of what is far better
+ALONE = 0.25                                               # squared errors of values that slopes must not hinder: those without slopes, of them
 FINE = 0.05                                                # an error share for which no trimming need be tried
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 JUMPS = "jumps, of which no slope tells: fit(X, y) may come closer there"
@@ -49,7 +50,8 @@ class Choice:
 KEPT = " Trained on all points it met these worse, so it was left as it was tried."
 
 
-def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) -> tuple[Choice, Tried[T] | None]:
+def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
+           may_drop_slopes: bool = True) -> tuple[Choice, Tried[T] | None]:
     """Compare plans, the simplest first; a later one must be better than the best so far by a standard error, or by half of it.
 
     What is solved costs least, so it is tried before the others, and spares them if it is ``EXACT``; the last costs most,
@@ -60,7 +62,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     ``FINE``, and then taken unless it is worse; so is what is solved, if it is as near and lets all other slopes count more. If one of
     these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried, unless what is solved has ``MISSED``
     those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all
-    points, and values are not met, it is tried what comes of not believing these.
+    points, and values are not met, it is tried what comes of not believing these. Where the best has ``MISSED`` the values, values are
+    followed ``ALONE`` if they are far nearer so, with plans that values alone choose, unless ``may_drop_slopes`` says no.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the
@@ -91,7 +94,11 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int) ->
     if zeros and value is not None and value > FINE:
         trials, best = _without_flat_slopes(trials, plans, best, few)
         found = found | trials.found
-    if few and not (best.trims or best.doubts_zeros):
+    value, _ = trials.found[best.name]
+    if may_drop_slopes and data.order > 0 and value is not None and value > MISSED:
+        trials, best = _without_slopes(trials, plans, best, few)
+        found = found | trials.found
+    if few and not (best.trims or best.doubts_zeros or best.values_alone):
         best = _far_closer(trials, plans[0], standing_by)
         if best is plans[0]:
             return Choice(best, message=UNTRIED + doubt), None
@@ -143,6 +150,20 @@ def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, f
     return fair, best if few and not fair.less(chosen, best, MUCH_LESS) else chosen
 
 
+def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool) -> tuple[Trials[T], Plan]:
+    """The best plan, or the best of values alone, if what is solved, or costs least, is far nearer to the values without slopes."""
+    alone = Trials[T](trials.train, without_slopes(trials.data), trials.split)
+    alone.judge(best, trials.trained[best.name])
+    every = [(plan.without_outliers() if best.trims else plan).without_slopes() for plan in plans]
+    first = next((plan for plan in every if plan.solved), every[0])
+    alone.run([first])
+    if first.name not in alone.found or not alone.less(first, best, MUCH_LESS if few else ALONE):
+        return trials, best
+    if not few and (alone.found[first.name][0] or 0.0) >= EXACT:
+        alone.run([plan for plan in every if plan is not first])
+    return alone, alone.best([plan for plan in every if plan.name in alone.found])
+
+
 def weighed(choice: Choice, weight, few: bool = False) -> Choice:
     """The choice, and a word on the weight of slopes, a number or one an output (q, 1), where the likeliest is not 1.
 
@@ -181,6 +202,9 @@ def _message(plan: Plan, found: dict, far: str, spared: Plan | None) -> str:
     if plan.doubts_zeros:
         return (f"{tried} Slopes along some input are zero at all points, but values change along it: these are followed, and slopes of "
                 "zero were left out. NaN is for slopes that are not known.")
+    if plan.values_alone:
+        return (f"{tried} With slopes values were missed: slopes are wrong, or the function has jumps, of which none tells. So they were "
+                "left out.")
     if plan.trims:
         return tried
     if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):

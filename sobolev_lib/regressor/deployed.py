@@ -36,6 +36,7 @@ class Predictor(nn.Module):
             self.register_buffer(name, tensor.reshape(-1).to(place, copy=True))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Values at points x (N, d): (N,), or (N, q) with several outputs. Raises ``ValueError`` for another shape."""
         if x.dim() != 2 or x.shape[1] != self.input_mean.shape[0]:
             raise ValueError("x: expected points of shape (N, d), with as many inputs d as in training")
         z = (x - self.input_mean) / self.input_std

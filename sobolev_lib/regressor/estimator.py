@@ -53,7 +53,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
 
     Where values and slopes contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact,
     values are followed. Slopes or values of a few points that outweigh all others (beside a crease, in a wrong row, -999 for "not
-    known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it.
+    known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it. Where values are missed, as beside
+    slopes in a wrong unit or where the function jumps, and would not be without slopes, all of these are left out.
 
     ``choice_`` says what was found and done. What you give is kept in every plan, and what a solved network has no use for (``hidden``,
     ``activation``, ``lr``, ``batch_size``) leaves it out. Below 20 points a third is held out, a solved network is taken, and
@@ -123,7 +124,9 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
                 self._check_networks("warm_start", data)
                 self.choice_, trial = Choice(plan := self._going_on()), None
             else:
-                self.choice_, trial = choose(self._plans(data), functools.partial(self._tried, seed=seeds[0]), data, seeds[0])
+                self.choice_, trial = choose(
+                    self._plans(data), functools.partial(self._tried, seed=seeds[0]), data, seeds[0],
+                    may_drop_slopes=is_auto(self.derivative_weight) and self.reduce_inputs != "gradients")
                 plan, rest = self.choice_.plan, going_on(self.choice_.plan, self._given())
                 if trial is not None and rest is not None and len(seeds) == 1:
                     self._go_on_from(trial.trained)
@@ -250,8 +253,8 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     def save(self, path):
         """Write the fitted regressor to one safetensors file (whole or not at all); ``load`` reads it back.
 
-        A ``random_state`` that is a generator is left out, an ``optimizer`` or ``schedule`` that is a function gives way
-        to the default, and the device is kept by name.
+        Folders that the path names are made. A ``random_state`` that is a generator is left out, an ``optimizer`` or
+        ``schedule`` that is a function gives way to the default, and the device is kept by name.
         """
         check_is_fitted(self)
         saved.write(path, self)

@@ -13,7 +13,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.regressor.outliers import trimmed, without_flat_slopes
+from sobolev_lib.regressor.outliers import trimmed, without_flat_slopes, without_slopes
 from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
@@ -199,7 +199,8 @@ class WithNetworks:
         scaled = scaling.standardize(data)
         assert isinstance(scaled, SobolevData)
         scaled = trimmed(scaled) if plan.trims else scaled
-        return without_flat_slopes(scaled) if plan.doubts_zeros else scaled
+        scaled = without_flat_slopes(scaled) if plan.doubts_zeros else scaled
+        return without_slopes(scaled) if plan.values_alone else scaled
 
     @contextmanager
     def _all_or_nothing(self):

@@ -99,6 +99,16 @@ def flat(data: SobolevData) -> Tensor:
     return zero & ~zero.all()
 
 
+def without_slopes(data: SobolevData) -> SobolevData:
+    """The data with all slopes unknown.
+
+    >>> without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(5, 2))).jacobian[0]
+    tensor([nan, nan])
+    """
+    assert data.jacobian is not None
+    return SobolevData.owning(data.inputs, data.values, torch.full_like(data.jacobian, torch.nan), weights=data.weights)
+
+
 def without_flat_slopes(data: SobolevData) -> SobolevData:
     """The data with slopes along ``flat`` inputs unknown.
 

@@ -30,7 +30,7 @@ class Plan:
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
     ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
     settings are those of what may follow, ``partial_fit``; ``trims``: without labels that outweigh all others; ``doubts_zeros``: without
-    slopes along inputs where all are zero (both: ``outliers``).
+    slopes along inputs where all are zero (both: ``outliers``); ``values_alone``: without any.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Plan:
     solved: bool = False
     trims: bool = False
     doubts_zeros: bool = False
+    values_alone: bool = False
 
     @property
     def kind(self) -> str:
@@ -56,6 +57,10 @@ class Plan:
     def without_flat_slopes(self) -> "Plan":
         """The same with slopes of zero unknown."""
         return replace(self, name=f"{self.name}, no zeros", doubts_zeros=True)
+
+    def without_slopes(self) -> "Plan":
+        """The same with no slope known."""
+        return replace(self, name=f"{self.name}, values alone", values_alone=True)
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:

@@ -51,8 +51,8 @@ class Trials(Generic[T]):
             if plan is plans[-1] and any(each.solved for each in plans) and self.hopeless(tried):      # whose noise is the likeliest
                 break
             try:
-                # the points are trimmed already, and those that are left are not to be trimmed once more
-                one = self.train(replace(plan, trims=False, doubts_zeros=False), self.points, self.scaling)
+                # what the plan leaves out the data lack already, and what is left is not to be trimmed once more
+                one = self.train(replace(plan, trims=False, doubts_zeros=False, values_alone=False), self.points, self.scaling)
             except FloatingPointError as error:
                 self.failure = error
                 continue

@@ -259,6 +259,39 @@ def test_where_the_function_jumps_the_message_names_what_helps(two_plans):
     assert "jumps, of which no slope tells: fit(X, y) may come closer there" in sl.SobolevRegressor().fit(X, y, dy).choice_.message
 
 
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+@pytest.mark.parametrize("factor", [[1, 10], [1 / 30, 1 / 30]], ids=["of one column", "of all"])
+def test_values_are_followed_alone_where_wrong_slopes_hinder(factor, two_plans, tmp_path):
+    """Once 0.6 and 0.97 of the spread: slopes were followed, or both were missed."""
+    X, y, dy = wave(30)
+    regressor = sl.SobolevRegressor().fit(X, y, dy * factor)
+    assert max(errors(regressor)) < 0.03
+    assert regressor.choice_.plan.values_alone and regressor.choice_.held_out["waves, values alone"][1] is None
+    assert "With slopes values were missed" in str(regressor.choice_) and "Slopes are" not in str(regressor.choice_)
+    regressor.save(tmp_path / "alone")
+    again = sl.SobolevRegressor.load(tmp_path / "alone")
+    assert again.choice_ == regressor.choice_
+    again.partial_fit(X, y, dy * factor)
+    assert max(errors(again)) < 0.03
+
+
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+def test_who_gives_the_weight_of_slopes_is_obeyed(two_plans):
+    X, y, dy = wave(30)
+    assert not sl.SobolevRegressor(derivative_weight=1).fit(X, y, dy / 30).choice_.plan.values_alone
+
+
+def test_right_slopes_of_a_function_that_jumps_do_not_cost_the_values(two_plans):
+    """Once 1.5 of the spread, where a constant has 1 and values alone 0.2."""
+    def saw(seed, n):
+        X = np.random.default_rng(seed).uniform(-1, 1, (n, 2))
+        return X, (4 * X[:, 0] % 1) / 2 + np.sin(2 * X[:, 1]), np.c_[np.full(n, 2.0), 2 * np.cos(2 * X[:, 1])]
+
+    regressor = sl.SobolevRegressor().fit(*saw(1, 60))
+    X, y, _ = saw(9, 500)
+    assert np.sqrt(np.mean((regressor.predict(X) - y)**2)) < 0.3 * y.std() and "the function has jumps" in str(regressor.choice_)
+
+
 def test_a_kink_among_few_points_is_trained_where_sines_miss_it():
     """Once an error of 0.65 of the values' spread without a word: below twenty points nothing but sines was tried."""
     def spread(n, seed):
