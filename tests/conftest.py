@@ -1,13 +1,13 @@
 """The devices and the browser that tests run on, and how to run tests where little else is installed."""
 import gc
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
-import torch
 
-DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+# PyTorch is imported where it is needed: the process that only hands tests out to others need not wait for it
 USES_DEVICE = re.compile(r"^ *def \w+\((?:[^)]*\W)?device[,)]", re.MULTILINE)
 
 
@@ -43,9 +43,20 @@ def pytest_collection_finish():
     gc.set_threshold(10_000)
 
 
-@pytest.fixture(params=[pytest.param(device, marks=pytest.mark.device) for device in DEVICES])
+def pytest_generate_tests(metafunc):
+    """What asks for a device runs on each that there is."""
+    if "device" in metafunc.fixturenames:
+        import torch
+
+        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        metafunc.parametrize("device", [pytest.param(device, marks=pytest.mark.device) for device in devices], indirect=True)
+
+
+@pytest.fixture
 def device(request, monkeypatch):
     """Each device there is. On a GPU convolutions are exact to float32's rounding, and the same at each call."""
+    import torch
+
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     return request.param
@@ -57,6 +68,14 @@ def pytest_ignore_collect(collection_path, config):
         return None
     files = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
     return None if any(USES_DEVICE.search(file.read_text()) for file in files) else True
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk():
+    """Files of tests need not outlive a loss of power, and to wait until the disk has them takes longer than to write them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)               # which refuses what is no open file, too
+        yield
 
 
 ARGUMENTS = ["--no-first-run", "--disable-sync", "--disable-background-networking", "--disable-component-update",
