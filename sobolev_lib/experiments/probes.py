@@ -11,8 +11,8 @@ TOLERANCE = 1e-3                                           # relative: above rou
 def probe_of(experiment: ModuleType) -> dict:
     """The experiment's probe, as a record holds it.
 
-    >>> from sobolev_lib.experiments import seven_functions
-    >>> probe_of(seven_functions) == probe_of(seven_functions)
+    >>> from sobolev_lib.experiments import step_cost
+    >>> probe_of(step_cost) == probe_of(step_cost)
     True
     """
     return json.loads(json.dumps(rounded(experiment.probe()), allow_nan=False))
