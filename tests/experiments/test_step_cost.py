@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import small_script
 import torch
 from forks import fork, run_script
 
@@ -74,7 +75,7 @@ def test_precisions_are_what_they_say():
                                     *(pytest.param(name, marks=pytest.mark.slow) for name in ("step_time", "time_to_error"))])
 def test_scripts_print_a_table_and_save_a_picture(script, tmp_path):
     picture = tmp_path / "picture.png"
-    process = fork(run_script, BENCHMARKS / f"{script}.py", "--preset", "quick", "--threads", "1", "--plot", picture,
+    process = fork(small_script.main, SMALL, BENCHMARKS / f"{script}.py", "--preset", "quick", "--threads", "1", "--plot", picture,
                    output=tmp_path / "output")
     process.join(250)
     printed = (tmp_path / "output").read_text()
