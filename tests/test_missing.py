@@ -12,9 +12,11 @@ from sobolev_lib import _needs, widgets
 
 ROOT = Path(sobolev_lib.__file__).resolve().parents[1]
 
-# All that no core need brings is not found, as if it were not installed, and each call says what it raises.
+# Two processes, one a fork of the other: PyTorch alone takes two seconds to import. In the first PyTorch is old: the first
+# import's error is told, the second's ends the process. In the other all that no core need brings is not found, as if it were
+# not installed, and each call says what it raises.
 WITHOUT = '''
-import json, sys
+import json, os, sys
 from importlib.machinery import PathFinder
 MISSING = {"IPython", "PIL", "ale_py", "anywidget", "datasets", "gymnasium", "ipywidgets", "matplotlib", "mpl_toolkits",
            "pandas", "plotly", "traitlets"}
@@ -26,6 +28,17 @@ class Finder(PathFinder):
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
 import torch
+
+if os.fork() == 0:
+    for version, tell in ("1.13.1", print), ("2.8.0+cu128", sys.exit):
+        torch.__version__ = torch.torch_version.TorchVersion(version)
+        try:
+            import sobolev_lib
+        except ImportError as error:
+            tell(f"{type(error).__name__}: {error}")
+    sys.exit()
+old = os.waitstatus_to_exitcode(os.wait()[1])
+
 import sobolev_lib as sl
 from sobolev_lib import notebook, plotting, synthetic_gradients, theory, widgets
 
@@ -58,7 +71,7 @@ sl.SobolevRegressor(hidden=(8,), steps=5).fit(data.inputs, data.values, data.jac
 sl.errors(model, data), sl.check_labels(data.inputs, data.values, data.jacobian)
 theory.tradeoff, synthetic_gradients.METHODS, sl.atari.load_teacher("pong"), repr(notebook.table(["a"], [[1]]))
 
-told = {}
+told = {"old": old}
 for name, call in calls.items():
     try:
         call()
@@ -66,29 +79,19 @@ for name, call in calls.items():
         told[name] = [type(error).__name__, str(error)]
 print(json.dumps(told))
 '''
-# the first import's error is told, the second's ends the process
-OLD = '''
-import sys
-import torch
-for version, tell in ("1.13.1", print), ("2.8.0+cu128", sys.exit):
-    torch.__version__ = torch.torch_version.TorchVersion(version)
-    try:
-        import sobolev_lib
-    except ImportError as error:
-        tell(f"{type(error).__name__}: {error}")
-'''
-
-
-def run(script):
-    return subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", script], cwd=ROOT,
-                          capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
-def told():
-    done = run(WITHOUT)
+def done():
+    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning:sobolev_lib", "-c", WITHOUT], cwd=ROOT,
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done
+
+
+@pytest.fixture(scope="module")
+def told(done):
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
@@ -112,10 +115,9 @@ def test_games_name_what_they_lack(told):
     assert kind == "ImportError" and "pip install 'ale-py>=0.12' gymnasium" in text
 
 
-def test_an_old_torch_is_named_at_the_import():
-    done = run(OLD)
-    assert done.returncode == 1
-    assert (done.stdout + done.stderr).splitlines() == [
+def test_an_old_torch_is_named_at_the_import(done, told):
+    assert told["old"] == 1
+    assert [*done.stdout.splitlines()[:-1], *done.stderr.splitlines()] == [
         f"ImportError: sobolev_lib needs PyTorch 2.9 or newer, got {version}: pip install --upgrade torch, and restart "
         "Python or the notebook's kernel" for version in ("1.13.1", "2.8.0+cu128")]
 
