@@ -208,14 +208,16 @@ def sets(order=1, k=1, count=24):
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])
-@pytest.mark.parametrize("kind, order, k", [*[(kind, 1, k) for kind in ("relu", "tanh", "open") for k in (1, 3)],
+@pytest.mark.parametrize("kind, order, k", [*[(kind, 1, k) for kind, k in (("relu", 1), ("tanh", 3), ("open", 1))],
+                                            *[pytest.param(kind, 1, k, marks=pytest.mark.slow)
+                                              for kind, k in (("relu", 3), ("tanh", 1), ("open", 3))],
                                             ("tanh", 2, 1), ("open", 2, 1)])
 def test_fit_and_fit_many_train_as_a_loop_of_ones_own(kind, order, k, batch_size):
     data, loss = sets(order, k), SobolevLoss(order, weights=(1.0, 0.5, 0.1)[:order + 1], normalize=True)
     make = lambda seed: mlp(activation="tanh" if kind == "open" else kind, seed=seed)
     if kind == "open":
         inner, make = make, lambda seed: nn.Sequential(inner(seed), nn.Mish())
-    how = dict(steps=12, batch_size=batch_size, lr=1e-2, progress=False)
+    how = dict(steps=8, batch_size=batch_size, lr=1e-2, progress=False)
     alone = [make(seed) for seed in (0, 1)]
     histories = [sl.fit(model, data, loss=loss, seed=seed, **how) for seed, model in enumerate(alone)]
     many = [make(seed) for seed in (0, 1)]
@@ -229,7 +231,7 @@ def test_fit_and_fit_many_train_as_a_loop_of_ones_own(kind, order, k, batch_size
     if batch_size is None:                                 # a loop of one's own, by autograd through the reference
         model, divisors = make(0), data.mean_squares(order)
         adam = torch.optim.Adam(model.parameters(), lr=1e-2)
-        for _ in range(12):
+        for _ in range(8):
             adam.zero_grad()
             *lower, highest = reference.derivatives(model, data.inputs, order)
             products = torch.einsum("nmi...,nki->nmk...", highest, data.directions)

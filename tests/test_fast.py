@@ -118,9 +118,9 @@ def test_reports_come_after_the_steps_asked_for_with_current_weights(device):
 def resumable(at_once=None, batch_size=5, device="cpu", **options):
     """Five networks, in chunks and in blocks of batches that end at other steps than reports do."""
     models = networks(5, device=device)
-    seen = train_many(models, sets(5, device=device), loss=SobolevLoss(1, normalize=True), steps=150, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
+    seen = train_many(models, sets(5, device=device), loss=SobolevLoss(1, normalize=True), steps=75, lr=[1e-2, 3e-3, 1e-2, 1e-3, 1e-3],
                       weights=[(1, 1)] * 5, seeds=[0, 1, 2, 3, 0], batch_size=batch_size, at_once=at_once,
-                      on_step=lambda step, models: [step, float(models[0][0].weight.detach().sum())], report=[7, 40, 70, 150],
+                      on_step=lambda step, models: [step, float(models[0][0].weight.detach().sum())], report=[7, 20, 35, 75],
                       **options)
     return seen, [p.detach() for model in models for p in model.parameters()]
 
@@ -141,14 +141,14 @@ resumable(at_once=2, checkpoint=sys.argv[1], checkpoint_seconds=0, on_checkpoint
 
 def test_a_killed_process_loses_nothing_and_the_result_is_bit_for_bit_the_same(tmp_path):
     """At one step; what is stopped anywhere goes on by the next test."""
-    at, path, output = 45, tmp_path / "run.safetensors", tmp_path / "output"
+    at, path, output = 25, tmp_path / "run.safetensors", tmp_path / "output"
     kill_at(fork(run_code, KILLED, path, at, Path(__file__).parent, output=output), at, output)
     steps = []
     seen, weights = resumable(at_once=2, checkpoint=path, checkpoint_seconds=0,
                               on_checkpoint=lambda step, steps_: steps.append(step))
     assert steps[0] >= at and steps == sorted(steps), "it began again from the start"
     whole_seen, whole = resumable(at_once=2)
-    assert seen == whole_seen and [step for step, _ in seen] == [7, 40, 70, 150]
+    assert seen == whole_seen and [step for step, _ in seen] == [7, 20, 35, 75]
     assert all(torch.equal(a, b) for a, b in zip(weights, whole))
 
 
@@ -157,7 +157,7 @@ def test_stopping_at_a_checkpoint_changes_nothing(batch_size, tmp_path, device):
     path, count, seen = tmp_path / "run.safetensors", 0, None
 
     def stop(step, steps):
-        assert steps == 150 and 0 < step <= 150
+        assert steps == 75 and 0 < step <= 75
         raise KeyboardInterrupt
 
     while seen is None:
@@ -360,8 +360,8 @@ def _fit_many(models, data, order, compile):
 
 @pytest.mark.parametrize("train, order, activation, outputs", [
     *[pytest.param(train, *case, marks=pytest.mark.slow)
-      for train in (_many, _fit, _fit_many) for case in ((0, "relu", 1), (2, "tanh", 1)) if (train, case[0]) != (_many, 2)],
-    (_many, 2, "tanh", 1), pytest.param(_many, 1, "tanh", 2, marks=pytest.mark.slow), (_fit, 1, "relu", 1), (_fit_many, 1, "tanh", 2)])
+      for train in (_many, _fit, _fit_many) for case in ((0, "relu", 1), (2, "tanh", 1)) if (train, case[0]) != (_many, 0)],
+    (_many, 0, "relu", 1), pytest.param(_many, 1, "tanh", 2, marks=pytest.mark.slow), (_fit, 1, "relu", 1), (_fit_many, 1, "tanh", 2)])
 def test_compiled_training_is_the_same(train, order, activation, outputs, device, quick_compiler):
     models = networks(2, activation, outputs, device)
     f = sl.functions.styblinski_tang

@@ -378,8 +378,8 @@ def test_compiles_into_one_graph(order, backend):
     torch.testing.assert_close(flat, reference.gradients(expected, model), rtol=1e-10, atol=1e-12)
 
 
-def test_a_compiled_loss_can_be_sent_backward():
-    order = 2
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_compiled_loss_can_be_sent_backward(order):
     model, in_shape = make(outputs=1)
     data = table(4, in_shape, (), order)
     loss = SobolevLoss(order)

@@ -24,6 +24,7 @@ from sobolev_lib.training import fitting
 F = sl.functions.styblinski_tang
 
 
+@functools.cache
 def labelled(n, seed=0, order=1, dtype=torch.float32):
     return sl.label(F, F.sample(n, generator=torch.Generator().manual_seed(seed), dtype=dtype), order=order)
 
@@ -119,18 +120,18 @@ def hyperbola(t):
 
 
 SCHEDULES = {
-    "one-cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1e-2, total_steps=61),
-    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60),
-    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 25, gamma=0.3),
+    "one-cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1e-2, total_steps=25),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 24),
+    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 10, gamma=0.3),
     "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, hyperbola),
     "warm-up, then cosine": lambda o: torch.optim.lr_scheduler.SequentialLR(o, [
-        torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=10), torch.optim.lr_scheduler.CosineAnnealingLR(o, 50)], [10]),
+        torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=4), torch.optim.lr_scheduler.CosineAnnealingLR(o, 20)], [4]),
     "two at once": lambda o: torch.optim.lr_scheduler.ChainedScheduler([
-        torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=45), torch.optim.lr_scheduler.ExponentialLR(o, 0.97)], o),
+        torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=18), torch.optim.lr_scheduler.ExponentialLR(o, 0.97)], o),
     "nested": lambda o: torch.optim.lr_scheduler.ChainedScheduler([
-        torch.optim.lr_scheduler.SequentialLR(o, [torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=5),
-                                                  torch.optim.lr_scheduler.ExponentialLR(o, 0.9)], [15]),
-        torch.optim.lr_scheduler.StepLR(o, 8)], o),
+        torch.optim.lr_scheduler.SequentialLR(o, [torch.optim.lr_scheduler.ConstantLR(o, 0.5, total_iters=3),
+                                                  torch.optim.lr_scheduler.ExponentialLR(o, 0.9)], [6]),
+        torch.optim.lr_scheduler.StepLR(o, 5)], o),
 }
 OPTIMIZERS = {
     "adam": None,
@@ -154,13 +155,13 @@ def test_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path,
         last = sl.models.MLP(16, 1, generator=torch.Generator().manual_seed(1))
         return sl.Standardized(nn.Sequential(hidden, nn.Tanh(), nn.Dropout(0.2), last), data)
 
-    settings = dict(loss=sl.StochasticSobolevLoss(1, distribution="gaussian"), steps=60, batch_size=16, patience=50,
-                    validation=validation, metric="value_mse", evaluate_every=7, optimizer=OPTIMIZERS[optimizer],
+    settings = dict(loss=sl.StochasticSobolevLoss(1, distribution="gaussian"), steps=24, batch_size=16, patience=20,
+                    validation=validation, metric="value_mse", evaluate_every=3, optimizer=OPTIMIZERS[optimizer],
                     device=device, progress=False)
     whole = make()
     expected = sl.fit(whole, data, scheduler=SCHEDULES[schedule], **settings)
     path = tmp_path / "run.safetensors"
-    with killed_at(40):
+    with killed_at(16):
         sl.fit(make(), data, scheduler=SCHEDULES[schedule], checkpoint=path, **settings)
     resumed = make()
     history = sl.fit(resumed, data, scheduler=SCHEDULES[schedule], checkpoint=path, **settings)
@@ -287,13 +288,13 @@ CHANGES = {                                                # what fit was given 
     "other data": [dict(data=labelled(20, seed=seed)) for seed in (0, 5)],
     "data of another order": [dict(data=labelled(20, order=order), loss=sl.SobolevLoss(1)) for order in (1, 2)],
     "another seed": [dict(seed=seed) for seed in (0, 1)], "another batch": [dict(batch_size=n) for n in (4, 5)],
-    "another rate": [dict(lr=lr) for lr in (1e-3, 2e-3)], "more steps": [dict(steps=n) for n in (20, 30)],
+    "another rate": [dict(lr=lr) for lr in (1e-3, 2e-3)], "more steps": [dict(steps=n) for n in (4, 6)],
 }
 
 
 def trained(path, model=network, optimizer=None, **changed):
     model = model()
-    settings = dict(data=labelled(20), steps=20, checkpoint=path, progress=False) | changed
+    settings = dict(data=labelled(20), steps=4, checkpoint=path, progress=False) | changed
     return sl.fit(model, settings.pop("data"), optimizer=optimizer and optimizer(model), **settings)
 
 

@@ -240,7 +240,7 @@ def test_a_run_repeats_and_leaves_the_global_random_state_alone(states):
 def test_batches_come_from_the_training_states_and_are_shared_by_a_seeds_runs(states, monkeypatch):
     train = {0: np.arange(0, 20), 1: np.arange(30, 50)}
     read = watch(monkeypatch, Answers, "inputs")
-    teach(RUNS, states, train=train, steps=30, jacobian=True)
+    teach([run for run in RUNS if run.strength in (0.0, 0.1)], states, train=train, steps=30, jacobian=True)
     indices = [arguments[0].indices[arguments[1].numpy()] for arguments, _ in read if len(arguments[1]) == 3]
     assert len(indices) == 2 * 30, "one batch a step and seed, whatever the number of runs"
     for own in train.values():
@@ -289,7 +289,7 @@ def test_the_teacher_is_left_as_it_was(states):
 def test_students_come_closer_to_their_teacher(states, run, device):
     teacher, train = tiny(ACTIONS, seed=9), np.arange(20)
     untrained = Tiny(ACTIONS, generator=seeded(run.seed))
-    student, = teach([Run(run.method, lr=1e-2, strength=0.02)], states, teacher, train=train, steps=60, batch_size=10,
+    student, = teach([Run(run.method, lr=1e-2, strength=0.02)], states, teacher, train=train, steps=40, batch_size=10,
                      device=device)
     answers = logits_of(teacher, states, train)
     before, after = [agreement(policy, answers, states, train) for policy in (untrained, student)]

@@ -26,9 +26,9 @@ def score_of_one_game(policy, game, seed):
 
 
 def test_scores_are_those_of_the_emulator_and_each_episode_counts_once():
-    expected = [score_of_one_game(Rule(9), "asterix", seed) for seed in (3, 4, 5)]
+    expected = [score_of_one_game(Rule(9), "asterix", seed) for seed in (3, 4)]
     rule = Rule(9)
-    scores = play(rule, "asterix", episodes=3, seed=3)
+    scores = play(rule, "asterix", episodes=2, seed=3)
     assert scores == [score for score, _ in expected] and sum(scores) > 0
     # a finished game is not looked at any more
     lengths = [steps for _, steps in expected]

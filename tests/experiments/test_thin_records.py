@@ -23,7 +23,7 @@ from sobolev_lib.experiments.reproduction import CLAIMS, NOT_RUN, row_of
 RECORDED = [name for name in runner.EXPERIMENTS if any((records.records_folder() / f"{name}-{preset}.json").exists()
                                                        for preset in records.PRESETS)]
 # whose records take longest to thin, and whose sentences are made as the others' are
-LONG = {"black-box-peers", "curvature", "harmful-slopes"}
+LONG = {"black-box-peers", "curvature", "harmful-slopes", "internal-matching", "seven-functions"}
 # a number that is none, nothing where a name or number belongs, counts of nothing
 HOLLOW = re.compile(r"\bnan\b| \.|  |\bof 0(?![.\d]| %)|\ball 0\b|^\.|\bon\.|slopes \*\*")
 

@@ -15,6 +15,13 @@ def short(monkeypatch):
 
 
 @pytest.fixture
+def one_plan(monkeypatch):
+    """Only the first plan: for tests of what it learns, not of the choice."""
+    plans = sl.SobolevRegressor._plans
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:1])
+
+
+@pytest.fixture
 def two_plans(monkeypatch):
     """Only the first two plans are tried, which take least: for tests whose answer they hold."""
     plans = sl.SobolevRegressor._plans

@@ -17,7 +17,7 @@ pandas = pytest.importorskip("pandas", reason="not installed")
 
 
 def quick(**settings):
-    return SobolevRegressor(**{"hidden": (32, 32), "steps": 300, "lr": 1e-2} | settings)
+    return SobolevRegressor(**{"hidden": (32, 32), "steps": 200, "lr": 1e-2} | settings)
 
 
 def options(n=80, seed=0):

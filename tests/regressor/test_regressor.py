@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import sobolev_lib as sl
 
 
-@parametrize_with_checks([sl.SobolevRegressor(hidden=(32,), steps=60, lr=3e-2)])
+@parametrize_with_checks([sl.SobolevRegressor(hidden=(32,), steps=40, lr=3e-2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -24,8 +24,8 @@ def quadratic(n, seed=0):
 def test_gradients_help_where_values_are_few(device):
     X, y, dy = quadratic(15)
     X_test, y_test, dy_test = quadratic(500, seed=1)
-    with_gradients = sl.SobolevRegressor(hidden=(64, 64), steps=600, device=device).fit(X, y, dy)
-    without = sl.SobolevRegressor(hidden=(64, 64), steps=600, device=device).fit(X, y)
+    with_gradients = sl.SobolevRegressor(hidden=(64, 64), steps=300, device=device).fit(X, y, dy)
+    without = sl.SobolevRegressor(hidden=(64, 64), steps=300, device=device).fit(X, y)
     error = lambda regressor: np.mean((regressor.predict(X_test) - y_test) ** 2)
     assert error(with_gradients) < 0.2 * error(without)
     assert with_gradients.score(X_test, y_test) > 0.9

@@ -266,7 +266,7 @@ def test_noisier_labels_count_less():
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize("noises", [(0.05, 3.0), (0.7, 0.05)], ids=["noisy slopes", "noisy values"])
-def test_left_alone_few_labels_are_weighed_by_their_noise(noises, seed):
+def test_left_alone_few_labels_are_weighed_by_their_noise(noises, seed, one_plan):
     at = np.linspace(-3, 3, 301)[:, None]
     miss = lambda regressor: np.square(regressor.predict(at) - np.sin(2 * at[:, 0])).mean()
     X, y, dy = unlike(*noises, n=18, seed=seed)
@@ -278,7 +278,7 @@ def test_left_alone_few_labels_are_weighed_by_their_noise(noises, seed):
     assert given.derivative_weight_ == 1 and "times as much" not in given.choice_.message
 
 
-def test_each_output_weighs_its_own_slopes(tmp_path):
+def test_each_output_weighs_its_own_slopes(tmp_path, one_plan):
     (X, y, dy), (_, y2, dy2) = unlike(0.05, 3.0, n=18), unlike(0.0, 0.0, n=18)
     regressor = sl.SobolevRegressor().fit(X, np.column_stack([y, y2]), np.stack([dy, dy2], axis=1))
     assert regressor.derivative_weight_.shape == (2, 1)

@@ -131,8 +131,9 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd"])
-@pytest.mark.parametrize("killed_at", [3, 4, 7])
+# before, at and after an evaluation; before the first, between two and before the last
+@pytest.mark.parametrize("killed_at, name", [(3, "adam"), (4, "adam"), (7, "sgd"), *[
+    pytest.param(*case, marks=pytest.mark.slow) for case in ((3, "sgd"), (4, "sgd"), (7, "adam"))]])
 def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path, name, killed_at, device):
     whole = cut(norm=True, device=device)
     expected = run(whole, device=device, optimizer=name, test_every=2, test=InMemory(images(), 10).test, report_every=1)
