@@ -289,7 +289,7 @@ def test_the_teacher_is_left_as_it_was(states):
 def test_students_come_closer_to_their_teacher(states, run, device):
     teacher, train = tiny(ACTIONS, seed=9), np.arange(20)
     untrained = Tiny(ACTIONS, generator=seeded(run.seed))
-    student, = teach([Run(run.method, lr=1e-2, strength=0.02)], states, teacher, train=train, steps=40, batch_size=10,
+    student, = teach([Run(run.method, lr=1e-2, strength=0.02)], states, teacher, train=train, steps=60, batch_size=10,
                      device=device)
     answers = logits_of(teacher, states, train)
     before, after = [agreement(policy, answers, states, train) for policy in (untrained, student)]
