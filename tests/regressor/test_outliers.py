@@ -216,8 +216,11 @@ def test_a_plan_that_was_not_tried_is_named():
     assert "exact" not in regressor.choice_.held_out and "miss so much that \"exact\" was not" in said(regressor)
 
 
-def test_many_values_that_stand_for_unknown_are_left_out(two_plans):
+@pytest.mark.parametrize("plans", ["two_plans", pytest.param("all", marks=pytest.mark.slow)])
+def test_many_values_that_stand_for_unknown_are_left_out(plans, request):
     """Once 4 of 60 values of -999 put all predictions off by 150 spreads: more than 5 % were taken for a peak."""
+    if plans != "all":
+        request.getfixturevalue(plans)
     X, y, dy = wave(60)
     y[:10] = -999
     regressor = sl.SobolevRegressor().fit(X, y, dy)
