@@ -3,7 +3,8 @@ import re
 
 import pytest
 from pages import PAGES
-from visits import Visit, set_dark, watch
+from players import RESTS, watch
+from visits import Visit, set_dark, watched
 
 from sobolev_lib.widgets.playground_settings import SCHEMA
 
@@ -16,9 +17,10 @@ def welcome(request, new_tab, origins):
     """The welcome page and its address by scheme; nothing may have gone wrong on it at the end."""
     visit, address = Visit(), f"{origins[request.param]}/{PAGES[0]}.html"
     page = new_tab(viewport={"width": 1280, "height": 900})
-    watch(page, visit)
-    yield page, address
-    page.evaluate("0")  # what it has said until now is heard
+    page.add_init_script(watch(thumbnails=True))
+    with watched(page, visit):
+        yield page, address
+        page.evaluate("0")  # what it has said until now is heard
     assert (visit.errors, visit.foreign, visit.failed) == ([], [], [])
 
 
@@ -38,10 +40,8 @@ def wait_for(page, condition):
 
 def at_rest(page):
     """The step at which it stands still: after a pause, a step on its way is finished and shown."""
-    step = None
-    while step != (step := page.locator(ROOT).get_attribute("data-step")):
-        page.wait_for_timeout(1000)
-    return step
+    page.wait_for_function(RESTS)
+    return page.locator(ROOT).get_attribute("data-step")
 
 
 def errors_of(root):
@@ -73,9 +73,9 @@ def test_a_reader_plays(welcome):
         else:
             field.focus()
             page.keyboard.press("ArrowLeft" if entry["default"] == entry["stops"][-1] else "ArrowRight")
-        page.wait_for_function("name => location.hash.includes(name + '=')", arg=entry["name"])
     press(page, "Map")
-    page.wait_for_timeout(300)
+    names = ["view", *(entry["name"] for entry in SCHEMA if entry["group"])]
+    page.wait_for_function("names => names.every((name) => location.hash.includes(name + '='))", arg=names)
     canvas = root.locator("canvas").first
     canvas.scroll_into_view_if_needed()
     canvas.focus()

@@ -47,9 +47,10 @@ def test_nothing_fails_and_no_other_host_is_asked_on_the_way(walked):
     assert (walked.visit.errors, walked.visit.foreign, walked.visit.failed) == ([], [], [])
 
 
-def test_first_screen_answers_soon(walk, size, record_property):
+@pytest.mark.parametrize("page", PAGES[:1])  # by name, so that it runs beside the page's other tests and shares their walk
+def test_first_screen_answers_soon(walked, record_property):
     """How soon depends on the machine, so it is reported, not judged: `pytest -rA` or a report in XML shows it."""
-    ready = walk(PAGES[0], size).ready
+    ready = walked.ready
     assert ready, "no widget of the first screen came to life"
     record_property("milliseconds until the first widget answers", min(ready.values()))
     print(f"first widget after {min(ready.values()):.0f} ms")

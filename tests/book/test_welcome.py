@@ -81,13 +81,13 @@ def test_dark_wave_is_readable_and_follows_the_hand(tab, from_disk):
 
 
 def test_landscape_stands_still_until_it_is_replayed(tab, from_disk):
-    opened(tab, from_disk)
+    tab.goto(from_disk)
     hero = tab.locator("[data-widget=explorer]").first
     hero.scroll_into_view_if_needed()
     replay = hero.get_by_role("button", name="Replay")
     replay.wait_for()
     step = hero.locator("output").inner_text()
-    tab.wait_for_timeout(1200)
+    tab.wait_for_timeout(1000)      # longer than it shows a step when it plays
     assert hero.locator("output").inner_text() == step != "0"
     replay.click()
     assert hero.locator("output").inner_text() != step

@@ -21,14 +21,16 @@
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   // A browser that paints no more, seldom as that is, must not hold up all tests after this one.
   walk.frame = () => Promise.race([new Promise(requestAnimationFrame), wait(1000)]);
-  const mounting = () => all(".sobolev-widget:not([data-ready])").some((el) => {
+  const near = (el) => {
     const { top, bottom, height } = el.getBoundingClientRect();
     return height && bottom > -400 && top < innerHeight + 400;
-  });
-  // Until the widgets in sight are there and nothing moves any more.
+  };
+  const mounting = () => all(".sobolev-widget:not([data-ready])").some(near);
+  // Until the widgets in sight are there and nothing moves any more: a widget may yet follow its own size, text does not.
   walk.settled = async () => {
     const start = performance.now(), now = () => `${scrollY} ${document.documentElement.scrollHeight}`;
-    for (let before = "", same = 0; same < 2 && performance.now() - start < 20000; before = now()) {
+    const enough = () => (all(".sobolev-widget").some(near) ? 2 : 1);
+    for (let before = "", same = 0; same < enough() && performance.now() - start < 20000; before = now()) {
       await walk.frame();
       same = now() === before && !mounting() ? same + 1 : 0;
     }
@@ -68,7 +70,7 @@
       ...await walk.jumps([...ids.slice(0, -1).reverse(), last], false)];
   };
   walk.down = async () => {
-    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.8 * innerHeight) {
+    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.95 * innerHeight) {
       scrollTo({ top: y, behavior: "instant" });
       await walk.settled();
     }

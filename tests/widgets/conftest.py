@@ -1,6 +1,6 @@
 """What the widgets' tests ask for: a page with a widget on it, a playground, the training code in the browser."""
 import pytest
-from players import NO_THUMBNAILS, Player
+from players import Player, watch
 from readers import Reader
 
 from sobolev_lib import book_output
@@ -28,9 +28,10 @@ def read(new_tab, tmp_path, monkeypatch):
 @pytest.fixture
 def play(read):
     """Shows a playground, without the thumbnails of its stories unless they are asked for: they take longer than most tests."""
-    def shown(*args, screen=None, thumbnails=False, **settings):
+    def shown(*args, screen=None, motion="no-preference", thumbnails=False, **settings):
         body = Playground(*args, **settings)._repr_html_()
-        return Player(read(body if thumbnails else NO_THUMBNAILS + body, **(screen or {})))
+        # in motion, as then an answer comes after 30 ms and not after 400
+        return Player(read(f"<script>{watch(thumbnails)}</script>{body}", reduced_motion=motion, **(screen or {})))
 
     return shown
 

@@ -1,10 +1,35 @@
 """A page with a playground on it, and what a reader does there."""
 
 ROOT = ".sobolev-playground"
-# Their worker is refused, as in a page that has none; other workers are not.
-NO_THUMBNAILS = """<script>{ const Own = Worker; window.Worker = class extends Own { constructor(...given) {
-  if (new Error().stack.includes("paintThumbnails")) throw new Error("no thumbnails");
-  super(...given); } } }</script>"""
+# What tells that a playground rests: how many questions its worker has not answered, and what the page has put off. The cards'
+# thumbnails have a worker of their own, which is not counted, or refused, as in a page that has none.
+WATCH = """{ const Own = Worker, own = { setTimeout, clearTimeout }, watch = window.playgroundWatch = { asked: 0, putOff: new Set() };
+window.Worker = class extends Own {
+  constructor(...given) {
+    const paints = new Error().stack.includes("paintThumbnails");
+    if (paints && REFUSED) throw new Error("no thumbnails");
+    super(...given);
+    this.counts = !paints;
+    if (this.counts) this.addEventListener("message", () => { watch.asked -= 1; });
+  }
+  postMessage(...given) { if (this.counts) watch.asked += 1; super.postMessage(...given); }
+};
+window.setTimeout = (act, ...given) => {
+  const id = own.setTimeout.call(window, (...those) => { watch.putOff.delete(id); act(...those); }, ...given);
+  watch.putOff.add(id);
+  return id;
+};
+window.clearTimeout = (id) => { watch.putOff.delete(id); own.clearTimeout.call(window, id); }; }"""
+
+
+def watch(thumbnails):
+    """The script that watches a page; it comes before the page's own."""
+    return WATCH.replace("REFUSED", "false" if thumbnails else "true")
+
+
+NO_THUMBNAILS = f"<script>{watch(thumbnails=False)}</script>"
+# after a pause: what was asked before is answered, and that is shown at once
+RESTS = "playgroundWatch.asked === 0 && playgroundWatch.putOff.size === 0"
 
 
 class Player:
@@ -18,15 +43,12 @@ class Player:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def data(self):
-        self.reader.settle()
         data = self.page.evaluate("({...document.querySelector('.sobolev-playground').dataset})")
         return int(data["step"]), float(data["regularError"]), float(data["sobolevError"])
 
     def rest(self):
         """A step on its way is finished and shown."""
-        step = None
-        while step != (step := self.data()[0]):
-            self.page.wait_for_timeout(800)
+        self.page.wait_for_function(RESTS)
 
     def wait_for_step(self, least):
         self.page.wait_for_function(f"Number(document.querySelector('{ROOT}').dataset.step) >= {least}")
@@ -52,7 +74,8 @@ class Player:
         return self.page.locator(f".spg-{part}").first.inner_text()
 
     def hash(self):
-        return self.page.evaluate("new Promise((done) => setTimeout(() => done(location.hash), 300))")   # it follows after a moment
+        self.page.wait_for_function("playgroundWatch.putOff.size === 0")     # it follows after a moment
+        return self.page.evaluate("location.hash")
 
     def on_target(self, u, v):
         """A place on the target's canvas, seen from above, in the page's coordinates."""

@@ -17,8 +17,6 @@ from sobolev_lib.widgets.wave import PLACES, SEED, initial_network
 STEPS, RATE = 300, 0.02
 X = torch.tensor(PLACES).unsqueeze(1)
 GRID = torch.linspace(-2, 2, 161).unsqueeze(1)
-# `given` holds the layers and the points, `list` makes arrays that can leave the page
-ENGINE = "given => { %s\n; const list = (x) => Array.from(x); %s }"
 
 
 def wave(x):
@@ -32,10 +30,6 @@ def start():
 def layers(network):
     return [{"weight": layer.weight.flatten().tolist(), "bias": layer.bias.tolist()}
             for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
-
-
-def in_page(read, code, given=None):
-    return read("<p></p>").page.evaluate(ENGINE % (book_output.bundle("wave_fit"), code), given)
 
 
 def standardized(seed, data):
@@ -65,11 +59,11 @@ def trained(order, steps):
 
 # --- mathematics ------------------------------------------------------------------------------------------------
 
-def test_the_page_makes_the_steps_of_pytorch(read):
+def test_the_page_makes_the_steps_of_pytorch(engine):
     steps = 40
-    curves = in_page(read, f"""const fit = new WaveFit(given.points, given.layers);
+    curves = engine(f"""const fit = new WaveFit(given.points, given.layers);
         for (let i = 0; i < {steps}; i++) fit.step(); return [0, 1].map((k) => list(fit.curve(k)))""",
-                     {"points": start(), "layers": layers(initial_network())})
+                    {"points": start(), "layers": layers(initial_network())}, source="wave_fit")
     for order, curve in enumerate(curves):
         torch.testing.assert_close(torch.tensor(curve), trained(order, steps)[0], atol=2e-3, rtol=0)
 
@@ -86,22 +80,22 @@ def test_the_seed_on_show_is_the_median_one():
     assert sorted(range(5), key=lambda seed: ratios[seed])[2] == SEED
 
 
-def test_the_truth_is_the_wave_and_bends_with_the_points(read):
+def test_the_truth_is_the_wave_and_bends_with_the_points(engine):
     moved = start()
     moved[0], moved[3] = [-1.8, 1.0, -2.0], [0.6, -1.5, 4.0]
     places = [-2, -1.9, *(p[0] + d for p in moved for d in (-1e-4, 0, 1e-4)), 2]
-    straight, bent = in_page(read, """return given.points.map((points) => { const truth = truthThrough(points);
-        return given.places.map(truth); })""", {"points": [start(), moved], "places": places})
+    straight, bent = engine("""return given.points.map((points) => { const truth = truthThrough(points);
+        return given.places.map(truth); })""", {"points": [start(), moved], "places": places}, source="wave_fit")
     np.testing.assert_allclose(straight, [math.sin(3 * x) + x for x in places], atol=1e-12)
     for (_, value, slope), low, here, high in zip(moved, bent[2:-1:3], bent[3:-1:3], bent[4:-1:3], strict=True):
         assert here == pytest.approx(value, abs=1e-9)
         assert (high - low) / 2e-4 == pytest.approx(slope, abs=1e-2)
 
 
-def test_points_stay_in_order_and_in_sight(read):
+def test_points_stay_in_order_and_in_sight(engine):
     points = start()
-    left, right, high = in_page(read, """return [[1, [-9, 0, 0]], [1, [9, 0, 0]], [5, [9, 9, -99]]]
-        .map(([i, p]) => allowed(given, i, p))""", points)
+    left, right, high = engine("""return [[1, [-9, 0, 0]], [1, [9, 0, 0]], [5, [9, 9, -99]]]
+        .map(([i, p]) => allowed(given, i, p))""", points, source="wave_fit")
     assert left[0] == pytest.approx(-1.8) and right[0] == pytest.approx(-0.6) and high == [2, 2.4, -8]
 
 
@@ -112,14 +106,15 @@ def test_points_stay_in_order_and_in_sight(read):
     ([0.1, 0.1], False, "Without the slopes")])
 def test_the_sentence_says_who_is_closer(read, errors, told, beginning):
     source = book_output.module_script("wave").replace("export default", "const widget =")
-    says = read("<p></p>").page.evaluate(ENGINE % (source, "return sentence(...given)"), [errors, told, 0])
+    says = read("<p></p>").page.evaluate(f"given => {{ {source}\n; return sentence(...given); }}", [errors, told, 0])
     assert says.startswith(beginning)
 
 
 # --- a reader ---------------------------------------------------------------------------------------------------
 
 def opened(read, **options):
-    reader = read(Wave(), **{"reduced_motion": "no-preference", **options})
+    """At rest: for who asks for less motion, as these pages do, it is trained in one go; a run in sight takes a second."""
+    reader = read(Wave(), **options)
     reader.page.wait_for_selector(".sobolev-widget[data-ready] .swv")
     at_rest(reader)
     return reader
@@ -165,7 +160,7 @@ def test_slopes_bring_the_network_closer(read):
 
 
 def test_a_dragged_point_takes_both_curves_and_the_truth_along_within_a_second(read):
-    reader = opened(read)
+    reader = opened(read, reduced_motion="no-preference")
     before, (x, value, slope) = curves(reader), point(reader, 2)
     drag(reader, "point", 2, 30, -60)
     moved = point(reader, 2)
@@ -178,7 +173,7 @@ def test_a_dragged_point_takes_both_curves_and_the_truth_along_within_a_second(r
 
 @pytest.mark.slow
 def test_a_run_takes_about_a_second(read):
-    reader = opened(read)
+    reader = opened(read, reduced_motion="no-preference")
     took = reader.page.evaluate("""() => new Promise((done) => {
         const root = document.querySelector('.swv'), begun = performance.now();
         new MutationObserver(() => { if (root.dataset.rest === 'yes') done(performance.now() - begun); })
@@ -189,7 +184,7 @@ def test_a_run_takes_about_a_second(read):
 
 @pytest.mark.slow
 def test_a_turned_tangent_moves_the_curve_that_knows_slopes_and_not_the_other(read):
-    reader = opened(read)
+    reader = opened(read, reduced_motion="no-preference")
     before, old = curves(reader), point(reader, 3)
     drag(reader, "slope", 3, 0, 90)
     at_rest(reader)
@@ -240,7 +235,7 @@ def test_without_the_slopes_the_two_networks_are_one(read):
 
 @pytest.mark.slow
 def test_reset_brings_back_the_wave(read):
-    reader = opened(read)
+    reader = opened(read, reduced_motion="no-preference")
     first = curves(reader)
     drag(reader, "point", 4, -20, -40)
     reader.page.get_by_role("button", name="Forget the slopes").click()
@@ -252,7 +247,7 @@ def test_reset_brings_back_the_wave(read):
 
 @pytest.mark.slow
 def test_paused_the_points_move_and_the_networks_do_not(read):
-    reader = opened(read)
+    reader = opened(read, reduced_motion="no-preference")
     reader.page.get_by_role("button", name="Pause").click()
     before = curves(reader)
     drag(reader, "point", 1, 0, 50)
