@@ -6,7 +6,7 @@ import numpy as np
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.formats import listed
-from sobolev_lib.regressor.outliers import Outlying, flat, outlying, without, without_flat_slopes, without_slopes
+from sobolev_lib.regressor.outliers import Outlying, flat, outlying, valued, without, without_flat_slopes, without_slopes
 from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.regressor.trials import EXACT, T, Train, Trials, Tried
 from sobolev_lib.scaling import ZScores
@@ -17,7 +17,7 @@ LESS, MUCH_LESS = 0.99, 0.01                               # squared errors with
 FEWEST, SHARE_OF_FEW = 6, 1 / 3                            # of fewer points than LEAST: at least, and the share that is held out
 UNTRIED = f"Fewer than {LEAST} points: too few to compare plans by."
 MISSED, CLOSER = 0.3, 0.01                                 # an error share, and, of few points, the squared errors of what is far better
-ALONE = 0.25                                               # squared errors of values that slopes must not hinder: those without slopes, of them
+ALONE, SEVERAL, TOO_FEW = 0.25, 6, 3                       # squared errors without slopes, of those with them; values that tell it
 FINE = 0.05                                                # an error share for which no trimming need be tried
 NOISY = 0.15                                               # an error share on held-out points that is worth a word
 JUMPS = "jumps, of which no slope tells: fit(X, y) may come closer there"
@@ -151,13 +151,21 @@ def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, f
 
 
 def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool) -> tuple[Trials[T], Plan]:
-    """The best plan, or the best of values alone, if what is solved, or costs least, is far nearer to the values without slopes."""
-    alone = Trials[T](trials.train, without_slopes(trials.data), trials.split)
+    """The best plan, or the best of values alone, if what is solved, or costs least, is far nearer to the values without slopes.
+
+    Fewer held-out values must say so more clearly, and one or two say nothing.
+    """
+    known = valued(trials.data)
+    points, held = (part[known[part]] for part in trials.split)
+    if min(len(points), len(held)) < TOO_FEW:
+        return trials, best
+    places = known.cumsum(0) - 1                           # among those that are left
+    alone = Trials[T](trials.train, without_slopes(trials.data), (places[points], places[held]))
     alone.judge(best, trials.trained[best.name])
     every = [(plan.without_outliers() if best.trims else plan).without_slopes() for plan in plans]
     first = next((plan for plan in every if plan.solved), every[0])
     alone.run([first])
-    if first.name not in alone.found or not alone.less(first, best, MUCH_LESS if few else ALONE):
+    if first.name not in alone.found or not alone.less(first, best, MUCH_LESS if few or len(held) < SEVERAL else ALONE):
         return trials, best
     if not few and (alone.found[first.name][0] or 0.0) >= EXACT:
         alone.run([plan for plan in every if plan is not first])

@@ -99,12 +99,27 @@ def flat(data: SobolevData) -> Tensor:
     return zero & ~zero.all()
 
 
+def valued(data: SobolevData) -> Tensor:
+    """The points (N,) whose values are known.
+
+    >>> valued(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(3, 2)))
+    tensor([True, True, True])
+    """
+    return ~data.values.isnan().reshape(len(data), -1).any(dim=1)
+
+
 def without_slopes(data: SobolevData) -> SobolevData:
-    """The data with all slopes unknown.
+    """The points that are ``valued``, with all slopes unknown.
 
     >>> without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(5, 2))).jacobian[0]
     tensor([nan, nan])
+
+    Raises ``ValueError`` if no value is known.
     """
+    known = valued(data)
+    if not known.any():
+        raise ValueError("y: expected some values, got none; slopes alone teach nothing where choice_ says that they are left out")
+    data = data[known]
     assert data.jacobian is not None
     return SobolevData.owning(data.inputs, data.values, torch.full_like(data.jacobian, torch.nan), weights=data.weights)
 

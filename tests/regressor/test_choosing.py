@@ -287,6 +287,8 @@ def test_values_are_followed_alone_where_wrong_slopes_hinder(factor, two_plans, 
     assert again.choice_ == regressor.choice_
     again.partial_fit(X, y, dy * factor)
     assert max(errors(again)) < 0.03
+    with pytest.raises(ValueError, match="y: expected some values, got none; slopes alone teach nothing"):
+        again.partial_fit(X, np.full(len(X), np.nan), dy)
 
 
 @pytest.mark.filterwarnings("ignore:.*check_labels")
@@ -304,6 +306,22 @@ def test_right_slopes_of_a_function_that_jumps_do_not_cost_the_values(two_plans)
     regressor = sl.SobolevRegressor().fit(*saw(1, 60))
     X, y, _ = saw(9, 500)
     assert np.sqrt(np.mean((regressor.predict(X) - y)**2)) < 0.3 * y.std() and "the function has jumps" in str(regressor.choice_)
+
+
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+def test_one_or_two_values_do_not_outvote_all_slopes(two_plans):
+    """And where many are known of more points, points without a value are no hindrance to following values alone."""
+    X, y, dy = wave(60)
+    y[np.random.default_rng(3).permutation(60)[6:]] = np.nan
+    for seed in range(3):
+        assert not sl.SobolevRegressor(random_state=seed).fit(X, y, dy * [1, 10]).choice_.plan.values_alone
+    X, y, dy = wave(80)
+    y[::4] = np.nan
+    for y_, dy_ in ((y, dy / 30), (np.c_[y, y], np.stack([dy, dy], axis=1) / 30)):
+        regressor = sl.SobolevRegressor(validation_fraction=0.1).fit(X, y_, dy_)
+        assert regressor.choice_.plan.values_alone
+        T, truth, _ = wave(500, seed=9)
+        assert np.abs(regressor.predict(T).reshape(500, -1) - truth[:, None]).max() < 0.01
 
 
 def test_a_kink_among_few_points_is_trained_where_sines_miss_it():
