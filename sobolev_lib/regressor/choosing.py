@@ -8,7 +8,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.formats import listed
 from sobolev_lib.regressor.outliers import Outlying, flat, outlying, valued, without, without_flat_slopes, without_slopes
 from sobolev_lib.regressor.plans import LEAST, Plan
-from sobolev_lib.regressor.trials import EXACT, T, Train, Trials, Tried
+from sobolev_lib.regressor.trials import EXACT, HOPELESS, T, Train, Trials, Tried
 from sobolev_lib.scaling import ZScores
 from sobolev_lib.training.estimating import split
 
@@ -62,8 +62,8 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
     ``FINE``, and then taken unless it is worse; so is what is solved, if it is as near and lets all other slopes count more. If one of
     these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried, unless what is solved has ``MISSED``
     those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all
-    points, and values are not met, it is tried what comes of not believing these. Where the best has ``MISSED`` the values, values are
-    followed ``ALONE`` if they are far nearer so, with plans that values alone choose, unless ``may_drop_slopes`` says no.
+    points, and values are not met, it is tried what comes of not believing these. Where the best has ``MISSED`` the values of
+    the one output, they are followed ``ALONE`` if they are far nearer so, with plans that they choose, unless ``may_drop_slopes`` says no.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the
@@ -95,9 +95,9 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
         trials, best = _without_flat_slopes(trials, plans, best, few)
         found = found | trials.found
     value, _ = trials.found[best.name]
-    if may_drop_slopes and data.order > 0 and value is not None and value > MISSED:
-        trials, best = _without_slopes(trials, plans, best, few)
-        found = found | trials.found
+    if may_drop_slopes and data.order > 0 and data.values[0].numel() == 1 and value is not None and value > MISSED:
+        trials, best = _without_slopes(trials, plans, best, few, trims=bool(doubt))
+        found = trials.found | found
     if few and not (best.trims or best.doubts_zeros or best.values_alone):
         best = _far_closer(trials, plans[0], standing_by)
         if best is plans[0]:
@@ -150,10 +150,10 @@ def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, f
     return fair, best if few and not fair.less(chosen, best, MUCH_LESS) else chosen
 
 
-def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool) -> tuple[Trials[T], Plan]:
+def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool, trims: bool) -> tuple[Trials[T], Plan]:
     """The best plan, or the best of values alone, if what is solved, or costs least, is far nearer to the values without slopes.
 
-    Fewer held-out values must say so more clearly, and one or two say nothing.
+    Fewer held-out values must say so more clearly, and one or two say nothing. ``trims``: the trials' data lack what is outlying.
     """
     known = valued(trials.data)
     points, held = (part[known[part]] for part in trials.split)
@@ -162,12 +162,14 @@ def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: b
     places = known.cumsum(0) - 1                           # among those that are left
     alone = Trials[T](trials.train, without_slopes(trials.data), (places[points], places[held]))
     alone.judge(best, trials.trained[best.name])
-    every = [(plan.without_outliers() if best.trims else plan).without_slopes() for plan in plans]
+    every = [(plan.without_outliers() if trims else plan).without_slopes() for plan in plans]
     first = next((plan for plan in every if plan.solved), every[0])
     alone.run([first])
-    if first.name not in alone.found or not alone.less(first, best, MUCH_LESS if few or len(held) < SEVERAL else ALONE):
+    share = MUCH_LESS if few or len(held) < SEVERAL else ALONE
+    error = alone.found[first.name][0] if first.name in alone.found else None
+    if error is None or error > HOPELESS or not alone.less(first, best, share):
         return trials, best
-    if not few and (alone.found[first.name][0] or 0.0) >= EXACT:
+    if not few and error >= EXACT:
         alone.run([plan for plan in every if plan is not first])
     return alone, alone.best([plan for plan in every if plan.name in alone.found])
 

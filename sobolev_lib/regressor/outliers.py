@@ -118,7 +118,7 @@ def without_slopes(data: SobolevData) -> SobolevData:
     """
     known = valued(data)
     if not known.any():
-        raise ValueError("y: expected some values, got none; slopes alone teach nothing where choice_ says that they are left out")
+        raise ValueError("y: expected some values, got none; this regressor leaves slopes out, so they alone teach it nothing")
     data = data[known]
     assert data.jacobian is not None
     return SobolevData.owning(data.inputs, data.values, torch.full_like(data.jacobian, torch.nan), weights=data.weights)

@@ -281,13 +281,14 @@ def test_values_are_followed_alone_where_wrong_slopes_hinder(factor, two_plans, 
     regressor = sl.SobolevRegressor().fit(X, y, dy * factor)
     assert max(errors(regressor)) < 0.03
     assert regressor.choice_.plan.values_alone and regressor.choice_.held_out["waves, values alone"][1] is None
+    assert None not in regressor.choice_.held_out["waves"]
     assert "With slopes values were missed" in str(regressor.choice_) and "Slopes are" not in str(regressor.choice_)
     regressor.save(tmp_path / "alone")
     again = sl.SobolevRegressor.load(tmp_path / "alone")
     assert again.choice_ == regressor.choice_
     again.partial_fit(X, y, dy * factor)
     assert max(errors(again)) < 0.03
-    with pytest.raises(ValueError, match="y: expected some values, got none; slopes alone teach nothing"):
+    with pytest.raises(ValueError, match="y: expected some values, got none; this regressor leaves slopes out"):
         again.partial_fit(X, np.full(len(X), np.nan), dy)
 
 
@@ -317,11 +318,44 @@ def test_one_or_two_values_do_not_outvote_all_slopes(two_plans):
         assert not sl.SobolevRegressor(random_state=seed).fit(X, y, dy * [1, 10]).choice_.plan.values_alone
     X, y, dy = wave(80)
     y[::4] = np.nan
-    for y_, dy_ in ((y, dy / 30), (np.c_[y, y], np.stack([dy, dy], axis=1) / 30)):
-        regressor = sl.SobolevRegressor(validation_fraction=0.1).fit(X, y_, dy_)
+    regressor = sl.SobolevRegressor(validation_fraction=0.1).fit(X, y, dy / 30)
+    assert regressor.choice_.plan.values_alone and max(errors(regressor)) < 0.01
+
+
+def jump(n):
+    """A step beside a slope that is told, and the slopes."""
+    X = np.sort(np.random.default_rng(0).uniform(-1, 1, (n, 1)), axis=0)
+    return X, np.sign(X[:, 0]) + 0.1 * X[:, 0], np.full((n, 1), 0.1)
+
+
+def test_what_leaves_slopes_out_goes_on_without_them(two_plans):
+    X, y, dy = jump(40)
+    for settings, more in (({}, "partial_fit"), ({"warm_start": True}, "fit")):
+        regressor = sl.SobolevRegressor(**settings).fit(X, y, dy)
         assert regressor.choice_.plan.values_alone
-        T, truth, _ = wave(500, seed=9)
-        assert np.abs(regressor.predict(T).reshape(500, -1) - truth[:, None]).max() < 0.01
+        getattr(regressor, more)(X, y)                     # once an AssertionError
+        assert np.isfinite(regressor.predict(X)).all()
+    X, y, dy = jump(60)
+    y[np.random.default_rng(1).permutation(60)[:38]] = np.nan
+    for seed in range(8):                                  # in some nothing is watched but slopes: once a ValueError
+        sl.SobolevRegressor(random_state=seed, validation_fraction=0.05).fit(X, y, dy)
+
+
+def test_an_output_that_jumps_does_not_cost_the_others_their_slopes(two_plans):
+    X, y, dy = wave(60)
+    both = sl.SobolevRegressor().fit(X, np.c_[np.sign(X[:, 0]), y], np.stack([0.1 + 0 * dy, dy], axis=1))
+    T, truth, slopes = wave(500, seed=9)
+    assert np.abs(both.predict(T)[:, 1] - truth).max() < 1e-3 and np.abs(both.predict_gradient(T)[:, 1] - slopes).max() < 1e-2
+
+
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+def test_a_value_that_stands_for_unknown_is_out_without_slopes_too(two_plans):
+    """It was left out in the trial, and would be trained on in the end."""
+    X, y, dy = wave(40)
+    y[3] = -999
+    regressor = sl.SobolevRegressor(ensemble=2).fit(X, y, dy / 30)
+    assert regressor.choice_.plan.values_alone and max(errors(regressor)) < 0.01
+    assert regressor.choice_.plan.trims and "The values of 1 point" in str(regressor.choice_)
 
 
 def test_a_kink_among_few_points_is_trained_where_sines_miss_it():
