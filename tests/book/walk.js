@@ -140,8 +140,15 @@
   // What moves by itself although the reader wants less motion: pictures that have changed since they were looked at (at least
   // 0.7 s before), animations, films.
   const picture = (el) => (el.tagName === "CANVAS" ? el.toDataURL() : el.outerHTML);
-  walk.look = () => {
+  walk.look = async () => {
     const pictures = all(".sobolev-widget :is(canvas, svg)").filter((el) => shown(el) && !el.closest("[data-widget=plotly]"));
+    // A playground draws once its worker has answered, on a busy machine late: what it begins with is no motion.
+    const playgrounds = all(".sobolev-playground").filter(shown), start = performance.now();
+    for (let before = []; playgrounds.length && performance.now() - start < 20000; await wait(300)) {
+      const now = pictures.map(picture), drawn = playgrounds.every((el) => el.dataset.step);
+      if (drawn && now.every((one, k) => one === before[k])) break;
+      before = now;
+    }
     walk.looked = { pictures: pictures.map((el) => [el, picture(el)]), until: performance.now() + 700 };
   };
   walk.moving = async () => {
