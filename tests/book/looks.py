@@ -1,13 +1,12 @@
 """The questions that a visit asks of a page, in JavaScript."""
 
-# Widgets start when they come into sight, so each is scrolled to that is not there yet.
+# Widgets start when they come into sight, so each is scrolled to before it is judged.
 WIDGETS_ALIVE = """
-async (selector = "*") => {
+async () => {
   const alive = el => el.querySelector("canvas, svg, .squ [role=status], .sgd [role=status] code") && el.getBoundingClientRect().height > 60;
   const dead = [];
   for (const el of document.querySelectorAll(".sobolev-widget, .plotly-graph-div")) {
-    if (!el.getClientRects().length || !el.matches(selector)) continue; // inside a closed <details>, or not asked about
-    if (alive(el)) continue;
+    if (!el.getClientRects().length) continue;              // inside a closed <details>
     el.scrollIntoView({block: "center"});
     const start = performance.now();
     while (!alive(el) && performance.now() - start < 30000) await new Promise(done => setTimeout(done, 50));
@@ -160,27 +159,12 @@ names => {
 FADED = """
 () => document.getAnimations().filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).forEach((one) => one.finish())
 """
-DARKEN = """
-() => [...document.querySelectorAll(".theme-switch-button")].find((one) => one.checkVisibility()).click()
-"""
-# Each button that is shown, once, and what that starts: pictures, steps that a widget puts off for up to 700 ms, and a new
-# experiment in each playground. The steps are put off for less here; a busy machine draws fewer pictures a second, and is waited
-# for longer.
+# Each button that is shown, once.
 PRESS = """
-async () => {
+() => {
   const buttons = [...document.querySelectorAll(".sobolev-widget button, .bd-article button.copybtn")];
   const shown = buttons.filter(button => button.getClientRects().length && !button.disabled);
-  const own = {setTimeout, setInterval};
-  for (const name of Object.keys(own)) window[name] = (act, ms, ...given) => own[name].call(window, act, Math.min(ms ?? 0, 50), ...given);
-  const playgrounds = [...document.querySelectorAll(".sobolev-playground")].filter(one => one.getClientRects().length);
-  playgrounds.forEach(one => { delete one.dataset.step; });
   shown.forEach(button => button.click());
-  const begun = () => playgrounds.every(one => one.dataset.step);
-  for (let frame = 0; shown.length && (frame < 8 || frame < 600 && !begun()); frame++) await new Promise(done => {
-    requestAnimationFrame(done);
-    own.setTimeout.call(window, done, 1000);             // a browser that paints no more must not hold up all tests
-  });
-  Object.assign(window, own);
   return shown.length;
 }
 """

@@ -77,13 +77,12 @@ def watch(page, visit):
     return heard
 
 
-def set_dark(page, press=None):
+def set_dark(page):
     """Press the theme's button until the page is dark."""
-    press = press or page.locator(".theme-switch-button:visible").first.click
     for _ in range(3):
         if page.evaluate("document.documentElement.dataset.theme") == "dark":
             return
-        press()
+        page.locator(".theme-switch-button:visible").first.click()
     raise AssertionError("the theme's button never made the page dark")
 
 
@@ -96,11 +95,11 @@ def look(page, visit):
 
 def patient(page, question):
     """The last answer to what should be answered by nothing: figures follow the width, on a busy machine slowly."""
-    for _ in range(200):
+    for _ in range(40):
         found = page.evaluate(question)
         if not found:
             break
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(250)
     return found
 
 
@@ -111,7 +110,7 @@ def look_closely(page, visit):
     visit.unstyled = page.evaluate(looks.UNSTYLED, [*PALETTE, *PAGE])
     look(page, visit)
 
-    set_dark(page, lambda: page.evaluate(looks.DARKEN))  # test_welcome.py presses it with the mouse
+    set_dark(page)
     page.evaluate(looks.FADED)
     visit.dark = page.evaluate(looks.CONTRAST)
     visit.figures["dark"] = page.evaluate(looks.FIGURES)
@@ -127,6 +126,8 @@ def look_closely(page, visit):
 
     page.set_viewport_size(WIDE)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
-    visit.dead += page.evaluate(looks.WIDGETS_ALIVE, "details *")  # all others have been alive twice
+    visit.dead += page.evaluate(looks.WIDGETS_ALIVE)
     visit.pressed = page.evaluate(looks.PRESS)
+    if visit.pressed:
+        page.wait_for_timeout(1000)  # what the buttons start
     page.evaluate("localStorage.clear()")

@@ -21,16 +21,14 @@
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   // A browser that paints no more, seldom as that is, must not hold up all tests after this one.
   walk.frame = () => Promise.race([new Promise(requestAnimationFrame), wait(1000)]);
-  const near = (el) => {
+  const mounting = () => all(".sobolev-widget:not([data-ready])").some((el) => {
     const { top, bottom, height } = el.getBoundingClientRect();
     return height && bottom > -400 && top < innerHeight + 400;
-  };
-  const mounting = () => all(".sobolev-widget:not([data-ready])").some(near);
-  // Until the widgets in sight are there and nothing moves any more: a widget may yet follow its own size, text does not.
+  });
+  // Until the widgets in sight are there and nothing moves any more.
   walk.settled = async () => {
     const start = performance.now(), now = () => `${scrollY} ${document.documentElement.scrollHeight}`;
-    const enough = () => (all(".sobolev-widget").some(near) ? 2 : 1);
-    for (let before = "", same = 0; same < enough() && performance.now() - start < 20000; before = now()) {
+    for (let before = "", same = 0; same < 2 && performance.now() - start < 20000; before = now()) {
       await walk.frame();
       same = now() === before && !mounting() ? same + 1 : 0;
     }
@@ -70,7 +68,7 @@
       ...await walk.jumps([...ids.slice(0, -1).reverse(), last], false)];
   };
   walk.down = async () => {
-    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.95 * innerHeight) {
+    for (let y = 0; y < document.documentElement.scrollHeight; y += 0.8 * innerHeight) {
       scrollTo({ top: y, behavior: "instant" });
       await walk.settled();
     }
