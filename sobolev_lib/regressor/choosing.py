@@ -97,7 +97,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
     value, _ = trials.found[best.name]
     if may_drop_slopes and data.order > 0 and data.values[0].numel() == 1 and value is not None and value > MISSED:
         trials, best = _without_slopes(trials, plans, best, few, trims=bool(doubt))
-        found = trials.found | found
+        found = trials.found | found if best.values_alone else found
     if few and not (best.trims or best.doubts_zeros or best.values_alone):
         best = _far_closer(trials, plans[0], standing_by)
         if best is plans[0]:

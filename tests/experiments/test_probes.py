@@ -16,8 +16,8 @@ from sobolev_lib.experiments import bells, decoupled_parts, runner
 from sobolev_lib.experiments.probes import differences, probe_of, told
 
 # those that take longest; the others see most changes of the library, and "status --check" sees all
-LONG = {"black-box-peers", "curvature", "figure-2-variants", "gradient-worth", "harmful-slopes", "internal-matching", "learned-simulator", "own-derivatives",
-        "regressor-defaults"}
+LONG = {"black-box-peers", "curvature", "figure-2-variants", "gradient-worth", "harmful-slopes", "internal-matching",
+        "learned-simulator", "own-derivatives", "regressor-defaults"}
 RECORDS = Path(records.__file__).resolve().parents[1] / "book" / "records"
 pytestmark = pytest.mark.usefixtures("states_once")
 
