@@ -13,9 +13,9 @@ piecewise linear. A smooth s adds a term with s'', and one sweep more. With fewe
 
 Shapes: points N, outputs q, inputs d. Every tensor may have leading axes for networks trained side by side.
 """
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 import torch.nn.functional as F
@@ -201,12 +201,12 @@ def values_and_derivatives(layers: Layers, x: Tensor, vectors: Tensor | None = N
 
 
 @torch.no_grad()
-def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tensor]], Tensor],
+def backward(layers: Layers, x: Tensor, slopes: Callable[[tuple[Tensor, Tensor]], Sequence[Tensor | None]],
              directions: Tensor | None = None) -> None:
-    """Add to the layers' ``grad`` what ``objective((values, derivatives)).backward()`` would add.
+    """Add to the layers' ``grad`` that of a loss whose gradient by values and by derivatives is ``slopes((values, derivatives))``.
 
-    >>> model = sobolev_lib.models.MLP(2, 16, 1)
-    >>> backward(Layers.of(model), torch.rand(5, 2), lambda found: found[0].square().sum() + found[1].square().sum())
+    >>> model = sobolev_lib.models.MLP(2, 16, 1)                           # for values^2 / 2 + derivatives^2 / 2:
+    >>> backward(Layers.of(model), torch.rand(5, 2), lambda found: found)
     >>> model[0].weight.grad.shape
     torch.Size([16, 2])
 
@@ -214,11 +214,8 @@ def backward(layers: Layers, x: Tensor, objective: Callable[[tuple[Tensor, Tenso
     batches. Hooks on parameters are not called.
     """
     sweeps = Sweeps(layers, x, directions=directions)
-    with torch.enable_grad():
-        found = sweeps.values.detach().requires_grad_(), sweeps.derivatives.detach().requires_grad_()
-        objective(found).backward()
-    slopes = _by_parameters(sweeps, layers, found[0].grad, found[1].grad)
-    for parameter, slope in zip([*layers.weights, *layers.biases], slopes):
+    found = _by_parameters(sweeps, layers, *slopes((sweeps.values, sweeps.derivatives)))
+    for parameter, slope in zip([*layers.weights, *layers.biases], found):
         if slope is not None and parameter.requires_grad:
             slope = slope.to(parameter.dtype)              # under autocast it is in less than that
             parameter.grad = slope.contiguous() if parameter.grad is None else parameter.grad + slope

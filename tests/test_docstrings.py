@@ -14,7 +14,7 @@ import sobolev_lib
 import sobolev_lib.records
 
 # modules of sobolev_lib.atari whose every example needs an emulator, or states recorded with one, are left out
-MODULES = ["functions", "data", "directions", "products", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.stochastic", "internal", "losses.internal", "errors", "labels", "models",
+MODULES = ["functions", "data", "directions", "products", "labelling", "activations", "closed_form", "derivatives", "teacher", "losses.protocol", "losses.exact", "losses.squares", "losses.stochastic", "internal", "losses.internal", "errors", "labels", "models",
            "scaling", "training.history", "training.schedules", "training.modes", "training.batches", "training.steps", "training.together",
            "training.watching", "training.rates", "training.alike", "training.fitting", "training.many", "training.estimating",
            "fast", "regressor", "regressor.estimator", "regressor.tables", "regressor.scaled_inputs", "regressor.answers",
@@ -99,7 +99,7 @@ def test_modules_import_downwards_only():
 
 
 @pytest.mark.parametrize("package, order", [
-    ("losses", ["pointwise", "protocol", "exact", "stochastic", "internal"]),
+    ("losses", ["pointwise", "protocol", "exact", "squares", "stochastic", "internal"]),
     ("training", ["modes", "history", "schedules", "batches", "optimizers", "rates", "steps", "together", "watching", "checks", "alike",
                   "fitting", "runs", "many", "estimating", "streaming"]),
     ("regressor", ["scaled_inputs", "named_tables", "tables", "answers", "deployed", "onnx_graph", "gradient_score", "outliers", "plans",

@@ -10,6 +10,7 @@ from sobolev_lib._torch import compile_error, parameter_is_hooked
 from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss, SobolevLoss
+from sobolev_lib.losses.squares import are_squares, gradient_of_squares, have_gradient
 
 NO_GRADIENT = ("loss: expected one that depends on the model's parameters, got one without a gradient: does the model detach, or "
                "run under torch.no_grad, or does a point loss not use the prediction?")
@@ -77,16 +78,21 @@ def _closed_form_backward(model: nn.Module, loss: Loss):
     layers = Layers.of(model)
 
     def step(loss, batch):
-        terms, total = (), None
+        terms: Sequence[Tensor] = ()
 
-        def objective(predictions):
-            nonlocal terms, total
-            terms = loss.compare(predictions, batch)
-            total = loss.total(terms)
-            return total
+        def slopes(predictions):
+            nonlocal terms
+            if are_squares(loss, batch.extras) and have_gradient(predictions, batch.derivatives):
+                found, terms = gradient_of_squares(predictions, batch.derivatives, loss.weights, loss.normalize or None)
+                return found
+            with torch.enable_grad():
+                leaves = [each.detach().requires_grad_() for each in predictions]
+                terms = loss.compare(leaves, batch)
+                loss.total(terms).backward()
+            return [leaf.grad for leaf in leaves]
 
-        backward(layers, batch.inputs, objective, batch.directions)
-        return total, terms
+        backward(layers, batch.inputs, slopes, batch.directions)
+        return loss.total(terms), terms
 
     return step
 
@@ -124,6 +130,7 @@ def _check_predicts(loss: Loss) -> None:
 def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
     _check_predicts(loss)
     own = Layers.of(model)
+    squares = are_squares(loss, extras)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     weights, biases = ([None if t is None else names[id(t)] for t in ts] for ts in (own.weights, own.biases))
     each = [name for name in [*weights, *biases] if name is not None]
@@ -141,7 +148,12 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
         directions = SobolevData.of_tables(batch, loss.order, extras).directions
         sweeps = Sweeps(layers, batch[0], directions=directions, derivatives=loss.order > 0)
         predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
-        slopes, terms = _gradient_by(predictions, total, loss_weights, batch, divisors)
+        # where Python's share is paid once, there is nothing to spare
+        if squares and not _paid_once(batch[0]) and have_gradient(predictions, batch[1:2 + loss.order]):
+            known = loss.normalize or None if divisors is None else divisors.T
+            slopes, terms = gradient_of_squares(predictions, batch[1:2 + loss.order], loss_weights.T, known)
+        else:
+            slopes, terms = _gradient_by(predictions, total, loss_weights, batch, divisors)
         by_weights, by_biases = sweeps.gradients(*slopes) if loss.order else sweeps.gradients(*slopes, None)
         found = dict(zip([*weights, *biases], [*by_weights, *by_biases]))
         return [found[name] for name in parameters], terms
@@ -171,9 +183,14 @@ def _general(model: nn.Module, loss: Loss, extras: Sequence[str]):
     return gradients
 
 
+def _paid_once(tensor: Tensor) -> bool:
+    """Whether Python's share of a step is, as it is compiled or recorded."""
+    return torch.compiler.is_compiling() or tensor.is_cuda
+
+
 def _gradient_by(leaves: Sequence[Tensor], total: Callable, *others):
     """For each row ``total``'s gradient by its own row of the leaves, and what else it returns."""
-    if torch.compiler.is_compiling() or leaves[0].is_cuda:            # Python's share is paid once, whatever it is
+    if _paid_once(leaves[0]):
         return _for_each(grad(total, has_aux=True), leaves, *others)
     leaves = tuple(each.detach().requires_grad_() for each in leaves)
     with torch.enable_grad():
