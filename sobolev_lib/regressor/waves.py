@@ -21,8 +21,9 @@ from sobolev_lib.regressor.outliers import outlying
 from sobolev_lib.training.history import History, record
 from sobolev_lib.training.watching import EarlyStopping
 
-SLOWEST, FINER, COARSE, ABOVE = 0.15, 1.6, 10, 2.0         # standard deviations tried, per z-scored input: 0.15 to 10, each 1.6 times
+SLOW, FINER, COARSE, ABOVE = 0.15, 1.6, 10, 2.0            # standard deviations tried, per z-scored input: 0.15 to 10, each 1.6 times
                                                            # the last; more of them up to twice the frequency that slopes tell
+SLOWEST = 1e-3                                             # and where the first is the likeliest, as of planes, slower ones down to this
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
 BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
 TRUST, MOST_TRUST = 16.0, 16.0**6                          # what slopes' weights are multiplied or divided by, while it helps, and at most
@@ -193,8 +194,11 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in tried:
             compare(shape, size, 1.0)
+    while best.size == tried[0] > SLOWEST:
+        tried.insert(0, best.size / FINER)
+        compare(best.shape, tried[0], 1.0)
     # a few wrong slopes may be met by waves so fine that no noise is left
-    doubtful = best.noise >= NOISY or best.size > tried[COARSE - 1]
+    doubtful = best.noise >= NOISY or best.size > SLOW * FINER**(COARSE - 1)
     if weigh and doubtful and labels.slopes.any() and not labels.slopes.all():
         shape, together = best.shape, best
         # values almost alone come first, if they tell more than the finest waves, which meet any: a function is asked for
@@ -219,8 +223,8 @@ def _frequencies(labels: Equations) -> list[float]:
                   default=0.0)
     value = labels.targets[~labels.slopes].std(correction=0).nan_to_num() if (~labels.slopes).any() else 0.0
     finest = ABOVE * fastest / max(float(value), 0.1)      # values have size 1, unless there are few
-    count = COARSE if finest <= 0 else max(COARSE, 1 + math.ceil(math.log(finest / SLOWEST) / math.log(FINER)))
-    return [SLOWEST * FINER**k for k in range(min(count, 2 * COARSE))]      # up to 1,100: finer than any table has points
+    count = COARSE if finest <= 0 else max(COARSE, 1 + math.ceil(math.log(finest / SLOW) / math.log(FINER)))
+    return [SLOW * FINER**k for k in range(min(count, 2 * COARSE))]      # up to 1,100: finer than any table has points
 
 
 def _surprises(A: Tensor, targets: Tensor) -> Iterator[tuple[float, float]]:

@@ -326,6 +326,21 @@ def test_the_weight_that_was_used_is_no_view_of_the_parameter():
     assert regressor.derivative_weight_ == 0.5
 
 
+@pytest.mark.parametrize("n, d, bend, below", [(15, 20, 0.0, 2e-4), pytest.param(60, 20, 0.0, 2e-4, marks=pytest.mark.slow),
+                                              (40, 10, 1.0, 2e-3)])
+def test_what_hardly_bends_is_met_by_slow_waves(n, d, bend, below, two_plans):
+    """As many responses of adjoints do: a plane in more inputs than points, once off by 0.12 of its spread, and a parabola, 0.023."""
+    random = np.random.default_rng(9)
+    w, A = random.normal(size=d), bend * random.normal(size=(d, d)) / d
+    X, T = random.normal(size=(n, d)), random.normal(size=(500, d))
+    value = lambda X: X @ w + np.einsum("ni,ij,nj->n", X, A, X)
+    slope = lambda X: w + X @ (A + A.T)
+    fitted = sl.SobolevRegressor().fit(X, value(X), slope(X))
+    assert fitted.choice_.plan.name == "waves"
+    assert np.sqrt(np.mean((fitted.predict(T) - value(T))**2)) < below * value(T).std()
+    assert np.sqrt(np.mean((fitted.predict_gradient(T) - slope(T))**2) / np.mean(slope(T)**2)) < 2 * below
+
+
 def test_three_exact_points_are_met():
     """Three slopes that no slow wave explains could all be noise; that is not what is expected of so few."""
     for seed in range(8):
