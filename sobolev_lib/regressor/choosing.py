@@ -6,7 +6,15 @@ import numpy as np
 
 from sobolev_lib.data import SobolevData
 from sobolev_lib.formats import listed
-from sobolev_lib.regressor.outliers import Outlying, flat, outlying, valued, without, without_flat_slopes, without_slopes
+from sobolev_lib.regressor.outliers import (
+    Outlying,
+    flat,
+    outlying,
+    tell_without_slopes,
+    without,
+    without_flat_slopes,
+    without_slopes,
+)
 from sobolev_lib.regressor.plans import LEAST, Plan
 from sobolev_lib.regressor.trials import EXACT, HOPELESS, T, Train, Trials, Tried
 from sobolev_lib.scaling import ZScores
@@ -63,7 +71,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
     these is taken, all plans are tried so. Of fewer than ``LEAST`` points nothing else is tried, unless what is solved has ``MISSED``
     those held out: then what stands by is, and is taken where it is far ``CLOSER``. Where slopes along an input are zero at all
     points, and values are not met, it is tried what comes of not believing these. Where the best has ``MISSED`` the values of
-    the one output, they are followed ``ALONE`` if they are far nearer so, with plans that they choose, unless ``may_drop_slopes`` says no.
+    an output, they are followed ``ALONE`` if they are far nearer so, with plans that they choose, unless ``may_drop_slopes`` says no.
 
     What is compared is the logarithm of the mean squared error of values plus that of slopes: the labels' likelihood, where
     the noise of each is as large as a plan leaves it. So where values and slopes contradict each other, a plan that follows the
@@ -94,8 +102,7 @@ def choose(plans: Sequence[Plan], train: Train, data: SobolevData, seed: int, *,
     if zeros and value is not None and value > FINE:
         trials, best = _without_flat_slopes(trials, plans, best, few)
         found = found | trials.found
-    value, _ = trials.found[best.name]
-    if may_drop_slopes and data.order > 0 and data.values[0].numel() == 1 and value is not None and value > MISSED:
+    if may_drop_slopes and data.order > 0:
         trials, best = _without_slopes(trials, plans, best, few, trims=bool(doubt))
         found = trials.found | found if best.values_alone else found
     if few and not (best.trims or best.doubts_zeros or best.values_alone):
@@ -151,25 +158,39 @@ def _without_flat_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, f
 
 
 def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: bool, trims: bool) -> tuple[Trials[T], Plan]:
-    """The best plan, or the best of values alone, if what is solved, or costs least, is far nearer to the values without slopes.
+    """The best plan, or the best without slopes of some outputs, if what is solved, or what follows labels most closely, is far
+    nearer to their values so.
 
-    Fewer held-out values must say so more clearly, and one or two say nothing. ``trims``: the trials' data lack what is outlying.
+    Fewer held-out values, or values that are not missed by much, must say so more clearly; one or two say nothing. ``trims``: the
+    trials' data lack what is outlying.
     """
-    known = valued(trials.data)
-    points, held = (part[known[part]] for part in trials.split)
-    if min(len(points), len(held)) < TOO_FEW:
+    q, before = len(trials.values_known), trials.missed[best.name]
+    points, held = ((~part.values.isnan()).reshape(len(part), q).sum(dim=0).numpy() for part in (trials.points, trials.held))
+    missed = [k for k in range(q) if min(points[k], held[k]) >= TOO_FEW and before[k] > FINE]
+
+    def nearer(after: np.ndarray) -> list[int]:
+        clear = [few or held[k] < SEVERAL or before[k] <= MISSED for k in range(q)]
+        return [k for k in missed if after[k] <= HOPELESS and
+                after[k]**2 + EXACT**2 < (MUCH_LESS if clear[k] else ALONE) * (before[k]**2 + EXACT**2)]
+
+    noisy = trials.hopeless(plans)                         # else what follows labels most closely shows what values tell
+    alone, first, outputs = None, best, missed
+    while outputs:                                         # again with slopes of those that did not come nearer
+        known = tell_without_slopes(trials.data, outputs)
+        places = known.cumsum(0) - 1                       # among those that are left
+        alone = Trials[T](trials.train, without_slopes(trials.data, outputs),
+                          (places[trials.split[0][known[trials.split[0]]]], places[trials.split[1][known[trials.split[1]]]]))
+        every = [(plan.without_outliers() if trims else plan).without_slopes(outputs, q) for plan in plans]
+        first = next((plan for plan in every if plan.solved), every[0 if noisy else -1])
+        alone.run([first])
+        found = nearer(alone.missed[first.name]) if first.name in alone.found else []
+        if found == outputs:
+            break
+        outputs = missed = found
+    if alone is None or not outputs:
         return trials, best
-    places = known.cumsum(0) - 1                           # among those that are left
-    alone = Trials[T](trials.train, without_slopes(trials.data), (places[points], places[held]))
     alone.judge(best, trials.trained[best.name])
-    every = [(plan.without_outliers() if trims else plan).without_slopes() for plan in plans]
-    first = next((plan for plan in every if plan.solved), every[0])
-    alone.run([first])
-    share = MUCH_LESS if few or len(held) < SEVERAL else ALONE
-    error = alone.found[first.name][0] if first.name in alone.found else None
-    if error is None or error > HOPELESS or not alone.less(first, best, share):
-        return trials, best
-    if not few and error >= EXACT:
+    if not few and max(error or 0.0 for error in alone.found[first.name]) >= EXACT:
         alone.run([plan for plan in every if plan is not first])
     return alone, alone.best([plan for plan in every if plan.name in alone.found])
 
@@ -213,8 +234,9 @@ def _message(plan: Plan, found: dict, far: str, spared: Plan | None) -> str:
         return (f"{tried} Slopes along some input are zero at all points, but values change along it: these are followed, and slopes of "
                 "zero were left out. NaN is for slopes that are not known.")
     if plan.values_alone:
-        return (f"{tried} With slopes values were missed: slopes are wrong, or the function has jumps, of which none tells. So they were "
-                "left out.")
+        of = "" if plan.name.endswith("values alone") else f" of output {listed(map(str, plan.values_alone))}"
+        return (f"{tried} With slopes values{of} were missed: slopes are wrong, or the function has jumps, of which none tells. So "
+                f"{'they' if not of else 'these slopes'} were left out.")
     if plan.trims:
         return tried
     if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):

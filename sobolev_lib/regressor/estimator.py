@@ -54,7 +54,7 @@ class SobolevRegressor(WithNetworks, RegressorMixin, BaseEstimator):
     Where values and slopes contradict each other, to follow one of them exactly is better than to miss both, and where both seem exact,
     values are followed. Slopes or values of a few points that outweigh all others (beside a crease, in a wrong row, -999 for "not
     known") are left out if the others are predicted better so; so are slopes that are zero along a whole input, if values change along it.
-    Where values of one output are missed because of slopes, as of those in a wrong unit or where it jumps, slopes are left out, unless
+    Where values of an output are missed because of its slopes, as of those in a wrong unit or where it jumps, these are left out, unless
     ``derivative_weight`` or ``reduce_inputs="gradients"`` is given.
 
     ``choice_`` says what was found and done. What you give is kept in every plan, and what a solved network has no use for (``hidden``,

@@ -13,7 +13,7 @@ from sobolev_lib.data import SobolevData
 from sobolev_lib.labels import mark_as_checked
 from sobolev_lib.losses import SobolevLoss
 from sobolev_lib.models import MLP
-from sobolev_lib.regressor.outliers import trimmed, valued, without_flat_slopes, without_slopes
+from sobolev_lib.regressor.outliers import tell_without_slopes, trimmed, without_flat_slopes, without_slopes
 from sobolev_lib.regressor.plans import GAINS, NONE, Plan, as_given, exact, long, plans_for
 from sobolev_lib.regressor.reduction import folded, may_be_reduced, reduction, rotated, unfolded
 from sobolev_lib.regressor.waves import solve_each
@@ -83,7 +83,7 @@ class WithNetworks:
         ``unit`` is the sample weight that counts as 1."""
         if anew:
             self._begin(plan, data, seeds, scaling)
-        if held is not None and plan.values_alone and not valued(held).any():
+        if held is not None and plan.values_alone and not tell_without_slopes(held, plan.values_alone).any():
             held = None                                    # slopes that are left out are nothing to watch
         with self._at_work(anew):
             scaled, watched = (None if part is None else self._scaled(plan, part) for part in (data, held))
@@ -204,7 +204,7 @@ class WithNetworks:
         if scaled.order < 1:                               # of more points, which came without
             return scaled
         scaled = without_flat_slopes(scaled) if plan.doubts_zeros else scaled
-        return without_slopes(scaled) if plan.values_alone else scaled
+        return without_slopes(scaled, plan.values_alone) if plan.values_alone else scaled
 
     @contextmanager
     def _all_or_nothing(self):

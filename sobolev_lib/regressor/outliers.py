@@ -1,5 +1,6 @@
 """Labels that outweigh all others: slopes of a few points beside a crease, a pole or in a wrong row, and values that stand for
 "not known"; the loss would see little else."""
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -99,29 +100,35 @@ def flat(data: SobolevData) -> Tensor:
     return zero & ~zero.all()
 
 
-def valued(data: SobolevData) -> Tensor:
-    """The points (N,) whose values are known.
+def tell_without_slopes(data: SobolevData, outputs: Sequence[int]) -> Tensor:
+    """The points (N,) of which some label is known, beside slopes of these outputs.
 
-    >>> valued(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(3, 2)))
+    >>> tell_without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(3, 2)), [0])
     tensor([True, True, True])
     """
-    return ~data.values.isnan().reshape(len(data), -1).any(dim=1)
+    n = len(data)
+    assert data.jacobian is not None
+    slopes = ~data.jacobian.reshape(n, -1, data.in_shape[0]).isnan().all(dim=2)
+    slopes[:, list(outputs)] = False
+    return (~data.values.reshape(n, -1).isnan() | slopes).any(dim=1)
 
 
-def without_slopes(data: SobolevData) -> SobolevData:
-    """The points that are ``valued``, with all slopes unknown.
+def without_slopes(data: SobolevData, outputs: Sequence[int]) -> SobolevData:
+    """The data with slopes of these outputs unknown, without points of which nothing else is known.
 
-    >>> without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(5, 2))).jacobian[0]
+    >>> without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(5, 2)), [0]).jacobian[0]
     tensor([nan, nan])
 
-    Raises ``ValueError`` if no value is known.
+    Raises ``ValueError`` if nothing is left.
     """
-    known = valued(data)
+    known = tell_without_slopes(data, outputs)
     if not known.any():
         raise ValueError("y: expected some values, got none; this regressor leaves slopes out, so they alone teach it nothing")
     data = data[known]
     assert data.jacobian is not None
-    return SobolevData.owning(data.inputs, data.values, torch.full_like(data.jacobian, torch.nan), weights=data.weights)
+    slopes = data.jacobian.clone()
+    slopes.view(len(data), -1, data.in_shape[0])[:, list(outputs)] = torch.nan
+    return SobolevData.owning(data.inputs, data.values, slopes, weights=data.weights)
 
 
 def without_flat_slopes(data: SobolevData) -> SobolevData:

@@ -2,8 +2,10 @@
 
 They were chosen by one half of the cases in ``experiments/regressor_cases`` and others like them; the other half is reported.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sobolev_lib.formats import listed
 from sobolev_lib.training.estimating import Settings
 
 # where hidden weights begin, by activation, over 1 / sqrt(fan in); He's sqrt(2) for the others
@@ -30,7 +32,7 @@ class Plan:
     ``drop``: the share of squared slopes that dropped directions may hold, None to leave the inputs as they are;
     ``emphasis``: what ``derivative_weight`` is multiplied by; ``solved``: by least squares (``waves``), not trained, so that
     settings are those of what may follow, ``partial_fit``; ``trims``: without labels that outweigh all others; ``doubts_zeros``: without
-    slopes along inputs where all are zero (both: ``outliers``); ``values_alone``: without any.
+    slopes along inputs where all are zero (both: ``outliers``); ``values_alone``: the outputs whose slopes are left out.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Plan:
     solved: bool = False
     trims: bool = False
     doubts_zeros: bool = False
-    values_alone: bool = False
+    values_alone: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -58,9 +60,10 @@ class Plan:
         """The same with slopes of zero unknown."""
         return replace(self, name=f"{self.name}, no zeros", doubts_zeros=True)
 
-    def without_slopes(self) -> "Plan":
-        """The same with no slope known."""
-        return replace(self, name=f"{self.name}, values alone", values_alone=True)
+    def without_slopes(self, outputs: Sequence[int], q: int) -> "Plan":
+        """The same with no slope known of these outputs, of q."""
+        what = "values alone" if len(outputs) == q else f"values of {listed(map(str, outputs))} alone"
+        return replace(self, name=f"{self.name}, {what}", values_alone=(*outputs,))
 
 
 def plans_for(n: int, d: int, q: int) -> list[Plan]:

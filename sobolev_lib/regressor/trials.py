@@ -40,9 +40,11 @@ class Trials(Generic[T]):
         self.train, self.data, self.split, self.scaling = train, data, parts, ZScores.of(data)
         self.points, self.held = (data[part] for part in parts)
         self.known = [*map(_known, self.held.derivatives[:2]), 0.0]
+        self.values_known = (~self.held.values.isnan()).double().reshape(len(self.held), -1).mean(dim=0).numpy()
         self.trained: dict[str, T] = {}
         self.found: dict[str, tuple[float | None, float | None]] = {}
         self.errors: dict[str, np.ndarray] = {}            # squared, of values and slopes, by point
+        self.missed: dict[str, np.ndarray] = {}            # of values, shares by output; NaN where none is known
         self.failure: FloatingPointError | None = None
 
     def run(self, plans: Sequence[Plan]) -> None:
@@ -52,7 +54,7 @@ class Trials(Generic[T]):
                 break
             try:
                 # what the plan leaves out the data lack already, and what is left is not to be trimmed once more
-                one = self.train(replace(plan, trims=False, doubts_zeros=False, values_alone=False), self.points, self.scaling)
+                one = self.train(replace(plan, trims=False, doubts_zeros=False, values_alone=()), self.points, self.scaling)
             except FloatingPointError as error:
                 self.failure = error
                 continue
@@ -62,8 +64,10 @@ class Trials(Generic[T]):
                 break
 
     def judge(self, plan: Plan, one: T) -> None:
-        both = [None if part is None or not share else part / share
-                for part, share in zip(_errors(one, self.held, self.scaling, self.data), self.known)]
+        values, slopes = _errors(one, self.held, self.scaling, self.data)
+        both = [None if part is None or not share else part / share for part, share in zip((values.mean(axis=1), slopes), self.known)]
+        with np.errstate(invalid="ignore"):
+            self.missed[plan.name] = np.sqrt(values.mean(axis=0) / self.values_known)
         value, slope = (None if part is None else float(np.sqrt(part.mean())) for part in both)
         self.trained[plan.name], self.found[plan.name] = one, (value, slope)
         told = [part for part in both if part is not None]
@@ -126,14 +130,14 @@ def _surely_less(new: np.ndarray, old: np.ndarray, sure: float) -> bool:
 
 
 def _errors(one: Trained, held: SobolevData, scaling: ZScores, data: SobolevData) -> tuple[np.ndarray, np.ndarray | None]:
-    """Squared errors (N,) of values and of slopes, over their labels' sizes and times the points' weights; missing labels count
-    as right."""
+    """Squared errors of values (N, q) and of slopes (N,), over their labels' sizes and times the points' weights; missing labels
+    count as right."""
     found = Answers(one.networks_, one.scaling_, held.inputs.numpy(), gradient=held.order > 0, std=False)
     n, q = found.values.shape
     std = scaling.output_std.reshape(q).numpy()
     weights = np.ones(n) if held.weights is None else held.weights.numpy() / float(held.weights.mean())
     errors = (found.values - held.values.reshape(n, q).numpy()) / std
-    values = weights * np.nan_to_num(errors**2).mean(axis=1)
+    values = weights[:, None] * np.nan_to_num(errors**2)
     if held.order < 1:
         return values, None
     scaled = scaling.standardize(data)
