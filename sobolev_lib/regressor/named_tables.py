@@ -50,6 +50,17 @@ def _kinds(table) -> set[str]:
     return {getattr(dtype, "kind", "") for dtype in np.atleast_1d(getattr(table, "dtypes", getattr(table, "dtype", "")))}
 
 
+def refuse_dates(table, name: str) -> None:
+    """Raises ``TypeError`` for dates and times: NaT would be a number, and units are nobody's guess.
+
+    >>> refuse_dates(np.arange(3.0), "y")
+    """
+    if {"m", "M"} & _kinds(table):
+        columns = [column for column, dtype in table.dtypes.items() if dtype.kind in "mM"] if hasattr(table, "columns") else []
+        raise TypeError(f"{name}: expected numbers, got dates or times{f' in {columns}' if columns else ''}; pass numbers in a unit of "
+                        "your choice, such as (t - t.min()) / np.timedelta64(1, 's')")
+
+
 def numbers_of(table, name: str):
     """What holds numbers alone, as ``plain``; of pandas too, with NaN for entries that are missing there.
 
@@ -61,9 +72,7 @@ def numbers_of(table, name: str):
     """
     if issparse(table):
         raise TypeError(f"{name}: expected a dense array, got a sparse one ({type(table).__name__}); pass {name}.toarray()")
-    if {"m", "M"} & _kinds(table):                         # NaT would be a number, and units are nobody's guess
-        raise TypeError(f"{name}: expected numbers, got dates or times; pass numbers in a unit of your choice, such as "
-                        f"{name} / np.timedelta64(1, 's')")
+    refuse_dates(table, name)
     if _index(table) is None:
         return plain(table, name)
     refuse_complex(table, name)
@@ -191,11 +200,13 @@ def columns_as(inputs: list, dy):
 
 
 def check_columns(X) -> None:
-    """Raises ``ValueError`` naming the columns of a table that are sparse, or hold text or categories, and what to do.
+    """Raises ``ValueError`` naming the columns of a table that are sparse, or hold text or categories, and what to do; ``TypeError``
+    for dates and times.
 
     >>> import pandas
     >>> check_columns(pandas.DataFrame({"a": [1.0, 2.0]}))                 # (N, d) of numbers: fine
     """
+    refuse_dates(X, "X")
     if _index(X) is None or not hasattr(X, "columns"):
         return
     sparse = [name for name, dtype in X.dtypes.items() if str(dtype).startswith("Sparse")]

@@ -87,6 +87,18 @@ def test_errors_name_the_mend(named, change, message):
         quick().fit(*change(*named))
 
 
+@pytest.mark.parametrize("times", [pandas.date_range("2026-01-01", periods=30), pandas.to_timedelta(np.arange(30), unit="D"),
+                                   pandas.date_range("2026-01-01", periods=30, tz="UTC")])
+def test_dates_are_no_inputs(named, times):
+    """Once NumPy's DTypePromotionError, or nanoseconds without a word."""
+    X, y, dy = named
+    with pytest.raises(TypeError, match=r"X: expected numbers, got dates or times in \['day'\]; pass numbers in a unit of your choice"):
+        quick().fit(X.assign(day=times), y, dy)
+    fitted = quick().fit(X, y, dy)
+    with pytest.raises(TypeError, match="X: expected numbers, got dates or times; pass"):
+        fitted.predict(np.zeros((3, 2), dtype="M8[s]"))
+
+
 COMPLEX = {
     "array": lambda table: np.asarray(table) + 1j, "real parts only": lambda table: np.asarray(table).astype(complex),
     "short": lambda table: np.asarray(table).astype(np.complex64), "list": lambda table: (np.asarray(table) + 1j).tolist(),
