@@ -22,9 +22,9 @@ def are_squares(loss: Loss, extras: Sequence[str]) -> bool:
 
 
 def have_gradient(predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> bool:
-    """Whether these are numbers that ``gradient_of_squares`` is told of: all of one kind, whose sums float16 would not hold."""
+    """Whether all are of one kind, and none is short: sums of float16 end at 65504, and autocast turns those of bfloat16 to float32."""
     kinds = {each.dtype for each in (*predictions, *labels)}
-    return len(kinds) == 1 and torch.float16 not in kinds
+    return len(kinds) == 1 and kinds <= {torch.float32, torch.float64}
 
 
 def gradient_of_squares(predictions: Sequence[Tensor], labels: Sequence[Tensor], weights: Sequence,

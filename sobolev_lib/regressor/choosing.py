@@ -174,20 +174,35 @@ def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: b
                 after[k]**2 + EXACT**2 < (MUCH_LESS if clear[k] else ALONE) * (before[k]**2 + EXACT**2)]
 
     noisy = trials.hopeless(plans)                         # else what follows labels most closely shows what values tell
-    alone, first, outputs = None, best, missed
-    while outputs:                                         # again with slopes of those that did not come nearer
+
+    def leaving_out(outputs: list[int]) -> tuple[Trials[T], list[Plan], Plan]:
         known = tell_without_slopes(trials.data, outputs)
         places = known.cumsum(0) - 1                       # among those that are left
-        alone = Trials[T](trials.train, without_slopes(trials.data, outputs),
-                          (places[trials.split[0][known[trials.split[0]]]], places[trials.split[1][known[trials.split[1]]]]))
+        points, held = (places[part[known[part]]] for part in trials.split)
+        alone = Trials[T](trials.train, without_slopes(trials.data, outputs), (points, held))
         every = [(plan.without_outliers() if trims else plan).without_slopes(outputs, q) for plan in plans]
         first = next((plan for plan in every if plan.solved), every[0 if noisy else -1])
         alone.run([first])
-        found = nearer(alone.missed[first.name]) if first.name in alone.found else []
-        if found == outputs:
-            break
-        outputs = missed = found
-    if alone is None or not outputs:
+        return alone, every, first
+
+    if not missed:
+        return trials, best
+    alone, every, first = leaving_out(missed)
+    found = nearer(alone.missed[first.name]) if first.name in alone.found else []
+    if not found:
+        return trials, best
+    if first.solved and found != missed:
+        alone, every, first = leaving_out(found)
+    elif not first.solved and missed != found[:1]:
+        # outputs share a network, and wrong slopes of the one spoil the other: those of the worst go first
+        outputs: list[int] = []
+        now = before
+        for k in sorted(found, key=lambda k: -before[k]):
+            if now[k] > FINE:
+                outputs = sorted([*outputs, k])
+                alone, every, first = leaving_out(outputs)
+                now = alone.missed.get(first.name, before)
+    if first.name not in alone.found:                      # its training did not stay finite
         return trials, best
     alone.judge(best, trials.trained[best.name])
     if not few and max(error or 0.0 for error in alone.found[first.name]) >= EXACT:
@@ -234,9 +249,10 @@ def _message(plan: Plan, found: dict, far: str, spared: Plan | None) -> str:
         return (f"{tried} Slopes along some input are zero at all points, but values change along it: these are followed, and slopes of "
                 "zero were left out. NaN is for slopes that are not known.")
     if plan.values_alone:
-        of = "" if plan.name.endswith("values alone") else f" of output {listed(map(str, plan.values_alone))}"
-        return (f"{tried} With slopes values{of} were missed: slopes are wrong, or the function has jumps, of which none tells. So "
-                f"{'they' if not of else 'these slopes'} were left out.")
+        s = "s" if len(plan.values_alone) > 1 else ""
+        of = "" if plan.name.endswith("values alone") else f" of output{s} {listed(map(str, plan.values_alone))}"
+        return (f"{tried} With slopes{of} values were missed: slopes are wrong, or the function has jumps, of which none tells. So they "
+                "were left out.")
     if plan.trims:
         return tried
     if value is not None and slope is not None and max(value, slope) > NOISY and max(value, slope) > UNLIKE * min(value, slope):

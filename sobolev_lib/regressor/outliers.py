@@ -101,7 +101,7 @@ def flat(data: SobolevData) -> Tensor:
 
 
 def tell_without_slopes(data: SobolevData, outputs: Sequence[int]) -> Tensor:
-    """The points (N,) of which some label is known, beside slopes of these outputs.
+    """The points (N,) that still tell something without slopes of these outputs: values may be missing only beside a slope.
 
     >>> tell_without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(3, 2)), [0])
     tensor([True, True, True])
@@ -110,11 +110,11 @@ def tell_without_slopes(data: SobolevData, outputs: Sequence[int]) -> Tensor:
     assert data.jacobian is not None
     slopes = ~data.jacobian.reshape(n, -1, data.in_shape[0]).isnan().all(dim=2)
     slopes[:, list(outputs)] = False
-    return (~data.values.reshape(n, -1).isnan() | slopes).any(dim=1)
+    return ~data.values.reshape(n, -1).isnan().any(dim=1) | slopes.any(dim=1)
 
 
 def without_slopes(data: SobolevData, outputs: Sequence[int]) -> SobolevData:
-    """The data with slopes of these outputs unknown, without points of which nothing else is known.
+    """The data with slopes of these outputs unknown, without points that then tell too little.
 
     >>> without_slopes(sobolev_lib.label(sobolev_lib.functions.booth, torch.rand(5, 2)), [0]).jacobian[0]
     tensor([nan, nan])

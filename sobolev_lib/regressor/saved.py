@@ -103,9 +103,15 @@ def _choice(choice: Choice) -> dict:
 
 def _chosen(told: dict) -> Choice:
     plan = told["plan"] | {"hidden": tuple(integer(size, "hidden") for size in told["plan"]["hidden"]),
-                           "values_alone": tuple(integer(k, "values_alone", least=0) for k in told["plan"].get("values_alone", ())),
+                           "values_alone": _outputs(told["plan"].get("values_alone", ())),
                            "settings": Settings(**told["plan"]["settings"])}
     return Choice(Plan(**plan), {name: (value, slope) for name, (value, slope) in told["held_out"].items()}, str(told["message"]))
+
+
+def _outputs(told) -> tuple[int, ...]:
+    if isinstance(told, bool):                             # of a file that was written while one output was all there was
+        return (0,) if told else ()
+    return tuple(integer(k, "values_alone", least=0) for k in told)
 
 
 def _told(regressor) -> Choice:

@@ -23,12 +23,14 @@ from sobolev_lib.training.watching import EarlyStopping
 
 SLOW, FINER, COARSE, ABOVE = 0.15, 1.6, 10, 2.0            # standard deviations tried, per z-scored input: 0.15 to 10, each 1.6 times
                                                            # the last; more of them up to twice the frequency that slopes tell
-SLOWEST = 1e-3                                             # and where the first is the likeliest, as of planes, slower ones down to this
+SLOWEST, BENDS_LESS = 1e-3, 0.05                           # and where the first is the likeliest, as of planes, slower ones down to
+                                                           # this, while each is so much likelier, for each label
 NOISES = (1e-11, 1e-8, 1e-5, 1e-3, 1e-2, 1e-1, 1.0)        # variances tried, over that of the labels; the first is rounding
 BEFORE = 0.1                                               # where slopes are told, a tenth of a noise is 10**0.1 times as likely beforehand
 TRUST, MOST_TRUST = 16.0, 16.0**6                          # what slopes' weights are multiplied or divided by, while it helps, and at most
 NOISY = 1e-7                                               # where that much noise was found
-TELLING = 0.5                                              # how much likelier, for each value, are values that tell of a function
+TELLING = 0.5                                              # how much likelier, for each value, are values that tell of a function, and,
+                                                           # for each label, slower waves than usual
 COMPARED, SEEN = 600, 10                                   # labels by which these are compared, at most; points of those that outweigh all
 ROWS = 4_096                                               # labels that are summed up at once
 
@@ -194,9 +196,15 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in tried:
             compare(shape, size, 1.0)
-    while best.size == tried[0] > SLOWEST:
+    coarse, told = best, BENDS_LESS * len(labels)
+    while best.size == tried[0] > SLOWEST:                 # as long as it tells, and only if it tells much: noise may ask for it as well
         tried.insert(0, best.size / FINER)
+        before_it = best.surprise
         compare(best.shape, tried[0], 1.0)
+        if before_it - best.surprise < told:
+            break
+    if coarse.surprise - best.surprise < TELLING * len(labels):
+        best = coarse
     # a few wrong slopes may be met by waves so fine that no noise is left
     doubtful = best.noise >= NOISY or best.size > SLOW * FINER**(COARSE - 1)
     if weigh and doubtful and labels.slopes.any() and not labels.slopes.all():

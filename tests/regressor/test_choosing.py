@@ -359,7 +359,7 @@ def test_an_output_that_jumps_does_not_cost_the_others_their_slopes(two_plans, t
     T, truth, slopes = wave(500, seed=9)
     assert np.abs(both.predict(T)[:, 1] - truth).max() < 1e-3 and np.abs(both.predict_gradient(T)[:, 1] - slopes).max() < 1e-2
     assert np.mean((both.predict(T)[:, 0] - np.sign(T[:, 0]))**2) < 0.3
-    assert both.choice_.plan.values_alone == (0,) and "With slopes values of output 0 were missed" in str(both.choice_)
+    assert both.choice_.plan.values_alone == (0,) and "With slopes of output 0 values were missed" in str(both.choice_)
     both.save(tmp_path / "both")
     again = sl.SobolevRegressor.load(tmp_path / "both")
     assert again.choice_ == both.choice_
@@ -386,6 +386,27 @@ def test_slopes_half_too_large_are_left_out_of_a_network_that_was_given(monkeypa
     X, y, dy = wave(60)
     regressor = sl.SobolevRegressor(hidden=(32,)).fit(X, y, 1.5 * dy)
     assert regressor.choice_.plan.name == "exact, values alone" and max(errors(regressor)) < 0.1
+
+
+def pair(wrong):
+    """Two outputs, the second with its slopes times ``wrong``."""
+    X, w = np.random.default_rng(0).uniform(-1, 1, (60, 2)), np.array([1, 1.3])
+    y = np.sin(X[:, :1] * w) + X[:, 1:] * X[:, :1]
+    dy = np.stack([np.cos(X[:, :1] * w) * w + X[:, 1:], np.broadcast_to(X[:, :1], (60, 2))], axis=2)
+    dy[:, 1] *= wrong
+    return X, y, dy
+
+
+@pytest.mark.filterwarnings("ignore:.*check_labels")
+def test_in_a_shared_network_right_slopes_stay_although_wrong_ones_spoiled_their_values(monkeypatch):
+    """Once those of both outputs were left out. Where nothing else is known of a point it goes with them: once a ValueError."""
+    plans = sl.SobolevRegressor._plans
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[-1:])
+    X, y, dy = pair(wrong=-4)
+    y[:3, 0] = dy[:3, 0] = np.nan
+    regressor = sl.SobolevRegressor(hidden=(16, 16)).fit(X, y, dy)
+    assert regressor.choice_.plan.values_alone == (1,)
+    assert np.abs(regressor.predict(X) - pair(wrong=1)[1]).max() < 0.05
 
 
 @pytest.mark.filterwarnings("ignore:.*check_labels")

@@ -1,4 +1,6 @@
 """SobolevRegressor: scikit-learn's own checks, derivatives in the right units, saving."""
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -209,6 +211,17 @@ WRONG = {
     "an output more": lambda t: t.update({"scaling.output_mean": torch.zeros(2).double()}),
     "a tensor more": lambda t: t.update(other=torch.zeros(2)), "no weights": lambda t: t.pop("network.0.weight"),
 }
+
+
+@pytest.mark.parametrize("kept, now", [(False, ()), (True, (0,)), ([0], (0,))])
+def test_a_file_in_which_slopes_were_left_out_of_all_or_none_is_read(kept, now, saved):
+    from safetensors.torch import save_file
+
+    path, tensors, header = saved
+    told = json.loads(header)
+    told["choice"]["plan"]["values_alone"] = kept
+    save_file(tensors, path, metadata={"SobolevRegressor": json.dumps(told)})
+    assert sl.SobolevRegressor.load(path).choice_.plan.values_alone == now
 
 
 @pytest.mark.parametrize("what", WRONG)

@@ -341,6 +341,17 @@ def test_what_hardly_bends_is_met_by_slow_waves(n, d, bend, below, two_plans):
     assert np.sqrt(np.mean((fitted.predict_gradient(T) - slope(T))**2) / np.mean(slope(T)**2)) < 2 * below
 
 
+def test_noise_asks_for_no_slower_waves_where_they_tell_little(two_plans):
+    """A cubic of which one partial is unknown: slower waves are a little likelier, and were off by 0.006 of the spread."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(320, 1)) + 0.1 * random.normal(size=(320, 2))
+    y = X[:, 0]**3 + 0.5 * X[:, 0] - 0.25 * X[:, 1]
+    dy = np.stack([np.full(120, np.nan), -0.25 + 1e-3 * random.normal(size=(120, 2))[:, 1]], axis=1)
+    fitted = sl.SobolevRegressor().fit(X[:120], y[:120] + 1e-3 * y.std() * random.normal(size=120), dy)
+    assert fitted.choice_.plan.name == "waves"
+    assert np.sqrt(np.mean((fitted.predict(X[120:]) - y[120:])**2)) < 0.002 * y.std()
+
+
 def test_three_exact_points_are_met():
     """Three slopes that no slow wave explains could all be noise; that is not what is expected of so few."""
     for seed in range(8):
