@@ -142,9 +142,11 @@ def rows_as(X, table, name: str, of: str = "X"):
                              f"{list(own[:3])} ...; pass {by_name} if rows belong together "
                              f"by number, and {mend}")
         return table.loc[rows]
-    if common and not numbered:
+    dates = "DatetimeIndex" in (type(rows).__name__, type(own).__name__)   # of another zone, or as text, they say something, too
+    if (common or dates) and not numbered:
+        others = set(own) - set(rows)
         raise ValueError(f"{name}: expected the rows of {of}, got {len(rows) - common} others of {len(rows)}, such as "
-                         f"{next(row for row in own if row not in rows)!r}; {mend}")
+                         f"{next(row for row in own if row in others)!r}; {mend}")
     if common and type(rows) is not type(own):             # two numberings: a part of a table, and what was made from it
         warn_outside(f"{name}: {common} of its {len(own)} rows are numbered as rows of {of}, in other places; row k is taken as "
                      f"that of row k of {of}. If that is right, pass {name}.set_axis({of}.index)")

@@ -99,6 +99,15 @@ def test_dates_are_no_inputs(named, times):
         fitted.predict(np.zeros((3, 2), dtype="M8[s]"))
 
 
+@pytest.mark.parametrize("other", [lambda days: days.tz_localize("UTC"), lambda days: days.strftime("%Y-%m-%d")])
+def test_names_that_are_none_of_the_others_are_no_numbers(named, other):
+    """Days in reverse were once taken in their place, without a word."""
+    X, y, dy = named
+    days = pandas.date_range("2026-01-01", periods=30)
+    with pytest.raises(ValueError, match=r"dy: expected the rows of X, got 30 others of 30, such as .*2026-01-30.*dy.set_axis\(X.index\)"):
+        quick().fit(X.set_axis(days), y.set_axis(days), dy.set_axis(other(days)[::-1]))
+
+
 COMPLEX = {
     "array": lambda table: np.asarray(table) + 1j, "real parts only": lambda table: np.asarray(table).astype(complex),
     "short": lambda table: np.asarray(table).astype(np.complex64), "list": lambda table: (np.asarray(table) + 1j).tolist(),
