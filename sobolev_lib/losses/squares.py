@@ -21,8 +21,12 @@ def are_squares(loss: Loss, extras: Sequence[str]) -> bool:
     return all(each is LOSSES["mse"] for each in loss.losses)
 
 
-def have_gradient(predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> bool:
-    """Whether all are of one kind, and none is short: sums of float16 end at 65504, and autocast turns those of bfloat16 to float32."""
+def are_exact_enough(predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> bool:
+    """Whether all are in one dtype, and none in 16 bits: sums of float16 end at 65504, and autocast adds up bfloat16 in float32.
+
+    >>> are_exact_enough([torch.zeros(3)], [torch.zeros(3)]), are_exact_enough([torch.zeros(3).bfloat16()], [torch.zeros(3)])
+    (True, False)
+    """
     kinds = {each.dtype for each in (*predictions, *labels)}
     return len(kinds) == 1 and kinds <= {torch.float32, torch.float64}
 

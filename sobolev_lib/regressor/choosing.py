@@ -1,4 +1,5 @@
 """Choosing a plan: each is tried on some of the points, and judged by values and slopes of those held out."""
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -167,15 +168,12 @@ def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: b
     q, before = len(trials.values_known), trials.missed[best.name]
     points, held = ((~part.values.isnan()).reshape(len(part), q).sum(dim=0).numpy() for part in (trials.points, trials.held))
     missed = [k for k in range(q) if min(points[k], held[k]) >= TOO_FEW and before[k] > FINE]
-
-    def nearer(after: np.ndarray) -> list[int]:
-        clear = [few or held[k] < SEVERAL or before[k] <= MISSED for k in range(q)]
-        return [k for k in missed if after[k] <= HOPELESS and
-                after[k]**2 + EXACT**2 < (MUCH_LESS if clear[k] else ALONE) * (before[k]**2 + EXACT**2)]
-
+    if not missed:
+        return trials, best
     noisy = trials.hopeless(plans)                         # else what follows labels most closely shows what values tell
 
-    def leaving_out(outputs: list[int]) -> tuple[Trials[T], list[Plan], Plan]:
+    @functools.cache
+    def leaving_out(*outputs: int) -> tuple[Trials[T], list[Plan], Plan]:
         known = tell_without_slopes(trials.data, outputs)
         places = known.cumsum(0) - 1                       # among those that are left
         points, held = (places[part[known[part]]] for part in trials.split)
@@ -185,26 +183,24 @@ def _without_slopes(trials: Trials[T], plans: Sequence[Plan], best: Plan, few: b
         alone.run([first])
         return alone, every, first
 
-    if not missed:
-        return trials, best
-    alone, every, first = leaving_out(missed)
-    found = nearer(alone.missed[first.name]) if first.name in alone.found else []
-    if not found:
-        return trials, best
-    if first.solved and found != missed:
-        alone, every, first = leaving_out(found)
-    elif not first.solved and missed != found[:1]:
-        # outputs share a network, and wrong slopes of the one spoil the other: those of the worst go first
-        outputs: list[int] = []
-        now = before
-        for k in sorted(found, key=lambda k: -before[k]):
-            if now[k] > FINE:
-                outputs = sorted([*outputs, k])
-                alone, every, first = leaving_out(outputs)
-                now = alone.missed.get(first.name, before)
+    def is_nearer(k: int, after: float) -> bool:
+        clear = few or held[k] < SEVERAL or before[k] <= MISSED
+        return bool(after <= HOPELESS and after**2 + EXACT**2 < (MUCH_LESS if clear else ALONE) * (before[k]**2 + EXACT**2))
+
+    alone, every, first = leaving_out(*missed)
     if first.name not in alone.found:                      # its training did not stay finite
         return trials, best
-    alone.judge(best, trials.trained[best.name])
+    nearer = [k for k in missed if is_nearer(k, alone.missed[first.name][k])]
+    # where outputs share a network, wrong slopes of one spoil another: those of the worst go first, and others only if need be
+    outputs: list[int] = []
+    now = before
+    for k in sorted(nearer, key=lambda k: -before[k]):
+        if now[k] > FINE:
+            outputs = sorted([*outputs, k])
+            alone, every, first = leaving_out(*outputs)
+            now = alone.missed.get(first.name, before)
+    if not outputs or first.name not in alone.found:
+        return trials, best
     if not few and max(error or 0.0 for error in alone.found[first.name]) >= EXACT:
         alone.run([plan for plan in every if plan is not first])
     return alone, alone.best([plan for plan in every if plan.name in alone.found])

@@ -196,15 +196,15 @@ def _likeliest(z: Tensor, labels: Equations, rms: Tensor, draws: Tensor, phases:
     for shape in (torch.ones_like(rms), rms) if len(rms) > 1 else (rms,):
         for size in tried:
             compare(shape, size, 1.0)
-    coarse, told = best, BENDS_LESS * len(labels)
-    while best.size == tried[0] > SLOWEST:                 # as long as it tells, and only if it tells much: noise may ask for it as well
-        tried.insert(0, best.size / FINER)
+    usual, sizes = best, [*tried]
+    while best.size == tried[0] > SLOWEST:
         before_it = best.surprise
+        tried.insert(0, best.size / FINER)
         compare(best.shape, tried[0], 1.0)
-        if before_it - best.surprise < told:
+        if before_it - best.surprise < BENDS_LESS * len(labels):
             break
-    if coarse.surprise - best.surprise < TELLING * len(labels):
-        best = coarse
+    if usual.surprise - best.surprise < TELLING * len(labels):             # noise may ask for slow waves, too
+        best, tried = usual, sizes
     # a few wrong slopes may be met by waves so fine that no noise is left
     doubtful = best.noise >= NOISY or best.size > SLOW * FINER**(COARSE - 1)
     if weigh and doubtful and labels.slopes.any() and not labels.slopes.all():

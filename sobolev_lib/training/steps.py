@@ -10,7 +10,7 @@ from sobolev_lib._torch import compile_error, parameter_is_hooked
 from sobolev_lib.closed_form import Layers, Sweeps, backward
 from sobolev_lib.data import SobolevData
 from sobolev_lib.losses import Loss, SobolevLoss
-from sobolev_lib.losses.squares import are_squares, gradient_of_squares, have_gradient
+from sobolev_lib.losses.squares import are_exact_enough, are_squares, gradient_of_squares
 
 NO_GRADIENT = ("loss: expected one that depends on the model's parameters, got one without a gradient: does the model detach, or "
                "run under torch.no_grad, or does a point loss not use the prediction?")
@@ -82,7 +82,7 @@ def _closed_form_backward(model: nn.Module, loss: Loss):
 
         def slopes(predictions):
             nonlocal terms
-            if are_squares(loss, batch.extras) and have_gradient(predictions, batch.derivatives):
+            if are_squares(loss, batch.extras) and are_exact_enough(predictions, batch.derivatives):
                 found, terms = gradient_of_squares(predictions, batch.derivatives, loss.weights, loss.normalize or None)
                 return found
             with torch.enable_grad():
@@ -149,7 +149,7 @@ def _closed_form(model: nn.Module, loss: Loss, extras: Sequence[str]):
         sweeps = Sweeps(layers, batch[0], directions=directions, derivatives=loss.order > 0)
         predictions = (sweeps.values, sweeps.derivatives) if loss.order else (sweeps.values,)
         # where Python's share is paid once, there is nothing to spare
-        if squares and not _paid_once(batch[0]) and have_gradient(predictions, batch[1:2 + loss.order]):
+        if squares and not _paid_once(batch[0]) and are_exact_enough(predictions, batch[1:2 + loss.order]):
             known = loss.normalize or None if divisors is None else divisors.T
             slopes, terms = gradient_of_squares(predictions, batch[1:2 + loss.order], loss_weights.T, known)
         else:

@@ -26,3 +26,17 @@ def two_plans(monkeypatch):
     """Only the first two plans are tried, which take least: for tests whose answer they hold."""
     plans = sl.SobolevRegressor._plans
     monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[:2])
+
+
+@pytest.fixture
+def last_plan(monkeypatch):
+    """Only the last plan is tried, which follows labels most closely."""
+    plans = sl.SobolevRegressor._plans
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: plans(self, data)[-1:])
+
+
+@pytest.fixture
+def solved_plan(monkeypatch):
+    """Only what is solved is tried."""
+    plans = sl.SobolevRegressor._plans
+    monkeypatch.setattr(sl.SobolevRegressor, "_plans", lambda self, data: [plan for plan in plans(self, data) if plan.solved])
